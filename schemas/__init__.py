@@ -1,0 +1,1 @@
+"""The language of the system: values and pure functions, without Kafka, Redis, HTTP, clock or disk writes."""

@@ -1,0 +1,191 @@
+"""Avro single-object encoding (`C3 01`, fingerprint, body) to frozen values and back.
+
+Source: Apache Avro 1.11 specification, "Single-object encoding". A value is written with the latest
+schema of its record and read with the schema that its writer used, resolved to the latest.
+"""
+
+import io
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from operator import attrgetter
+from types import UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+import fastavro
+
+from schemas.avro_files import HEADER_BYTES, MARKER, WriterSchema, latest_schema, shipped_schemas
+from schemas.errors import UndecodableRecord
+from schemas.events import (
+    ApiKey,
+    JobControl,
+    JobEvent,
+    JobResult,
+    SchemaRecord,
+    StageOutcome,
+    StageRequest,
+    UsageEvent,
+)
+from schemas.job_state import JobState
+
+T = TypeVar("T")
+Convert = Callable[[Any], Any]
+
+RECORD_TYPES: tuple[type, ...] = (
+    StageRequest,
+    StageOutcome,
+    JobResult,
+    JobEvent,
+    UsageEvent,
+    JobControl,
+    ApiKey,
+    SchemaRecord,
+    JobState,
+)
+
+
+class UnknownFingerprint(UndecodableRecord):
+    """The bytes are well formed, but no schema with their fingerprint is known yet."""
+
+    default_code = "unknown_schema"
+
+    def __init__(self, fingerprint: str) -> None:
+        super().__init__(
+            f"no schema has the fingerprint {fingerprint}",
+            remedy="put the writer's schema on the topic `schemas`, then replay the record",
+        )
+        self.fingerprint = fingerprint
+
+
+class Codec:
+    """Encodes and decodes records; knows the shipped schemas and those that were learned since."""
+
+    def __init__(self) -> None:
+        self._layouts = {kind.__name__: _Layout(kind) for kind in RECORD_TYPES}
+        self._by_header: dict[bytes, WriterSchema] = {s.header: s for s in shipped_schemas()}
+
+    def learn(self, schema: WriterSchema) -> None:
+        """Make the values that were written with `schema` readable."""
+        self._by_header.setdefault(schema.header, schema)
+
+    def knows(self, fingerprint: str) -> bool:
+        """Tell whether values written with this schema can be read."""
+        return any(s.fingerprint == fingerprint for s in self._by_header.values())
+
+    def encode(self, record: object) -> bytes:
+        """Encode a record with the latest schema of its type."""
+        layout = self._layouts[type(record).__name__]
+        out = io.BytesIO()
+        out.write(layout.latest.header)
+        fastavro.schemaless_writer(out, layout.latest.parsed, layout.dump(record))
+        return out.getvalue()
+
+    def decode(self, data: bytes, kind: type[T]) -> T:
+        """Decode a record of type `kind`.
+
+        Raises UnknownFingerprint when the writer's schema is not known, UndecodableRecord when the
+        bytes are no single-object encoding, are cut short, or hold another record.
+        """
+        if len(data) < HEADER_BYTES or not data.startswith(MARKER):
+            raise UndecodableRecord(
+                f"{len(data)} bytes without the mark of Avro single-object encoding (C3 01)",
+                remedy="produce Avro single-object encoding; see the schemas under schemas/avro",
+            )
+        writer = self._by_header.get(data[:HEADER_BYTES])
+        if writer is None:
+            raise UnknownFingerprint(data[2:HEADER_BYTES][::-1].hex())
+        if writer.name != kind.__name__:
+            raise UndecodableRecord(f"the record is a {writer.name}; this topic carries {kind.__name__}")
+        layout = self._layouts[kind.__name__]
+        reader = None if writer is layout.latest else layout.latest.parsed
+        body = io.BytesIO(data)
+        body.seek(HEADER_BYTES)
+        try:
+            value = fastavro.schemaless_reader(body, writer.parsed, reader)
+            if body.tell() != len(data):
+                raise ValueError(f"{len(data) - body.tell()} bytes are left over")
+            return cast(T, layout.load(value))
+        except Exception as e:  # whatever a hostile body makes the parser raise
+            raise UndecodableRecord(f"a {writer.name} of {len(data)} bytes cannot be read: {type(e).__name__}") from e
+
+
+class _Layout:
+    """How one record type becomes the dictionaries that fastavro writes, and back."""
+
+    def __init__(self, kind: type) -> None:
+        self.latest = latest_schema(kind.__name__)
+        self.dump = _dumper(kind)
+        self.load = _loader(kind)
+
+
+def _dumper(kind: type) -> Convert:
+    names = tuple(f.name for f in fields(kind))
+    get = _getter(names)
+    nested = [(n, c) for n, t in _hints(kind) if (c := _dump_value(t)) is not None]
+
+    def dump(value: Any) -> dict[str, Any]:
+        out = dict(zip(names, get(value), strict=True))
+        for name, convert in nested:
+            out[name] = convert(out[name])
+        return out
+
+    return dump
+
+
+def _loader(kind: type) -> Convert:
+    nested = [(n, c) for n, t in _hints(kind) if (c := _load_value(t)) is not None]
+
+    def load(value: dict[str, Any]) -> Any:
+        for name, convert in nested:
+            value[name] = convert(value[name])
+        return kind(**value)
+
+    return load
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) == 1:
+        only = attrgetter(names[0])
+        return lambda value: (only(value),)
+    return attrgetter(*names)
+
+
+def _hints(kind: type) -> list[tuple[str, Any]]:
+    hints = get_type_hints(kind)
+    return [(f.name, hints[f.name]) for f in fields(kind)]
+
+
+def _dump_value(hint: Any) -> Convert | None:
+    return _convert(hint, _dumper, list)
+
+
+def _load_value(hint: Any) -> Convert | None:
+    return _convert(hint, _loader, tuple)
+
+
+def _convert(hint: Any, of_record: Callable[[type], Convert], sequence: type) -> Convert | None:
+    """Return what turns a value of type `hint`, or None where it passes unchanged."""
+    origin, args = get_origin(hint), get_args(hint)
+    if is_dataclass(hint):
+        return of_record(cast(type, hint))
+    if origin in (UnionType, Union):
+        inner = _convert(next(a for a in args if a is not type(None)), of_record, sequence)
+        return None if inner is None else _optional(inner)
+    if origin is tuple:
+        inner = _convert(args[0], of_record, sequence)
+        return sequence if inner is None else _each(inner, sequence)
+    if origin is dict:
+        inner = _convert(args[1], of_record, sequence)
+        return None if inner is None else _values(inner)
+    return None
+
+
+def _optional(inner: Convert) -> Convert:
+    return lambda value: None if value is None else inner(value)
+
+
+def _each(inner: Convert, sequence: type) -> Convert:
+    return lambda value: sequence(map(inner, value))
+
+
+def _values(inner: Convert) -> Convert:
+    return lambda value: {k: inner(v) for k, v in value.items()} if value else {}

@@ -1,0 +1,115 @@
+"""Every topic, once: its record, partitions, retention and clean-up.
+
+`job.events`, `results`, `usage.events` and `chat.requests` share one partition count for life: the
+views and the ledger are folded per partition, and a job's records must stay in its partition.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from schemas.events import (
+    ApiKey,
+    JobControl,
+    JobEvent,
+    JobResult,
+    Lane,
+    SchemaRecord,
+    StageOutcome,
+    StageRequest,
+    UsageEvent,
+)
+
+JOB_PARTITIONS = 8
+STAGE_PARTITIONS = 8
+
+MAX_RECORD_BYTES = 1024 * 1024
+"""The broker's limit for a record; payloads over 64 KiB travel by claim check and stay far below it."""
+
+_WORK_RETENTION = timedelta(days=14)
+_JOB_RETENTION = timedelta(days=35)
+_LEDGER_RETENTION = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic's declaration. `retention` None with `compact` keeps the last record of each key for ever."""
+
+    name: str
+    record: type | None
+    partitions: int
+    retention: timedelta | None
+    compact: bool = False
+
+    @property
+    def dead_letters(self) -> str:
+        """The name of the topic that takes what could not be processed."""
+        return f"{self.name}.dlt"
+
+
+@dataclass(frozen=True, slots=True)
+class StageTopics:
+    """The topics of one stage kind: a request topic per lane, and where outcomes go, if anywhere.
+
+    Stages without an outcome topic hand their output to the next request or to `results` only.
+    """
+
+    kind: str
+    requests: dict[str, Topic]
+    done: Topic | None
+
+
+def stage_topics(kind: str, request_topic: str, done_topic: str | None) -> StageTopics:
+    """Declare the topics of a stage kind whose interactive requests are on `request_topic`."""
+
+    def request(name: str) -> Topic:
+        return Topic(name, StageRequest, STAGE_PARTITIONS, _WORK_RETENTION)
+
+    return StageTopics(
+        kind=kind,
+        requests={
+            Lane.INTERACTIVE: request(request_topic),
+            Lane.BULK: request(f"{request_topic}.bulk"),
+            Lane.REPLAY: request(f"{request_topic}.replay"),
+        },
+        done=Topic(done_topic, StageOutcome, STAGE_PARTITIONS, _JOB_RETENTION) if done_topic else None,
+    )
+
+
+OCR = stage_topics("ocr", "ocr.requests", "ocr.done")
+STT = stage_topics("stt", "stt.requests", "stt.done")
+LLM = stage_topics("llm", "llm.requests", "llm.done")
+GONGMUN_EXTRACT = stage_topics("gongmun.extract", "gongmun.extract", None)
+NOOP = stage_topics("noop", "noop.requests", None)
+
+STAGES: dict[str, StageTopics] = {s.kind: s for s in (OCR, STT, LLM, GONGMUN_EXTRACT, NOOP)}
+
+RESULTS = Topic("results", JobResult, JOB_PARTITIONS, _JOB_RETENTION)
+JOB_EVENTS = Topic("job.events", JobEvent, JOB_PARTITIONS, _JOB_RETENTION)
+USAGE_EVENTS = Topic("usage.events", UsageEvent, JOB_PARTITIONS, _LEDGER_RETENTION)
+
+API_KEYS = Topic("api.keys", ApiKey, 1, None, compact=True)
+SCHEMAS = Topic("schemas", SchemaRecord, 1, None, compact=True)
+JOB_CONTROL = Topic("job.control", JobControl, 1, timedelta(days=1))
+
+_DEAD_LETTER_RETENTION = timedelta(days=60)
+
+
+def all_topics() -> Iterator[Topic]:
+    """Yield every topic that must exist before anything starts, dead letter topics included."""
+    for topic in _primary_topics():
+        yield topic
+        yield dead_letter_topic(topic)
+
+
+def dead_letter_topic(topic: Topic) -> Topic:
+    """Declare the dead letter topic of `topic`; its values are the original bytes, so it has no record."""
+    return Topic(topic.dead_letters, None, 1, _DEAD_LETTER_RETENTION)
+
+
+def _primary_topics() -> Iterator[Topic]:
+    for stage in STAGES.values():
+        yield from stage.requests.values()
+        if stage.done is not None:
+            yield stage.done
+    yield from (RESULTS, JOB_EVENTS, USAGE_EVENTS, API_KEYS, SCHEMAS, JOB_CONTROL)

@@ -1,0 +1,1 @@
+"""The log client: publishing, subscribing, reading compacted topics, and their in-memory fakes."""

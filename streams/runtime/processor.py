@@ -1,0 +1,83 @@
+"""What the author of a processor writes against: a handler, its context and its registration."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from schemas.events import StageRequest, Usage
+from schemas.payloads import BlobRef, Payload
+from schemas.topics import StageTopics
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a handler returns: the stage's output and what it used. The runtime does the rest."""
+
+    outputs: tuple[Payload, ...]
+    usage: Usage = field(default_factory=Usage)
+    artifacts: dict[str, BlobRef] = field(default_factory=dict[str, BlobRef])
+    model: str = ""
+    upstream: str = ""
+
+
+class Context(Protocol):
+    """What a handler may use. Everything here may be done twice for one request."""
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt this is, from 1."""
+        ...
+
+    async def read(self, payload: Payload) -> bytes:
+        """Return a payload's content, wherever it is."""
+        ...
+
+    def as_file(self, payload: Payload) -> AbstractAsyncContextManager[Path]:
+        """Give a payload's content as a local file, for the duration of the context."""
+        ...
+
+    async def store(self, media_type: str, content: bytes, name: str = "") -> Payload:
+        """Store content as a blob of the job's service and return it as a payload."""
+        ...
+
+    async def progress(self, done: int, total: int, unit: str) -> None:
+        """Tell how far the work is; cheap, and only published when it matters."""
+        ...
+
+    async def call(self, function: str, *args: Any, timeout_s: float | None = None) -> Any:
+        """Run `module:function` in a child process and return what it returns (both ways pickled).
+
+        Raises schemas.errors.Transient when the child crashed, hung or outgrew its memory limit,
+        and whatever GatewayError the function raised.
+        """
+        ...
+
+
+Handler = Callable[[StageRequest, Context], Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently a failed attempt is repeated. Durations in seconds."""
+
+    attempts: int = 3
+    backoff_s: float = 0.5
+    backoff_limit_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """A stage kind and the one function that serves it.
+
+    `concurrency` is how many requests are in work at a time; `child_timeout_s` and
+    `child_memory_bytes` bound each call into a child process.
+    """
+
+    topics: StageTopics
+    handle: Handler
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    concurrency: int = 8
+    child_timeout_s: float = 120.0
+    child_memory_bytes: int = 1024 * 1024 * 1024

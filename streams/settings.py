@@ -1,0 +1,98 @@
+"""The gateway's settings: one frozen value, read from the environment at the edge."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.errors import InvalidInput
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a process of the gateway needs to know. Sizes in bytes, durations in seconds."""
+
+    data_dir: Path
+    http_port: int
+    metrics_port: int
+    kafka_bootstrap: str
+    redis_url: str
+    blob_url: str
+    modules_dir: Path
+    noop: bool
+    ollama_urls: tuple[str, ...]
+    default_model: str
+    upstream_slots: int
+    stt_model: str
+    instance: str
+    workers: int
+    max_upload_bytes: int
+    max_pages: int
+    max_pixels: int
+    ocr_engine: str
+    job_ttl_seconds: int
+    log_level: str
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Read the settings from `env`.
+
+        Raises InvalidInput naming the variable whose value cannot be used.
+        """
+        read = _Reader(env)
+        data_dir = Path(read.text("DATA_DIR", ".gateway")).resolve()
+        return cls(
+            data_dir=data_dir,
+            http_port=read.integer("HTTP_PORT", 8080),
+            metrics_port=read.integer("METRICS_PORT", 0),
+            kafka_bootstrap=read.text("KAFKA_BOOTSTRAP", "") or f"127.0.0.1:{read.integer('KAFKA_PORT', 19092)}",
+            redis_url=read.text("REDIS_URL", "") or f"redis://127.0.0.1:{read.integer('REDIS_PORT', 16379)}/0",
+            blob_url=read.text("BLOB_URL", "") or f"file:{data_dir / 'blobs'}",
+            modules_dir=Path(read.text("MODULES_DIR", "modules")).resolve(),
+            noop=read.flag("NOOP", False),
+            ollama_urls=read.names("OLLAMA_URLS"),
+            default_model=read.text("DEFAULT_MODEL", ""),
+            upstream_slots=read.integer("UPSTREAM_SLOTS", 4),
+            stt_model=read.text("STT_MODEL", ""),
+            instance=read.text("INSTANCE", ""),
+            workers=read.integer("WORKERS", 0),
+            max_upload_bytes=read.integer("MAX_UPLOAD_MIB", 512) * MIB,
+            max_pages=read.integer("MAX_PAGES", 500),
+            max_pixels=read.integer("MAX_MEGAPIXELS", 120) * 1_000_000,
+            ocr_engine=read.text("OCR_ENGINE", "tesseract"),
+            job_ttl_seconds=read.integer("JOB_TTL_DAYS", 30) * 86_400,
+            log_level=read.text("LOG_LEVEL", "info"),
+        )
+
+
+class _Reader:
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+
+    def text(self, name: str, default: str) -> str:
+        return self._env.get(f"GATEWAY_{name}", "").strip() or default
+
+    def names(self, name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in self.text(name, "").split(",") if part.strip())
+
+    def integer(self, name: str, default: int) -> int:
+        raw = self.text(name, "")
+        if not raw:
+            return default
+        if not raw.isdecimal():
+            raise InvalidInput(
+                f"GATEWAY_{name} is {raw!r}, which is no whole number",
+                remedy=f"set GATEWAY_{name} to a number such as {default}, or leave it out",
+            )
+        return int(raw)
+
+    def flag(self, name: str, default: bool) -> bool:
+        raw = self.text(name, "").lower()
+        if raw not in ("", "0", "1", "true", "false", "yes", "no"):
+            raise InvalidInput(
+                f"GATEWAY_{name} is {raw!r}, which is neither 0 nor 1",
+                remedy=f"set GATEWAY_{name} to 1 or 0",
+            )
+        return raw in ("1", "true", "yes") if raw else default

@@ -1,0 +1,1 @@
+"""Blobs: content too large for a record."""
