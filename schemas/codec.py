@@ -7,12 +7,12 @@ schema of its record and read with the schema that its writer used, resolved to 
 import io
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
-from operator import attrgetter
 from types import UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import fastavro
 
+from schemas.avro_code import compile_decoder, compile_encoder
 from schemas.avro_files import HEADER_BYTES, MARKER, WriterSchema, latest_schema, shipped_schemas
 from schemas.errors import UndecodableRecord
 from schemas.events import (
@@ -73,11 +73,7 @@ class Codec:
 
     def encode(self, record: object) -> bytes:
         """Encode a record with the latest schema of its type."""
-        layout = self._layouts[type(record).__name__]
-        out = io.BytesIO()
-        out.write(layout.latest.header)
-        fastavro.schemaless_writer(out, layout.latest.parsed, layout.dump(record))
-        return out.getvalue()
+        return self._layouts[type(record).__name__].encode(record)
 
     def decode(self, data: bytes, kind: type[T]) -> T:
         """Decode a record of type `kind`.
@@ -96,39 +92,33 @@ class Codec:
         if writer.name != kind.__name__:
             raise UndecodableRecord(f"the record is a {writer.name}; this topic carries {kind.__name__}")
         layout = self._layouts[kind.__name__]
-        reader = None if writer is layout.latest else layout.latest.parsed
-        body = io.BytesIO(data)
-        body.seek(HEADER_BYTES)
         try:
-            value = fastavro.schemaless_reader(body, writer.parsed, reader)
-            if body.tell() != len(data):
-                raise ValueError(f"{len(data) - body.tell()} bytes are left over")
-            return cast(T, layout.load(value))
+            if writer is layout.latest:
+                value, end = layout.decode(data, HEADER_BYTES)
+            else:
+                value, end = layout.resolve(data, writer)
+            if end != len(data):
+                raise ValueError(f"{len(data)} bytes, of which the value should take {end}")
+            return value
         except Exception as e:  # whatever a hostile body makes the parser raise
             raise UndecodableRecord(f"a {writer.name} of {len(data)} bytes cannot be read: {type(e).__name__}") from e
 
 
 class _Layout:
-    """How one record type becomes the dictionaries that fastavro writes, and back."""
+    """How one record type is read and written."""
 
     def __init__(self, kind: type) -> None:
         self.latest = latest_schema(kind.__name__)
-        self.dump = _dumper(kind)
-        self.load = _loader(kind)
+        self.encode = compile_encoder(kind, self.latest.parsed, self.latest.header)
+        self.decode = compile_decoder(kind, self.latest.parsed)
+        self._load = _loader(kind)
 
-
-def _dumper(kind: type) -> Convert:
-    names = tuple(f.name for f in fields(kind))
-    get = _getter(names)
-    nested = [(n, c) for n, t in _hints(kind) if (c := _dump_value(t)) is not None]
-
-    def dump(value: Any) -> dict[str, Any]:
-        out = dict(zip(names, get(value), strict=True))
-        for name, convert in nested:
-            out[name] = convert(out[name])
-        return out
-
-    return dump
+    def resolve(self, data: bytes, writer: WriterSchema) -> tuple[Any, int]:
+        """Read a value of another version of the schema; return it and the position after it."""
+        body = io.BytesIO(data)
+        body.seek(HEADER_BYTES)
+        value = fastavro.schemaless_reader(body, writer.parsed, self.latest.parsed)
+        return self._load(value), body.tell()
 
 
 def _loader(kind: type) -> Convert:
@@ -142,39 +132,24 @@ def _loader(kind: type) -> Convert:
     return load
 
 
-def _getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
-    if len(names) == 1:
-        only = attrgetter(names[0])
-        return lambda value: (only(value),)
-    return attrgetter(*names)
-
-
 def _hints(kind: type) -> list[tuple[str, Any]]:
     hints = get_type_hints(kind)
     return [(f.name, hints[f.name]) for f in fields(kind)]
 
 
-def _dump_value(hint: Any) -> Convert | None:
-    return _convert(hint, _dumper, list)
-
-
 def _load_value(hint: Any) -> Convert | None:
-    return _convert(hint, _loader, tuple)
-
-
-def _convert(hint: Any, of_record: Callable[[type], Convert], sequence: type) -> Convert | None:
-    """Return what turns a value of type `hint`, or None where it passes unchanged."""
+    """Return what turns a value that fastavro read into one of type `hint`, or None where it is one already."""
     origin, args = get_origin(hint), get_args(hint)
     if is_dataclass(hint):
-        return of_record(cast(type, hint))
+        return _loader(cast(type, hint))
     if origin in (UnionType, Union):
-        inner = _convert(next(a for a in args if a is not type(None)), of_record, sequence)
+        inner = _load_value(next(a for a in args if a is not type(None)))
         return None if inner is None else _optional(inner)
     if origin is tuple:
-        inner = _convert(args[0], of_record, sequence)
-        return sequence if inner is None else _each(inner, sequence)
+        inner = _load_value(args[0])
+        return tuple if inner is None else _each(inner)
     if origin is dict:
-        inner = _convert(args[1], of_record, sequence)
+        inner = _load_value(args[1])
         return None if inner is None else _values(inner)
     return None
 
@@ -183,9 +158,9 @@ def _optional(inner: Convert) -> Convert:
     return lambda value: None if value is None else inner(value)
 
 
-def _each(inner: Convert, sequence: type) -> Convert:
-    return lambda value: sequence(map(inner, value))
+def _each(inner: Convert) -> Convert:
+    return lambda value: tuple(map(inner, value))
 
 
 def _values(inner: Convert) -> Convert:
-    return lambda value: {k: inner(v) for k, v in value.items()} if value else {}
+    return lambda value: {k: inner(v) for k, v in value.items()}

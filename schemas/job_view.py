@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from schemas.events import JobStatus, Step, Usage
+from schemas.events import JobRef, JobStatus, Step, Usage
 from schemas.job_state import JobState, StageState, Submission, Terminal
 from schemas.payloads import BlobRef, Payload
 from schemas.pipelines import add_usage
@@ -15,8 +15,11 @@ class JobView:
     """What is materialized for one job: the document, and what is needed to complete or serve it.
 
     `document` is the REST body but for `result` and `links`; `result` is filled in from the payload.
+    `job` and `steps` are what a further record about the job (its cancellation) must say of it.
     """
 
+    job: JobRef
+    steps: tuple[Step, ...]
     document: dict[str, Any]
     service: str
     digest: str
@@ -53,6 +56,8 @@ def job_view(job_id: str, state: JobState) -> JobView:
     if state.conflicting:
         document["conflict"] = "another input used the same Idempotency-Key later and was ignored"
     return JobView(
+        job=job,
+        steps=submission.steps,
         document=document,
         service=job.service,
         digest=job.input_digest,

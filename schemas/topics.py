@@ -19,6 +19,7 @@ from schemas.events import (
     StageRequest,
     UsageEvent,
 )
+from schemas.job_state import JobState
 
 JOB_PARTITIONS = 8
 STAGE_PARTITIONS = 8
@@ -92,6 +93,9 @@ API_KEYS = Topic("api.keys", ApiKey, 1, None, compact=True)
 SCHEMAS = Topic("schemas", SchemaRecord, 1, None, compact=True)
 JOB_CONTROL = Topic("job.control", JobControl, 1, timedelta(days=1))
 
+JOB_TABLE_CHANGELOG = Topic("job-state-jobs-changelog", JobState, JOB_PARTITIONS, None, compact=True)
+"""What the job table is recovered from; Faust makes the name of its app's id and the table's name."""
+
 _DEAD_LETTER_RETENTION = timedelta(days=60)
 
 
@@ -100,6 +104,7 @@ def all_topics() -> Iterator[Topic]:
     for topic in _primary_topics():
         yield topic
         yield dead_letter_topic(topic)
+    yield JOB_TABLE_CHANGELOG  # Faust reads it back as bytes, so nothing in it can be undecodable to it.
 
 
 def dead_letter_topic(topic: Topic) -> Topic:
