@@ -72,7 +72,7 @@ class Processor:
     """A stage kind and the one function that serves it.
 
     `concurrency` is how many requests are in work at a time; `child_timeout_s` and
-    `child_memory_bytes` bound each call into a child process.
+    `child_memory_bytes` bound each call into a child process, `attempt_timeout_s` a whole attempt.
     """
 
     topics: StageTopics
@@ -81,3 +81,4 @@ class Processor:
     concurrency: int = 8
     child_timeout_s: float = 120.0
     child_memory_bytes: int = 1024 * 1024 * 1024
+    attempt_timeout_s: float = 1800.0

@@ -1,0 +1,95 @@
+"""Every metric of the gateway, declared once: name, help, labels. Nobody creates one elsewhere.
+
+Times are in seconds, ages too. Labels hold names from a small set (stage kinds, lanes, topics) and
+never a job, a key or a text.
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+# From a no-op (1 ms) to a document of hundreds of pages.
+_WORK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900)
+# From an idle machine to a backlog of a night.
+_WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 43200)
+
+# --- Processors -------------------------------------------------------------------------------
+
+STAGE_BUFFERED = Gauge("gateway_stage_buffered", "Requests read and waiting for a slot", ["stage", "lane"])
+STAGE_IN_FLIGHT = Gauge("gateway_stage_in_flight", "Requests in work", ["stage", "lane"])
+STAGE_OUTCOMES = Counter(
+    "gateway_stage_outcomes_total",
+    "Requests that left the stage; outcome is done, failed or cancelled",
+    ["stage", "lane", "outcome"],
+)
+STAGE_RETRIES = Counter("gateway_stage_retries_total", "Attempts that failed and are repeated", ["stage", "lane"])
+STAGE_DEAD_LETTERS = Counter(
+    "gateway_stage_dead_letters_total", "Records written to a dead letter topic", ["topic", "code"]
+)
+STAGE_WAIT_SECONDS = Histogram(
+    "gateway_stage_wait_seconds", "From the request's time to its first start", ["stage", "lane"], buckets=_WAIT_BUCKETS
+)
+STAGE_WORK_SECONDS = Histogram(
+    "gateway_stage_work_seconds", "One attempt of the handler", ["stage", "lane"], buckets=_WORK_BUCKETS
+)
+STAGE_TOTAL_SECONDS = Histogram(
+    "gateway_stage_total_seconds",
+    "From the request's time to its outcome acknowledged",
+    ["stage", "lane"],
+    buckets=_WAIT_BUCKETS,
+)
+STAGE_PAUSED = Gauge("gateway_stage_paused", "1 while an outage holds the stage back", ["stage"])
+STAGE_OLDEST_SECONDS = Gauge("gateway_stage_oldest_seconds", "Age of the oldest unfinished request read", ["stage"])
+
+# --- Consumers --------------------------------------------------------------------------------
+
+CONSUMER_LAG = Gauge("gateway_consumer_lag", "Records after the committed offset", ["group", "topic"])
+CONSUMER_REBALANCES = Counter("gateway_consumer_rebalances_total", "Assignments received", ["group"])
+CONSUMER_COMMIT_SECONDS = Gauge("gateway_consumer_commit_timestamp_seconds", "Time of the last commit", ["group"])
+
+# --- Child processes --------------------------------------------------------------------------
+
+CHILDREN_ALIVE = Gauge("gateway_children_alive", "Child processes that run")
+CHILDREN_ENDED = Counter(
+    "gateway_children_ended_total",
+    "Child processes that ended early; reason: crash, timeout, memory, cancelled",
+    ["reason"],
+)
+
+# --- The log ----------------------------------------------------------------------------------
+
+PUBLISHED = Counter("gateway_published_total", "Records acknowledged", ["topic"])
+PUBLISH_FAILURES = Counter("gateway_publish_failures_total", "Publications without acknowledgement", ["code"])
+VIEW_RECORDS = Gauge("gateway_view_records", "Records held of a compacted topic", ["topic"])
+
+# --- Job state --------------------------------------------------------------------------------
+
+FOLDED = Counter("gateway_job_state_records_total", "Records folded into job states", ["topic"])
+FOLD_BATCH = Histogram(
+    "gateway_job_state_batch_records",
+    "Records folded together",
+    buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000),
+)
+FOLD_CHANGED = Counter("gateway_job_state_changed_total", "Table writes: changed jobs, once a batch")
+FLUSH_SECONDS = Histogram(
+    "gateway_job_state_flush_seconds",
+    "One batch; part is fold (decode and fold), view (Redis) or changelog (acknowledged)",
+    ["part"],
+    buckets=_WORK_BUCKETS,
+)
+TABLE_JOBS = Gauge("gateway_job_state_jobs", "Jobs in this process's table")
+TABLE_EXPIRED = Counter("gateway_job_state_expired_total", "Jobs removed from the table after their time")
+TABLE_RECOVERING = Gauge("gateway_job_state_recovering", "1 while the table is read from its changelog")
+VIEW_REBUILDS = Counter("gateway_view_rebuilds_total", "Partitions whose views were written anew")
+VIEW_REBUILD_SECONDS = Histogram("gateway_view_rebuild_seconds", "One rebuild of lost views", buckets=_WORK_BUCKETS)
+
+# --- Ingress ----------------------------------------------------------------------------------
+
+HTTP_REQUESTS = Counter(
+    "gateway_http_requests_total", "Requests answered; 499: the caller went away", ["route", "method", "status"]
+)
+HTTP_SECONDS = Histogram(
+    "gateway_http_request_seconds",
+    "From the request's head to the answer's end",
+    ["route", "method"],
+    buckets=_WORK_BUCKETS,
+)
+HTTP_IN_FLIGHT = Gauge("gateway_http_in_flight", "Requests being answered")

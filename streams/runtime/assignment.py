@@ -1,0 +1,125 @@
+"""What a worker holds: its partitions, what was read of them, and the requests in their windows."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from schemas.events import StageRequest
+from streams.log.protocols import Committed, LogRecord, Partition
+from streams.runtime.offsets import PartitionOffsets, decode_note, encode_note
+
+# A record twice in work when its process died runs alone from then on: if the process dies again, it was this one.
+ALONE_AFTER = 2
+
+# Records read but not yet decoded: reading is paused above the first and resumed below the second.
+# aiokafka fetches all partitions of a broker together, so what is left in its own buffer would hold
+# back the others; hence we take everything, and a full window pauses only its own partition.
+_PAUSE_ABOVE = 256
+_RESUME_BELOW = 64
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """One request between its reading and its end. `dropped` says why it was broken off, if it was."""
+
+    record: LogRecord
+    request: StageRequest
+    lane: str
+    held: "HeldPartition"
+    attempt: int = 0
+    started_ms: int = 0
+    suspect: bool = False
+    alone: bool = False
+    attempt_committed: bool = False
+    in_handler: bool = False
+    dropped: str = ""
+    task: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+
+    @property
+    def offset(self) -> int:
+        """The offset of the record."""
+        return self.record.offset
+
+
+@dataclass(slots=True, eq=False)
+class HeldPartition:
+    """One assigned partition."""
+
+    partition: Partition
+    lane: str
+    committed: Committed | None
+    offsets: PartitionOffsets | None = None
+    backlog: deque[LogRecord] = field(default_factory=deque[LogRecord])
+    works: dict[int, Work] = field(default_factory=dict[int, Work])
+    read_next: int = 0
+    paused: bool = False
+    lost: bool = False
+
+    def take(self, records: Sequence[LogRecord]) -> bool:
+        """Take records as they were read; True when they are the first since the assignment."""
+        first = self.offsets is None
+        if self.offsets is None:
+            note = decode_note(self.committed.offset, self.committed.metadata) if self.committed else None
+            # Without a commit (or when retention went past it) reading starts at what is there.
+            self.offsets = PartitionOffsets(records[0].offset, note)
+        self.backlog.extend(records)
+        self.read_next = records[-1].offset + 1
+        return first
+
+    def admit(self) -> LogRecord | None:
+        """Return the next record that is to be worked on and fits into the window."""
+        offsets = self.offsets
+        while self.backlog and offsets is not None and offsets.has_room:
+            record = self.backlog.popleft()
+            if offsets.admit(record.offset):
+                return record
+        return None
+
+    def should_pause(self) -> bool | None:
+        """Whether reading has to be paused (True) or resumed (False); None when it is right as it is."""
+        if not self.paused and len(self.backlog) > _PAUSE_ABOVE:
+            return True
+        if self.paused and len(self.backlog) < _RESUME_BELOW:
+            return False
+        return None
+
+    def to_commit(self, *, in_use: bool) -> Committed | None:
+        """Return what to commit, or None when the group has it already."""
+        if self.offsets is None:
+            return None
+        offset = self.offsets.committable
+        wanted = Committed(offset, encode_note(offset, self.offsets.note(in_use=in_use)))
+        return None if wanted == self.committed else wanted
+
+    def attempts(self, offset: int) -> int:
+        """Attempts begun at an unfinished record."""
+        return self.offsets.attempts(offset) if self.offsets is not None else 0
+
+    def begin(self, offset: int) -> int:
+        """Count an attempt and return its number."""
+        assert self.offsets is not None, "a request comes from a record that was read"
+        return self.offsets.begin(offset)
+
+    def take_back(self, offset: int) -> None:
+        """Uncount an attempt that was broken off through no fault of the record."""
+        if self.offsets is not None:
+            self.offsets.take_back(offset)
+
+    def finish(self, offset: int) -> None:
+        """Mark a record as finished."""
+        self.works.pop(offset, None)
+        if self.offsets is not None:
+            self.offsets.finish(offset)
+
+    def keep(self, committed: Committed | None) -> list[Work]:
+        """The partition came back after a rebalance: reading restarts at what was committed.
+
+        Returns the requests that another member finished meanwhile.
+        """
+        self.committed = committed
+        self.backlog.clear()
+        if self.offsets is None or committed is None:
+            return []
+        return [self.works.pop(offset) for offset in self.offsets.advance(committed.offset) if offset in self.works]

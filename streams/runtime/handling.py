@@ -1,0 +1,304 @@
+"""One attempt at one request, and the records that follow from it."""
+
+import asyncio
+import random
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from schemas.codec import Codec
+from schemas.errors import GatewayError, Outage, Permanent, Transient, WorkFailed
+from schemas.events import Progress, StageRequest, Usage
+from schemas.pipelines import final_result, next_request
+from schemas.topics import JOB_EVENTS, RESULTS, USAGE_EVENTS, StageTopics, Topic
+from streams.log.dead_letters import dead_letter
+from streams.log.protocols import Decoder, Headers, Outgoing, Publisher, Raw
+from streams.logs import get_logger
+from streams.metrics import STAGE_DEAD_LETTERS
+from streams.runtime.assignment import Work
+from streams.runtime.cancelled_jobs import CancelledJobs
+from streams.runtime.children import WORK_TIMED_OUT
+from streams.runtime.context import Children, WorkContext
+from streams.runtime.processor import Processor, Result
+from streams.runtime.records import (
+    done_event,
+    failed_event,
+    failed_result,
+    progress_event,
+    stage_outcome,
+    started_event,
+    usage_event,
+)
+from streams.runtime.retry import DeadLetter, Decision, decide
+from streams.storage.blobs import BlobStore
+from streams.storage.claim_check import RECORD_LIMIT, RESULT_LIMIT, check_in
+
+log = get_logger(__name__)
+
+T = TypeVar("T")
+
+# Work shorter than this leaves no `stage_started` and no progress: its outcome carries its start.
+NOTABLE_S = 0.2
+_PROGRESS_EVERY_S = 0.5
+_PATIENCE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the workers of one process share."""
+
+    publisher: Publisher
+    blobs: BlobStore
+    children: Children
+    codec: Codec
+    decoder: Decoder
+    cancelled: CancelledJobs
+
+
+class Handling:
+    """Runs a processor's handler and writes what follows.
+
+    `commit_attempts` returns when the attempts begun so far are committed; `hold` is told when an
+    outage keeps something from being written, and when that is over.
+    """
+
+    def __init__(
+        self,
+        processor: Processor,
+        tools: Tools,
+        stages: Mapping[str, StageTopics],
+        *,
+        commit_attempts: Callable[[], Awaitable[None]],
+        hold: Callable[[int], None],
+    ) -> None:
+        self._processor = processor
+        self._tools = tools
+        self._stages = stages
+        self._commit_attempts = commit_attempts
+        self._hold = hold
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def attempt(self, work: Work) -> Result | Decision:
+        """Run the handler once. `work.attempt` is the attempt's number, already counted."""
+        if work.attempt > self._processor.retry.attempts:
+            error = WorkFailed(
+                f"its process died in each of {work.attempt - 1} attempts",
+                code="worker_lost",
+                remedy="look at the input; then replay the dead letter",
+            )
+            return DeadLetter(error)
+        if work.suspect:
+            await self._commit_attempt(work)
+        try:
+            return await self._run(work)
+        except GatewayError as e:
+            error = e
+        except TimeoutError:
+            error = Transient(
+                f"the attempt took longer than {self._processor.attempt_timeout_s:g} s", code=WORK_TIMED_OUT
+            )
+        except Exception as e:
+            # Only the class: the text of a foreign exception may quote the document.
+            places = "".join(traceback.format_tb(e.__traceback__)[-3:])
+            log.error("handler.raised", **_about(work), error=type(e).__name__, places=places)
+            error = Transient(f"the handler raised {type(e).__name__}", code="internal_error")
+        return decide(error, work.attempt, self._processor.retry, random.random())  # noqa: S311 - jitter
+
+    async def _run(self, work: Work) -> Result:
+        request = work.request
+        if request.step.kind != self._processor.topics.kind:
+            raise Permanent(
+                f"the request is for {request.step.kind!r}, its topic for {self._processor.topics.kind!r}",
+                code="misrouted_request",
+            )
+        latest: list[Progress] = []
+        told_at = 0.0
+        notable = False
+
+        def started() -> None:
+            nonlocal notable
+            notable = True
+            self._inform(work, started_event(request, work.attempt, work.started_ms))
+            if latest:
+                on_progress(latest[-1])
+
+        def on_progress(progress: Progress) -> None:
+            nonlocal told_at
+            latest[:] = [progress]
+            now = time.monotonic()
+            if notable and now - told_at >= _PROGRESS_EVERY_S:
+                told_at = now
+                self._inform(work, progress_event(request, progress, work.started_ms, _now_ms()))
+
+        context = WorkContext(
+            self._processor,
+            request,
+            work.attempt,
+            self._tools.blobs,
+            self._tools.children,
+            on_progress=on_progress,
+            before_call=lambda: self._commit_attempt(work),
+        )
+        timer = asyncio.get_running_loop().call_later(NOTABLE_S, started)
+        try:
+            async with asyncio.timeout(self._processor.attempt_timeout_s):
+                return await self._processor.handle(request, context)
+        finally:
+            timer.cancel()
+
+    async def _commit_attempt(self, work: Work) -> None:
+        # Before anything that can kill: else the attempt would be forgotten with the process.
+        if not work.attempt_committed:
+            await self._commit_attempts()
+            work.attempt_committed = True
+
+    async def publish_done(self, work: Work, result: Result) -> None:
+        """Write the outcome, what comes next (request or result), the event and the usage, all acknowledged.
+
+        Raises Permanent when the broker will never take them.
+        """
+        request, now = work.request, _now_ms()
+        service, blobs = request.job.service, self._tools.blobs
+        outputs = result.outputs
+        last = request.position + 1 >= len(request.steps)
+        limit = RESULT_LIMIT if last else RECORD_LIMIT
+        if any(payload.size > limit for payload in outputs):
+            checked = [await self.patiently(lambda p=p: check_in(p, blobs, service, limit)) for p in outputs]
+            outputs = tuple(checked)
+        outcome = stage_outcome(request, work.attempt, result, outputs, work.started_ms, now)
+        key, headers = request.job.job_id, passed_on(work.record.headers)
+        records: list[Outgoing | Raw] = []
+        if self._processor.topics.done is not None:
+            records.append(Outgoing(self._processor.topics.done, key, outcome, headers))
+        following = next_request(request, outcome, now)
+        if following is None:
+            ended = final_result(request, outcome, outputs[0] if outputs else None)
+            records.append(Outgoing(RESULTS, key, ended, headers))
+        else:
+            records.append(Outgoing(self._request_topic(following), key, following, headers))
+        used = usage_event(
+            request, work.attempt, "done", outcome.usage, now, model=result.model, upstream=result.upstream
+        )
+        records.append(Outgoing(JOB_EVENTS, key, done_event(request, outcome), headers))
+        records.append(Outgoing(USAGE_EVENTS, key, used, headers))
+        await self.patiently(lambda: self._tools.publisher.publish_many(records))
+
+    async def publish_failed(self, work: Work, error: GatewayError) -> None:
+        """Write the dead letter, the job's failed result, the event and the usage, all acknowledged."""
+        request, now = work.request, _now_ms()
+        usage = _time_used(work, now)
+        key, headers = request.job.job_id, passed_on(work.record.headers)
+        attempt = min(work.attempt, self._processor.retry.attempts)
+        letter = dead_letter(
+            work.record,
+            stage=self._processor.topics.kind,
+            attempts=attempt,
+            error=error,
+            service=request.job.service,
+            at_ms=now,
+        )
+        started = work.started_ms
+        records: list[Outgoing | Raw] = [
+            letter,
+            Outgoing(RESULTS, key, failed_result(request, attempt, error, usage, started, now), headers),
+            Outgoing(JOB_EVENTS, key, failed_event(request, attempt, error, usage, started, now), headers),
+            Outgoing(USAGE_EVENTS, key, usage_event(request, attempt, "failed", usage, now), headers),
+        ]
+        await self.patiently(lambda: self._tools.publisher.publish_many(records))
+        STAGE_DEAD_LETTERS.labels(work.record.topic, error.code).inc()
+        log.warning("work.dead_lettered", **_about(work), code=error.code, reason=error.message)
+
+    async def publish_waste(self, work: Work) -> None:
+        """Write what a failed attempt used, as not charged."""
+        now = _now_ms()
+        event = usage_event(work.request, work.attempt, "failed", _time_used(work, now), now, waste=True)
+        await self._publish_usage(work, event)
+
+    async def publish_cancelled(self, work: Work) -> None:
+        """Write what a cancelled attempt used."""
+        now = _now_ms()
+        event = usage_event(work.request, work.attempt, "cancelled", _time_used(work, now), now)
+        await self._publish_usage(work, event)
+
+    async def publish_raw(self, letter: Raw) -> None:
+        """Write a dead letter, however long the log is down."""
+        await self.patiently(lambda: self._tools.publisher.publish_raw(*letter))
+
+    async def patiently(self, write: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Repeat `write` until no outage stops it: finished work is not done again for want of a log."""
+        held = False
+        try:
+            while True:
+                try:
+                    return await write()
+                except Outage as e:
+                    log.warning("publish.waits", stage=self._processor.topics.kind, code=e.code, reason=e.message)
+                    if not held:
+                        held = True
+                        self._hold(1)
+                    await asyncio.sleep(_PATIENCE_S)
+        finally:
+            if held:
+                self._hold(-1)
+
+    async def close(self) -> None:
+        """Wait for the events that are on their way."""
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    def _request_topic(self, request: StageRequest) -> Topic:
+        stage = self._stages.get(request.step.kind)
+        if stage is None:
+            raise Permanent(
+                f"no processor has the kind {request.step.kind!r}",
+                code="unknown_stage",
+                remedy="correct the module's steps",
+            )
+        lanes = stage.requests
+        return lanes.get(request.job.lane) or next(iter(lanes.values()))
+
+    async def _publish_usage(self, work: Work, event: object) -> None:
+        headers = passed_on(work.record.headers)
+        key = work.request.job.job_id
+        await self.patiently(lambda: self._tools.publisher.publish(USAGE_EVENTS, key, event, headers))
+
+    def _inform(self, work: Work, event: object) -> None:
+        """Write an event that only informs: nobody waits for it, and an outage loses it."""
+        task = asyncio.create_task(self._try_publish(work, event))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _try_publish(self, work: Work, event: object) -> None:
+        try:
+            headers = passed_on(work.record.headers)
+            await self._tools.publisher.publish(JOB_EVENTS, work.request.job.job_id, event, headers)
+        except GatewayError as e:
+            log.info("event.not_written", **_about(work), code=e.code)
+
+
+_PASSED_ON = ("traceparent", "tracestate")
+
+
+def passed_on(headers: Headers) -> Headers:
+    """Return the headers that every record of a job carries on."""
+    return {name: headers[name] for name in _PASSED_ON if name in headers} if headers else headers
+
+
+def _time_used(work: Work, now_ms: int) -> Usage:
+    return Usage(work_seconds=(now_ms - work.started_ms) / 1000) if work.started_ms else Usage()
+
+
+def _about(work: Work) -> dict[str, Any]:
+    record = work.record
+    return {
+        "job_id": work.request.job.job_id,
+        "topic": record.topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "attempt": work.attempt,
+    }
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,158 @@
+"""The subscriber on Kafka: aiokafka's group consumer, with our types and errors."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.structs import OffsetAndMetadata
+
+from schemas.errors import Outage
+from streams.log.kafka_errors import translated
+from streams.log.kafka_tail import to_log_record
+from streams.log.protocols import Committed, LogRecord, Partition, Reach, RebalanceListener
+from streams.logs import get_logger
+
+log = get_logger(__name__)
+
+_CALL_S = 5.0
+_REQUEST_MS = 10_000
+# A killed member's partitions wait this long for another; heartbeats must fit in several times.
+_SESSION_MS = 6_000
+_HEARTBEAT_MS = 1_500
+# Liveness is watched by heartbeats and by the worker's own watchdog: a poll that is late must not
+# make aiokafka leave the group, since work may take longer than any interval.
+_MAX_POLL_INTERVAL_MS = 24 * 3600 * 1000
+_PARTITION_FETCH_BYTES = 256 * 1024
+
+
+class KafkaSubscriber:
+    """A Subscriber on Kafka."""
+
+    def __init__(self, bootstrap: str, group: str, topics: Sequence[str]) -> None:
+        self._bootstrap = bootstrap
+        self._group = group
+        self._topics = topics
+        self._consumer: AIOKafkaConsumer | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def start(self, listener: RebalanceListener) -> None:
+        """Join the group."""
+        with translated(f"joining the group {self._group}"):
+            admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=_REQUEST_MS)
+            try:
+                await admin.start()
+                self._admin = admin
+                self._consumer = AIOKafkaConsumer(
+                    bootstrap_servers=self._bootstrap,
+                    group_id=self._group,
+                    enable_auto_commit=False,
+                    auto_offset_reset="earliest",
+                    session_timeout_ms=_SESSION_MS,
+                    heartbeat_interval_ms=_HEARTBEAT_MS,
+                    rebalance_timeout_ms=30_000,
+                    max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
+                    max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
+                    # A fetch waits this long at the broker, and a resumed partition for its end.
+                    fetch_max_wait_ms=250,
+                    partition_assignment_strategy=(StickyPartitionAssignor,),
+                )
+                self._consumer.subscribe(list(self._topics), listener=_Listener(self, listener))
+                await self._consumer.start()
+            except BaseException:
+                await self.stop()
+                raise
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        for client in (self._consumer.stop if self._consumer else None, self._admin.close if self._admin else None):
+            if client is not None:
+                try:
+                    await asyncio.wait_for(client(), _CALL_S)
+                except (KafkaError, OSError, TimeoutError) as e:
+                    log.warning("subscriber.stop", group=self._group, reason=type(e).__name__)
+
+    async def poll(self, timeout_s: float) -> Mapping[Partition, Sequence[LogRecord]]:
+        """Return what has come, waiting up to `timeout_s` for something."""
+        with translated(f"polling for {self._group}"):
+            fetched = await self._ready.getmany(timeout_ms=int(timeout_s * 1000))
+        return {Partition(tp.topic, tp.partition): [to_log_record(r) for r in rs] for tp, rs in fetched.items()}
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Stop reading these partitions."""
+        self._ready.pause(*(_tp(p) for p in partitions if _tp(p) in self._ready.assignment()))
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Read these partitions again."""
+        self._ready.resume(*(_tp(p) for p in partitions if _tp(p) in self._ready.assignment()))
+
+    async def commit(self, offsets: Mapping[Partition, Committed]) -> None:
+        """Commit."""
+        with translated(f"committing for {self._group}"):
+            try:
+                wanted = {_tp(p): OffsetAndMetadata(c.offset, c.metadata) for p, c in offsets.items()}
+                await asyncio.wait_for(self._ready.commit(wanted), _CALL_S)
+            except IllegalStateError as e:
+                raise Outage("a partition is no longer assigned", code="not_assigned") from e
+
+    async def reach(self, partitions: Iterable[Partition]) -> Mapping[Partition, Reach]:
+        """Return how far reading is and where the log ends."""
+        with translated(f"reading the ends for {self._group}"):
+            async with asyncio.timeout(_CALL_S):
+                wanted = [tp for p in partitions if (tp := _tp(p)) in self._ready.assignment()]
+                ends = await self._ready.end_offsets(wanted) if wanted else {}
+                return {
+                    Partition(tp.topic, tp.partition): Reach(await self._ready.position(tp), end)
+                    for tp, end in ends.items()
+                }
+
+    async def committed(self, partitions: AbstractSet[Partition]) -> dict[Partition, Committed | None]:
+        """Return what the group committed; only the admin client gives the metadata, too."""
+        if not partitions:
+            return {}
+        with translated(f"reading the commits of {self._group}"):
+            assert self._admin is not None
+            wanted = [_tp(p) for p in partitions]
+            found = await asyncio.wait_for(
+                self._admin.list_consumer_group_offsets(self._group, partitions=wanted), _CALL_S
+            )
+        commits = {Partition(tp.topic, tp.partition): c for tp, c in found.items() if c.offset >= 0}
+        return {p: Committed(commits[p].offset, commits[p].metadata) if p in commits else None for p in partitions}
+
+    @property
+    def _ready(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise RuntimeError("start the subscriber first")
+        return self._consumer
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, subscriber: KafkaSubscriber, listener: RebalanceListener) -> None:
+        self._subscriber = subscriber
+        self._listener = listener
+
+    # aiokafka awaits what these return, though its base class is not declared so.
+    async def on_partitions_revoked(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, revoked: set[TopicPartition]
+    ) -> None:
+        await self._listener.revoked({Partition(tp.topic, tp.partition) for tp in revoked})
+
+    async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, assigned: set[TopicPartition]
+    ) -> None:
+        held = {Partition(tp.topic, tp.partition) for tp in assigned}
+        while True:
+            try:
+                await self._listener.assigned(await self._subscriber.committed(held))
+                return
+            except Outage as e:
+                # Without the commits' notes a crash's attempts would be forgotten: rather wait.
+                log.warning("subscriber.assignment_waits", code=e.code, reason=e.message)
+                await asyncio.sleep(0.5)
+
+
+def _tp(partition: Partition) -> TopicPartition:
+    return TopicPartition(partition.topic, partition.number)

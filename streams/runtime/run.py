@@ -1,0 +1,113 @@
+"""Wires a processor process together: what `processors/*/__main__.py` calls."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+
+import uvloop
+
+from schemas.codec import Codec
+from schemas.errors import GatewayError
+from schemas.topics import JOB_CONTROL, SCHEMAS
+from streams.log.kafka_publisher import KafkaPublisher
+from streams.log.kafka_tail import KafkaTail
+from streams.log.schema_reader import SchemaReader
+from streams.logs import configure_logging, get_logger
+from streams.metrics_server import Health, start_metrics_server
+from streams.runtime.cancelled_jobs import CancelledJobs
+from streams.runtime.children import ChildPool
+from streams.runtime.handling import Tools
+from streams.runtime.kafka_subscriber import KafkaSubscriber
+from streams.runtime.processor import Processor
+from streams.runtime.watchdog import EXIT_STALLED, LoopWatch, StalledError, watch_consumer
+from streams.runtime.worker import Worker, group_of
+from streams.settings import Settings
+from streams.storage.store import open_blob_store
+
+log = get_logger(__name__)
+
+_HEALTH_S = 0.25
+
+
+def run(*processors: Processor, settings: Settings, name: str, preload: Sequence[str] = ()) -> None:
+    """Serve the processors until SIGTERM or SIGINT, then exit: 0 after a drain, otherwise not 0.
+
+    `name` is what logs call the process; `preload` names modules that each child process imports first.
+    """
+    configure_logging(settings.log_level, settings.instance or name)
+    try:
+        uvloop.run(serve(processors, settings, preload))
+    except* StalledError as stalled:
+        log.error("process.leaves", reason=str(stalled.exceptions[0]))
+        sys.exit(EXIT_STALLED)
+    except* GatewayError as failed:
+        log.error("process.leaves", reason=str(failed.exceptions[0]))
+        sys.exit(1)
+
+
+async def serve(processors: Sequence[Processor], settings: Settings, preload: Sequence[str]) -> None:
+    """Serve until a signal asks to stop."""
+    health = Health()
+    loop = asyncio.get_running_loop()
+    watch = LoopWatch(loop)
+    watch.start()
+    server = start_metrics_server(settings.metrics_port, health)
+    try:
+        async with AsyncExitStack() as stack:
+            tools = await _tools(stack, settings, preload)
+            workers: list[Worker] = []
+            async with asyncio.TaskGroup() as group:
+                watchers: list[asyncio.Task[None]] = []
+                serving: list[asyncio.Task[None]] = []
+                for processor in processors:
+                    topics = [topic.name for topic in processor.topics.requests.values()]
+                    subscriber = KafkaSubscriber(settings.kafka_bootstrap, group_of(processor), topics)
+                    worker = Worker(processor, subscriber, tools)
+                    workers.append(worker)
+                    serving.append(group.create_task(worker.run()))
+                    watchers.append(group.create_task(watch_consumer(worker, subscriber, tools.publisher)))
+                watchers.append(group.create_task(_tell(health, workers)))
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    loop.add_signal_handler(number, _stop, health, workers)
+                await asyncio.wait(serving)
+                for watcher in watchers:
+                    watcher.cancel()
+    finally:
+        health.set_unavailable("stopped")
+        server.close()
+        watch.close()
+
+
+async def _tools(stack: AsyncExitStack, settings: Settings, preload: Sequence[str]) -> Tools:
+    bootstrap, codec = settings.kafka_bootstrap, Codec()
+    publisher = await stack.enter_async_context(KafkaPublisher(bootstrap, codec=codec))
+    decoder = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec, publisher))
+    cancelled = await stack.enter_async_context(
+        CancelledJobs(KafkaTail(bootstrap, JOB_CONTROL.name), decoder, publisher)
+    )
+    children = await stack.enter_async_context(ChildPool(settings.workers or None, preload=preload))
+    return Tools(publisher, open_blob_store(settings.blob_url), children, codec, decoder, cancelled)
+
+
+def _stop(health: Health, workers: Sequence[Worker]) -> None:
+    log.info("process.stops")
+    health.set_unavailable("stopping")
+    for worker in workers:
+        worker.stop()
+
+
+async def _tell(health: Health, workers: Sequence[Worker]) -> None:
+    """Keep the readiness as the workers have it."""
+    while True:
+        reasons = [f"{worker.kind}: {worker.unavailable}" for worker in workers if worker.unavailable]
+        if any(worker.stopping for worker in workers):
+            return
+        if not reasons:
+            health.set_ready()
+        elif all(worker.joined.is_set() for worker in workers):
+            health.set_unavailable("; ".join(reasons))
+        else:
+            health.set_starting("; ".join(reasons))
+        await asyncio.sleep(_HEALTH_S)

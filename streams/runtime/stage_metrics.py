@@ -1,0 +1,65 @@
+"""The metrics of one stage, with their labels looked up once."""
+
+import time
+
+from streams.metrics import (
+    STAGE_BUFFERED,
+    STAGE_IN_FLIGHT,
+    STAGE_OUTCOMES,
+    STAGE_RETRIES,
+    STAGE_TOTAL_SECONDS,
+    STAGE_WAIT_SECONDS,
+    STAGE_WORK_SECONDS,
+)
+
+
+class StageMetrics:
+    """Counts what happens to the requests of one stage; times are in milliseconds."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._lanes: dict[str, _LaneMetrics] = {}
+
+    def waiting(self, lane: str, change: int) -> None:
+        """Requests came to wait, or wait no longer."""
+        self._lane(lane).buffered.inc(change)
+
+    def started(self, lane: str, waited_ms: int | None) -> None:
+        """An attempt starts; `waited_ms` since the request was made, None for a repeated attempt."""
+        metrics = self._lane(lane)
+        metrics.in_flight.inc()
+        if waited_ms is not None:
+            metrics.wait.observe(max(0, waited_ms) / 1000)
+
+    def left(self, lane: str, worked_ms: int) -> None:
+        """An attempt ended."""
+        metrics = self._lane(lane)
+        metrics.in_flight.dec()
+        metrics.work.observe(worked_ms / 1000)
+
+    def retried(self, lane: str) -> None:
+        """An attempt failed and will be repeated."""
+        self._lane(lane).retries.inc()
+
+    def ended(self, lane: str, outcome: str, requested_at_ms: int) -> None:
+        """A request left the stage."""
+        metrics = self._lane(lane)
+        metrics.outcomes[outcome].inc()
+        metrics.total.observe(max(0.0, time.time() - requested_at_ms / 1000))
+
+    def _lane(self, lane: str) -> "_LaneMetrics":
+        metrics = self._lanes.get(lane)
+        if metrics is None:
+            metrics = self._lanes[lane] = _LaneMetrics(self._stage, lane)
+        return metrics
+
+
+class _LaneMetrics:
+    def __init__(self, stage: str, lane: str) -> None:
+        self.buffered = STAGE_BUFFERED.labels(stage, lane)
+        self.in_flight = STAGE_IN_FLIGHT.labels(stage, lane)
+        self.retries = STAGE_RETRIES.labels(stage, lane)
+        self.wait = STAGE_WAIT_SECONDS.labels(stage, lane)
+        self.work = STAGE_WORK_SECONDS.labels(stage, lane)
+        self.total = STAGE_TOTAL_SECONDS.labels(stage, lane)
+        self.outcomes = {o: STAGE_OUTCOMES.labels(stage, lane, o) for o in ("done", "failed", "cancelled")}

@@ -1,0 +1,112 @@
+"""Notices a process that runs but does nothing: a consumer that gets no records though there are
+some, and an event loop that stands still. The remedy is the same: leave, and be started again."""
+
+import asyncio
+import os
+import sys
+import threading
+import time
+
+from schemas.errors import GatewayError, Outage
+from streams.log.protocols import Publisher, Subscriber
+from streams.logs import get_logger
+from streams.metrics import CONSUMER_LAG, STAGE_OLDEST_SECONDS
+from streams.runtime.worker import Worker
+
+log = get_logger(__name__)
+
+INTERVAL_S = 5.0
+STALLED_S = 45.0
+LOOP_STALLED_S = 60.0
+EXIT_STALLED = 70
+
+
+class StalledError(GatewayError):
+    """The process makes no progress and cannot tell why; a fresh one will."""
+
+    default_code = "consumer_stalled"
+
+
+async def watch_consumer(
+    worker: Worker,
+    subscriber: Subscriber,
+    publisher: Publisher,
+    *,
+    interval_s: float = INTERVAL_S,
+    stalled_s: float = STALLED_S,
+) -> None:
+    """Measure the lag, for ever; raises StalledError when records wait and none has come for `stalled_s`.
+
+    A log that is down is no stall: while the publisher, which has connections of its own, finds it
+    down too, the time does not count.
+    """
+    await worker.joined.wait()
+    unanswered_since = time.monotonic()
+    while True:
+        await asyncio.sleep(interval_s)
+        now = time.monotonic()
+        try:
+            behind = await _behind(worker, subscriber)
+            unanswered_since = now
+        except Outage as e:
+            log.warning("watchdog.no_answer", group=worker.group, code=e.code, reason=e.message)
+            if not publisher.healthy:
+                unanswered_since = now
+            elif now - unanswered_since > stalled_s:
+                raise StalledError(f"{worker.group}: the consumer's connection is dead, the publisher's is not") from e
+            continue
+        if behind and now - max(worker.fetched_at, worker.assigned_at) > stalled_s:
+            raise StalledError(f"{worker.group}: {behind} records wait, none came for {stalled_s:g} s")
+        oldest = worker.oldest_ms
+        STAGE_OLDEST_SECONDS.labels(worker.kind).set(time.time() - oldest / 1000 if oldest else 0)
+
+
+async def _behind(worker: Worker, subscriber: Subscriber) -> int:
+    """Return how many records should have been read and were not; set the lag's metric on the way."""
+    held = dict(worker.held)
+    reach = await subscriber.reach(held)
+    lag: dict[str, int] = {}
+    behind = 0
+    for partition, (position, end) in reach.items():
+        state = held[partition]
+        finished = state.offsets.committable if state.offsets is not None else position
+        lag[partition.topic] = lag.get(partition.topic, 0) + max(0, end - finished)
+        if not state.paused:
+            behind += max(0, end - position)
+    for topic, records in lag.items():
+        CONSUMER_LAG.labels(worker.group, topic).set(records)
+    return behind
+
+
+class LoopWatch:
+    """A thread that ends the process when the event loop stands still for `limit_s`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit_s: float = LOOP_STALLED_S) -> None:
+        self._loop = loop
+        self._limit_s = limit_s
+        self._ticks = 0
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="loop-watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._closed.set()
+
+    def _watch(self) -> None:
+        # Counted in own intervals, not by the clock: a stopped and continued process gets its time.
+        seen, missed = -1, 0
+        while not self._closed.wait(INTERVAL_S):
+            missed = missed + 1 if self._ticks == seen else 0
+            seen = self._ticks
+            if missed * INTERVAL_S >= self._limit_s:
+                log.error("watchdog.loop_stalled", seconds=missed * INTERVAL_S)
+                sys.stderr.flush()
+                os._exit(EXIT_STALLED)
+            self._loop.call_soon_threadsafe(self._tick)
+
+    def _tick(self) -> None:
+        self._ticks += 1

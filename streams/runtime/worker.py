@@ -1,0 +1,523 @@
+"""The one loop: read, decode, handle, publish, commit.
+
+For each request:
+
+1. read the record, decode it, admit it to its partition's window (at most 64 unfinished);
+2. when its turn comes (lanes, services; at most `concurrency` at a time) count the attempt and run the
+   handler; before the handler's first call into a child process, the attempt is committed;
+3. publish outcome, next request or result, event and usage, at the same time, and wait for all acks;
+4. mark the offset as finished;
+5. commit what is contiguous: at least every 200 ms, at a revocation and at the end.
+
+A crash before 3 repeats the work (the attempt is counted when it was committed), one during 3 or
+before 5 repeats the work and the records, whose ids are the same; no fold minds. Nothing is lost,
+because no offset is committed before its records are acknowledged.
+
+A failed attempt is repeated in place after a pause, while its neighbours go on; an outage holds the
+whole stage back and costs no attempt; what cannot be done goes to the dead letter topic (with a
+failed result), and then counts as finished.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from schemas.codec import UnknownFingerprint
+from schemas.errors import GatewayError, Outage, Permanent, UndecodableRecord
+from schemas.events import StageRequest
+from schemas.topics import STAGES, StageTopics
+from streams.log.dead_letters import dead_letter
+from streams.log.protocols import Committed, LogRecord, Partition, Subscriber
+from streams.logs import get_logger
+from streams.metrics import CONSUMER_REBALANCES, STAGE_DEAD_LETTERS, STAGE_PAUSED
+from streams.runtime.assignment import ALONE_AFTER, HeldPartition, Work
+from streams.runtime.circuit import Circuit
+from streams.runtime.committer import Committer
+from streams.runtime.handling import Handling, Tools
+from streams.runtime.processor import Processor, Result
+from streams.runtime.retry import DeadLetter, Retry, WaitForRecovery
+from streams.runtime.scheduling import Scheduler
+from streams.runtime.stage_metrics import StageMetrics
+
+log = get_logger(__name__)
+
+_POLL_S = 0.5
+_OPEN_S = 5.0
+DRAIN_S = 25.0
+
+_CANCELLED = "cancelled"
+_LOST = "lost"
+_STOPPED = "stopped"
+
+
+class Worker:
+    """Serves one stage kind. `run` it as a task; `stop` lets it finish what is in work and return.
+
+    `stages` tells which topics the next steps' requests go to; tests give their own.
+    """
+
+    def __init__(
+        self,
+        processor: Processor,
+        subscriber: Subscriber,
+        tools: Tools,
+        *,
+        group: str = "",
+        stages: Mapping[str, StageTopics] = STAGES,
+        drain_s: float = DRAIN_S,
+    ) -> None:
+        self._processor = processor
+        self._subscriber = subscriber
+        self._tools = tools
+        self._kind = processor.topics.kind
+        self._group = group or group_of(processor)
+        self._drain_s = drain_s
+        self._lanes = {topic.name: lane for lane, topic in processor.topics.requests.items()}
+        self._held: dict[Partition, HeldPartition] = {}
+        self._waiting: Scheduler[Work] = Scheduler()
+        self._circuit = Circuit()
+        self._committer = Committer(self._group, subscriber, self._collect, self._acknowledge)
+        self._handling = Handling(
+            processor, tools, stages, commit_attempts=self._committer.flush, hold=self._hold_publishing
+        )
+        self._metrics = StageMetrics(self._kind)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_handler = 0
+        self._alone: Work | None = None
+        self._next_alone: Work | None = None
+        self._unpublished = 0
+        self._suspended = True
+        self._joined = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._wake: asyncio.TimerHandle | None = None
+        self._broken: BaseException | None = None
+        self.fetched_at = time.monotonic()
+        self.assigned_at = self.fetched_at
+        self.poll_error = ""
+        tools.cancelled.listen(self._on_cancel)
+
+    @property
+    def kind(self) -> str:
+        """The stage kind."""
+        return self._kind
+
+    @property
+    def group(self) -> str:
+        """The consumer group."""
+        return self._group
+
+    @property
+    def held(self) -> Mapping[Partition, HeldPartition]:
+        """The assigned partitions."""
+        return self._held
+
+    @property
+    def in_work(self) -> int:
+        """Requests whose handler runs, or whose records are being written."""
+        return len(self._tasks)
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """When the oldest unfinished request was made; None when there is none."""
+        return min((w.request.requested_at_ms for h in self._held.values() for w in h.works.values()), default=None)
+
+    @property
+    def joined(self) -> asyncio.Event:
+        """Set once partitions have been assigned for the first time."""
+        return self._joined
+
+    @property
+    def unavailable(self) -> str:
+        """Why the worker does not work; empty when it does."""
+        if self._circuit.is_open:
+            return self._circuit.reason
+        if self._unpublished:
+            return "the log takes no records"
+        if self.poll_error:
+            return self.poll_error
+        return "" if self._joined.is_set() else "joining the consumer group"
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker was told to stop."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Take nothing more; `run` returns when what is in work is finished and committed."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serve until `stop`. Raises what ends it early."""
+        if not await self._join():
+            return
+        committing = asyncio.create_task(self._committer.run())
+        polling = asyncio.create_task(self._poll())
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait((polling, committing, stopping), return_when=asyncio.FIRST_COMPLETED)
+            for task in (polling, committing):
+                if task.done():
+                    task.result()
+            if self._broken is not None:
+                raise self._broken
+        finally:
+            for task in (polling, stopping):
+                task.cancel()
+            await self._drain()
+            committing.cancel()
+            await asyncio.gather(polling, committing, stopping, return_exceptions=True)
+            await self._handling.close()
+            with contextlib.suppress(Outage):  # what is not committed is repeated
+                await self._committer.commit()
+            await self._subscriber.stop()
+
+    async def _join(self) -> bool:
+        """Join the group, however long the log is down; False when told to stop before."""
+        while not self._stopping.is_set():
+            joining = asyncio.create_task(self._subscriber.start(self))
+            stopping = asyncio.create_task(self._stopping.wait())
+            try:
+                await asyncio.wait((joining, stopping), return_when=asyncio.FIRST_COMPLETED)
+                if joining.done():
+                    joining.result()
+                    self.fetched_at = time.monotonic()
+                    return True
+            except Outage as e:
+                self.poll_error = e.message
+                log.warning("join.failed", group=self._group, code=e.code, reason=e.message)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), _POLL_S)
+            finally:
+                for task in (joining, stopping):
+                    task.cancel()
+                await asyncio.gather(joining, stopping, return_exceptions=True)
+        await self._subscriber.stop()
+        return False
+
+    # --- Reading ------------------------------------------------------------------------------
+
+    async def _poll(self) -> None:
+        while True:
+            try:
+                fetched = await self._subscriber.poll(_POLL_S)
+            except Outage as e:
+                self.poll_error = e.message
+                log.warning("poll.failed", group=self._group, code=e.code, reason=e.message)
+                await asyncio.sleep(_POLL_S)
+                continue
+            self.poll_error = ""
+            if fetched:
+                self.fetched_at = time.monotonic()
+                await self._take(fetched)
+            self._dispatch()
+
+    async def _take(self, fetched: Mapping[Partition, Sequence[LogRecord]]) -> None:
+        taken = [(self._held[p], records) for p, records in fetched.items() if p in self._held]
+        fresh = [held for held, records in taken if held.take(records)]
+        if fresh:
+            # Before any work: if this process dies, the next owner must see that the partition was in use.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._committer.flush(), _OPEN_S)
+        for held, _ in taken:
+            self._admit(held)
+
+    def _admit(self, held: HeldPartition) -> None:
+        while not held.lost and (record := held.admit()) is not None:
+            try:
+                request = self._decode(record)
+            except UndecodableRecord as e:
+                self._spawn(self._look_again(held, record, e))
+            else:
+                self._enqueue(held, record, request)
+        pause = held.should_pause()
+        if pause is not None and not held.lost:
+            held.paused = pause
+            (self._subscriber.pause if pause else self._subscriber.resume)([held.partition])
+
+    def _decode(self, record: LogRecord) -> StageRequest:
+        if record.value is None:
+            raise UndecodableRecord("the record has no value")
+        return _checked(self._tools.codec.decode(record.value, StageRequest))
+
+    async def _look_again(self, held: HeldPartition, record: LogRecord, error: GatewayError) -> None:
+        """Look for the writer's schema once more; what still cannot be read goes to the dead letter topic."""
+        if isinstance(error, UnknownFingerprint) and record.value is not None:
+            try:
+                request = _checked(await self._tools.decoder.decode(record.value, StageRequest))
+            except UndecodableRecord as e:
+                error = e
+            else:
+                self._enqueue(held, record, request)
+                self._dispatch()
+                return
+        now_ms = time.time_ns() // 1_000_000
+        letter = dead_letter(record, stage=self._kind, attempts=0, error=error, service="", at_ms=now_ms)
+        await self._handling.publish_raw(letter)
+        STAGE_DEAD_LETTERS.labels(record.topic, error.code).inc()
+        log.warning(
+            "record.undecodable",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            code=error.code,
+            reason=error.message,
+        )
+        self._finish(held, record.offset)
+
+    def _enqueue(self, held: HeldPartition, record: LogRecord, request: StageRequest) -> None:
+        offsets = held.offsets
+        assert offsets is not None
+        work = Work(record, request, held.lane, held)
+        work.suspect = offsets.is_suspect(record.offset)
+        work.alone = offsets.attempts(record.offset) >= ALONE_AFTER
+        held.works[record.offset] = work
+        self._wait(work)
+
+    def _wait(self, work: Work, *, first: bool = False) -> None:
+        self._waiting.add(work.lane, work.request.job.service, work, first=first)
+        self._metrics.waiting(work.lane, 1)
+
+    # --- Starting -----------------------------------------------------------------------------
+
+    def _dispatch(self) -> None:
+        """Start what may start now."""
+        while self._may_start():
+            work = self._next_alone
+            self._next_alone = None
+            if work is None:
+                work = self._waiting.next()
+                if work is None:
+                    return
+                self._metrics.waiting(work.lane, -1)
+            if work.dropped:
+                continue
+            if work.request.job.job_id in self._tools.cancelled:
+                self._finish_cancelled(work)
+                continue
+            if work.alone and self._in_handler:
+                self._next_alone = work
+                return
+            now = time.monotonic()
+            if not self._circuit.may_start(now):
+                self._wait(work, first=True)
+                self._wake_later(self._circuit.until_probe(now))
+                return
+            self._start(work)
+
+    def _may_start(self) -> bool:
+        return (
+            self._in_handler < self._processor.concurrency
+            and not self._suspended
+            and not self._unpublished
+            and self._alone is None
+            and not self._stopping.is_set()
+        )
+
+    def _start(self, work: Work) -> None:
+        if work.alone:
+            self._alone = work
+        work.attempt = work.held.begin(work.offset)
+        work.attempt_committed = False
+        work.in_handler = True
+        work.started_ms = time.time_ns() // 1_000_000
+        self._in_handler += 1
+        self._metrics.started(work.lane, work.started_ms - work.request.requested_at_ms if work.attempt == 1 else None)
+        work.task = self._spawn(self._work(work))
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Nothing in `_work` may raise: the offset stays unfinished and is repeated by the next owner.
+            log.error("worker.broken", group=self._group, reason=repr(error))
+            self._broken = error
+            self._stopping.set()
+
+    async def _work(self, work: Work) -> None:
+        try:
+            verdict = await self._handling.attempt(work)
+        except asyncio.CancelledError:
+            self._leave_handler(work)
+            await self._broken_off(work)
+            return
+        self._leave_handler(work)
+        if isinstance(verdict, WaitForRecovery):
+            self._on_outage(work, verdict.error)
+            return
+        self._circuit.answered()
+        STAGE_PAUSED.labels(self._kind).set(0)
+        self._dispatch()
+        await self._conclude(work, verdict)
+
+    async def _conclude(self, work: Work, verdict: Result | Retry | DeadLetter) -> None:
+        if isinstance(verdict, Result):
+            try:
+                await self._handling.publish_done(work, verdict)
+                self._metrics.ended(work.lane, "done", work.request.requested_at_ms)
+                self._finish(work.held, work.offset)
+                return
+            except Permanent as e:
+                verdict = DeadLetter(e)
+        if isinstance(verdict, DeadLetter):
+            await self._handling.publish_failed(work, verdict.error)
+            self._metrics.ended(work.lane, "failed", work.request.requested_at_ms)
+            self._finish(work.held, work.offset)
+            return
+        self._metrics.retried(work.lane)
+        loop = asyncio.get_running_loop()
+        work.timer = loop.call_later(verdict.after_s, self._again, work)
+        await self._handling.publish_waste(work)
+
+    def _again(self, work: Work) -> None:
+        work.timer = None
+        if not work.dropped:
+            self._wait(work)
+            self._dispatch()
+
+    def _leave_handler(self, work: Work) -> None:
+        work.in_handler = False
+        self._in_handler -= 1
+        if self._alone is work:
+            self._alone = None
+        self._metrics.left(work.lane, time.time_ns() // 1_000_000 - work.started_ms)
+
+    def _on_outage(self, work: Work, error: Outage) -> None:
+        work.held.take_back(work.offset)
+        self._circuit.failed(error.message, time.monotonic())
+        STAGE_PAUSED.labels(self._kind).set(1)
+        log.warning("stage.paused", stage=self._kind, code=error.code, reason=error.message)
+        if not work.dropped:
+            self._wait(work, first=True)
+        self._dispatch()
+        self._wake_later(self._circuit.until_probe(time.monotonic()))
+
+    def _wake_later(self, after_s: float) -> None:
+        if self._wake is None or self._wake.cancelled() or self._wake.when() <= asyncio.get_running_loop().time():
+            self._wake = asyncio.get_running_loop().call_later(after_s + 0.001, self._dispatch)
+
+    def _hold_publishing(self, change: int) -> None:
+        self._unpublished += change
+        if not self._unpublished:
+            self._dispatch()
+
+    # --- Ending -------------------------------------------------------------------------------
+
+    def _finish(self, held: HeldPartition, offset: int) -> None:
+        held.finish(offset)
+        if held.backlog or held.paused:
+            self._admit(held)
+        self._dispatch()
+
+    async def _broken_off(self, work: Work) -> None:
+        self._circuit.undecided()
+        if work.dropped == _CANCELLED:
+            await self._handling.publish_cancelled(work)
+            self._finish_cancelled(work)
+        else:
+            work.held.take_back(work.offset)
+            self._dispatch()
+
+    def _finish_cancelled(self, work: Work) -> None:
+        work.dropped = _CANCELLED
+        self._metrics.ended(work.lane, "cancelled", work.request.requested_at_ms)
+        self._finish(work.held, work.offset)
+
+    def _on_cancel(self, job_id: str) -> None:
+        for held in self._held.values():
+            for work in held.works.values():
+                # Work that is only being published is done: ingress has written `cancelled` first or it has not.
+                if work.request.job.job_id == job_id and work.in_handler and work.task is not None:
+                    work.dropped = _CANCELLED
+                    work.task.cancel()
+
+    def _drop(self, work: Work, reason: str) -> None:
+        work.dropped = reason
+        if work.timer is not None:
+            work.timer.cancel()
+        if work.in_handler and work.task is not None:
+            work.task.cancel()
+        elif self._waiting.remove(work.lane, work.request.job.service, work):
+            self._metrics.waiting(work.lane, -1)
+
+    async def _drain(self) -> None:
+        self._stopping.set()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=self._drain_s)
+        for held in self._held.values():
+            for work in tuple(held.works.values()):
+                self._drop(work, _STOPPED)
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(tuple(self._tasks), timeout=_OPEN_S)
+
+    # --- The group ----------------------------------------------------------------------------
+
+    async def revoked(self, partitions: AbstractSet[Partition]) -> None:
+        """Stop starting and commit what is finished; what is in work goes on until the assignment is known."""
+        self._suspended = True
+        if partitions:
+            try:
+                await self._committer.commit()
+            except Outage as e:
+                log.info("commit.failed", group=self._group, code=e.code, reason=e.message)
+
+    async def assigned(self, partitions: Mapping[Partition, Committed | None]) -> None:
+        """Keep what came back, with its work; drop what went to others, uncommitted."""
+        CONSUMER_REBALANCES.labels(self._group).inc()
+        self.assigned_at = time.monotonic()
+        for partition in [p for p in self._held if p not in partitions]:
+            held = self._held.pop(partition)
+            held.lost = True
+            for work in tuple(held.works.values()):
+                self._drop(work, _LOST)
+        for partition, committed in partitions.items():
+            held = self._held.get(partition)
+            if held is None:
+                lane = self._lanes[partition.topic]
+                held = self._held[partition] = HeldPartition(partition, lane, committed)
+                held.read_next = committed.offset if committed else 0
+            else:
+                for work in held.keep(committed):
+                    self._drop(work, _LOST)
+            if held.paused:
+                held.paused = False
+                self._subscriber.resume([partition])
+        if self._next_alone is not None and self._next_alone.dropped:
+            self._next_alone = None
+        self._suspended = False
+        if partitions:
+            self._joined.set()
+        self._dispatch()
+
+    def _collect(self) -> Mapping[Partition, Committed]:
+        in_use = not (self._stopping.is_set() and not self._tasks)
+        return {
+            partition: commit
+            for partition, held in self._held.items()
+            if (commit := held.to_commit(in_use=in_use)) is not None
+        }
+
+    def _acknowledge(self, offsets: Mapping[Partition, Committed]) -> None:
+        for partition, commit in offsets.items():
+            if partition in self._held:
+                self._held[partition].committed = commit
+
+
+def group_of(processor: Processor, suffix: str = "") -> str:
+    """Return the name of a processor's consumer group."""
+    return f"processor.{processor.topics.kind}{suffix}"
+
+
+def _checked(request: StageRequest) -> StageRequest:
+    if not 0 <= request.position < len(request.steps):
+        raise UndecodableRecord(f"the request is for step {request.position} of {len(request.steps)}")
+    return request
