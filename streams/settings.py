@@ -34,6 +34,7 @@ class Settings:
     ocr_engine: str
     job_ttl_seconds: int
     log_level: str
+    metrics_host: str
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -64,6 +65,7 @@ class Settings:
             ocr_engine=read.text("OCR_ENGINE", "tesseract"),
             job_ttl_seconds=read.integer("JOB_TTL_DAYS", 30) * 86_400,
             log_level=read.text("LOG_LEVEL", "info"),
+            metrics_host=read.text("METRICS_HOST", "127.0.0.1"),
         )
 
 
