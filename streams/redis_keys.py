@@ -1,0 +1,76 @@
+"""Every key in Redis: its pattern, what it holds, how long it lives and its only writer.
+
+| key | holds | lives | writer |
+|---|---|---|---|
+| `gw:job:{job id}` | string: a job's view as JSON | as long as the job is live, then `job_ttl_seconds` | job-state |
+| `gw:jobs:{service}` | sorted set: job ids by `created_at` (ms) | an entry lives as long as its job | job-state |
+| `gw:marker:{partition}` | string: `generation events results`, see `Marker` | for ever, 8 keys | job-state |
+| `gw:changed:{job id}` | pub/sub channel, no key: the job's view changed | | job-state |
+| `gw:changed` | pub/sub channel that keeps a subscriber's connection open; nobody writes to it | | |
+
+Nothing here that the log cannot rebuild.
+"""
+
+from dataclasses import dataclass
+
+KEEP_OPEN_CHANNEL = "gw:changed"
+
+
+def job(job_id: str) -> str:
+    """Return the key of a job's view."""
+    return f"gw:job:{job_id}"
+
+
+def jobs(service: str) -> str:
+    """Return the key of a service's list of jobs."""
+    return f"gw:jobs:{service}"
+
+
+def marker(partition: int) -> str:
+    """Return the key of a partition's marker."""
+    return f"gw:marker:{partition}"
+
+
+def changed(job_id: str) -> str:
+    """Return the channel on which a job's changes are told."""
+    return f"gw:changed:{job_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """Positions in one partition of the two topics that make a job: the next offsets to be folded."""
+
+    events: int
+    results: int
+
+    def covers(self, other: "Offsets") -> bool:
+        """Tell whether everything below `other` is below these positions too."""
+        return self.events >= other.events and self.results >= other.results
+
+
+NOTHING_FOLDED = Offsets(-1, -1)
+"""The offsets of a marker while its partition's views are being rebuilt: behind every log end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """How far a partition's views are. Written after them, by the process that owns `generation`."""
+
+    generation: str
+    folded: Offsets
+
+    def encode(self) -> bytes:
+        """Return the marker as it stands in Redis."""
+        return f"{self.generation} {self.folded.events} {self.folded.results}".encode()
+
+
+def decode_marker(raw: bytes | str | None) -> Marker | None:
+    """Read a marker; None when there is none, or what stands there is no marker."""
+    if raw is None:
+        return None
+    try:
+        text = raw if isinstance(raw, str) else raw.decode()
+        generation, events, results = text.split(" ")
+        return Marker(generation, Offsets(int(events), int(results)))
+    except ValueError:
+        return None

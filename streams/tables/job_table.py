@@ -1,0 +1,157 @@
+"""The Faust app: its settings, its table and the batches of records it hands over.
+
+What Faust does here: group membership, the table and its recovery from the changelog, commits of what
+was acknowledged. What it does not: acknowledge by itself, expire, or write to its changelog through
+`table[key] = …` (one buffered message at a time; a batch goes straight to its producer instead).
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+from faust.transport.producer import ProducerBuffer
+from faust.types import EventT
+
+from schemas.topics import JOB_EVENTS, JOB_PARTITIONS, JOB_TABLE_CHANGELOG, RESULTS
+
+GROUP = "job-state"
+_TABLE = "jobs"
+
+_SESSION_TIMEOUT_S = 10.0
+_HEARTBEAT_S = 3.0
+_COMMIT_INTERVAL_S = 1.0
+MAX_BATCH = 500
+
+OnRecovered = Callable[[int, bytes, bool], None]
+OnBatch = Callable[[Sequence[Any]], Awaitable[bool]]
+
+
+class JobTableApp:
+    """A Faust worker with one table of bytes by job id.
+
+    `on_batch` gets the records that were there at once (at most MAX_BATCH) and returns whether they
+    are done; those of a batch that is not are delivered again after the rebalance that took them.
+    """
+
+    def __init__(self, bootstrap: str, data_dir: Path, on_batch: OnBatch, on_recovered: OnRecovered) -> None:
+        ProducerBuffer.max_messages = 20_000  # a class attribute; at its 100 the stream waits for every flush
+        self.faust: Any = faust.App(
+            GROUP,
+            broker=";".join(f"kafka://{server.strip()}" for server in bootstrap.split(",")),
+            datadir=str(data_dir),
+            store="memory://",
+            autodiscover=False,
+            web_enabled=False,
+            topic_allow_declare=False,  # topics are made by `./gateway up`, with our settings
+            topic_disable_leader=True,
+            broker_session_timeout=_SESSION_TIMEOUT_S,
+            broker_heartbeat_interval=_HEARTBEAT_S,
+            broker_commit_interval=_COMMIT_INTERVAL_S,
+            broker_max_poll_interval=600.0,
+            consumer_auto_offset_reset="earliest",
+            producer_acks=-1,
+            producer_compression_type="lz4",
+            producer_max_batch_size=256 * 1024,
+            producer_request_timeout=30.0,
+            # A batch that waits for Redis must not hold up a rebalance: its records come again.
+            stream_wait_empty=False,
+            stream_buffer_maxsize=4 * MAX_BATCH,
+            table_standby_replicas=0,
+            topic_partitions=JOB_PARTITIONS,
+        )
+        self._on_batch = on_batch
+        self._on_recovered = on_recovered
+        self._table: Any = self.faust.Table(
+            _TABLE,
+            key_type=bytes,
+            value_type=bytes,
+            partitions=JOB_PARTITIONS,
+            on_changelog_event=self._note_recovered,
+        )
+        changelog = self._table.changelog_topic_name
+        if changelog != JOB_TABLE_CHANGELOG.name:
+            raise AssertionError(f"Faust calls the changelog {changelog}, schemas.topics {JOB_TABLE_CHANGELOG.name}")
+        topic = self.faust.topic(
+            JOB_EVENTS.name,
+            RESULTS.name,
+            key_serializer="raw",
+            value_serializer="raw",
+            partitions=JOB_PARTITIONS,
+        )
+        self._error: BaseException | None = None
+        self.faust.agent(topic, name="job-state")(self._consume)
+
+    @property
+    def store(self) -> MutableMapping[bytes, bytes]:
+        """The table's local data; changing it does not write to the changelog."""
+        return cast("MutableMapping[bytes, bytes]", self._table.data)
+
+    @property
+    def generation(self) -> int:
+        """The group's generation that the consumer works in."""
+        return cast(int, self.faust.consumer_generation_id)
+
+    @property
+    def settled(self) -> bool:
+        """Whether an assignment stands and its partitions are recovered."""
+        app = self.faust
+        return app.started and not app.rebalancing and app.tables.actives_ready and not app.in_recovery
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that are assigned now."""
+        return frozenset(tp.partition for tp in self.faust.consumer.assignment() if tp.topic == JOB_EVENTS.name)
+
+    @property
+    def failure(self) -> str:
+        """Why the worker has crashed, or empty. It does not come back by itself."""
+        error = self._error or (self.faust._crash_reason if self.faust.crashed else None)
+        return f"the Faust worker crashed: {type(error).__name__}" if error is not None else ""
+
+    async def start(self) -> None:
+        """Start the worker in this event loop; returns once its services run, before any recovery."""
+        await self.faust.start()
+
+    async def stop(self) -> None:
+        """Commit what is acknowledged, leave the group, close."""
+        await self.faust.stop()
+
+    async def write_changelog(self, changes: Sequence[tuple[int, bytes, bytes | None]]) -> None:
+        """Write (partition, job id, state or None) to the changelog; returns when all are acknowledged."""
+        producer = self.faust.producer
+        sent = [
+            await producer.send(JOB_TABLE_CHANGELOG.name, key, value, partition, None, None)
+            for partition, key, value in changes
+        ]
+        for future in sent:
+            await future
+
+    async def _note_recovered(self, event: EventT[Any]) -> None:
+        message = event.message
+        if message.key is not None:
+            self._on_recovered(message.partition, message.key, message.value is not None)
+
+    async def _consume(self, stream: Any) -> AsyncIterator[None]:
+        try:
+            async for _ in self._batches(stream):
+                yield
+        except Exception as e:
+            # Faust would start the agent again, behind records that were never acknowledged.
+            self._error = e
+            raise
+
+    async def _batches(self, stream: Any) -> AsyncIterator[None]:
+        source = stream.noack()
+        waiting = source.channel.queue
+        batch: list[Any] = []
+        async for event in source.events():
+            batch.append(event)
+            # No clock: what is there now goes together, and a single record goes at once.
+            if not waiting.empty() and len(batch) < MAX_BATCH:
+                continue
+            if await self._on_batch([one.message for one in batch]):
+                for one in batch:
+                    await source.ack(one)
+            batch.clear()
+            yield

@@ -1,0 +1,118 @@
+"""Waits for changes of jobs: one pub/sub connection a process, channels as they are needed.
+
+A notification only says "read again", and it may be lost: whoever waits reads after subscribing,
+after each reconnection and once a second.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+
+from schemas.job_view import JobView
+from streams import redis_keys
+from streams.redis_client import REDIS_FAILURES
+from streams.tables.job_reader import JobReader, Missing, Unknown
+from streams.tables.view_json import view_token
+
+_READ_AGAIN_S = 1.0
+_RECONNECT_S = 0.25
+_LISTEN_S = 10.0
+
+
+class Notifications:
+    """Wakes waiters when their job changed."""
+
+    def __init__(self, redis: Redis, reader: JobReader) -> None:
+        self._redis = redis
+        self._reader = reader
+        self._waiters: dict[str, set[asyncio.Event]] = {}
+        self._pubsub: PubSub | None = None
+        self._listener: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to listen; does not wait for Redis."""
+        self._listener = asyncio.create_task(self._listen(), name="notifications")
+
+    async def stop(self) -> None:
+        """Close the connection."""
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+
+    @property
+    def waiting(self) -> int:
+        """How many waiters there are."""
+        return sum(map(len, self._waiters.values()))
+
+    async def wait_for_change(self, job_id: str, since: str | None, timeout: float) -> JobView | Missing | Unknown:
+        """Return the job as soon as its token (`view_token`) is not `since`, or as it is after `timeout` seconds.
+
+        `since` None takes any view. Missing and Unknown are waited out too: a job may yet appear.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        async with self._subscribed(job_id) as changed:
+            while True:
+                changed.clear()
+                found = await self._reader.get(job_id)
+                left = deadline - asyncio.get_running_loop().time()
+                if left <= 0 or (isinstance(found, JobView) and view_token(found) != since):
+                    return found
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, _READ_AGAIN_S)):
+                        await changed.wait()
+
+    @contextlib.asynccontextmanager
+    async def _subscribed(self, job_id: str) -> AsyncGenerator[asyncio.Event]:
+        channel, changed = redis_keys.changed(job_id), asyncio.Event()
+        waiters = self._waiters.setdefault(channel, set())
+        waiters.add(changed)
+        try:
+            if len(waiters) == 1 and self._pubsub is not None:
+                with contextlib.suppress(*REDIS_FAILURES):  # the listener sees the failure and subscribes anew
+                    await self._pubsub.subscribe(channel)
+            yield changed
+        finally:
+            waiters.discard(changed)
+            if not waiters and self._waiters.get(channel) is waiters:
+                del self._waiters[channel]
+                if self._pubsub is not None:
+                    with contextlib.suppress(*REDIS_FAILURES):
+                        await self._pubsub.unsubscribe(channel)
+
+    async def _listen(self) -> None:
+        while True:
+            pubsub = self._redis.pubsub()
+            try:
+                known = {redis_keys.KEEP_OPEN_CHANNEL, *self._waiters}
+                await pubsub.subscribe(*known)
+                self._pubsub = pubsub  # from here on waiters subscribe for themselves
+                late = set(self._waiters) - known
+                if late:
+                    await pubsub.subscribe(*late)
+                self._wake_all()
+                while True:
+                    message = await pubsub.get_message(ignore_subscribe_messages=False, timeout=_LISTEN_S)
+                    self._take(message)
+            except REDIS_FAILURES:
+                await asyncio.sleep(_RECONNECT_S)
+            finally:
+                self._pubsub = None
+                with contextlib.suppress(*REDIS_FAILURES):
+                    await pubsub.aclose()
+
+    def _take(self, message: Mapping[str, object] | None) -> None:
+        # The confirmation of a subscription wakes too: what changed before it was told to nobody.
+        if message is None or message["type"] not in ("message", "subscribe"):
+            return
+        channel = message["channel"]
+        if isinstance(channel, bytes):
+            for changed in self._waiters.get(channel.decode(), ()):
+                changed.set()
+
+    def _wake_all(self) -> None:
+        for waiters in self._waiters.values():
+            for changed in waiters:
+                changed.set()

@@ -1,0 +1,266 @@
+"""Keeps the views of this process's partitions true: takes them over, writes batches, rebuilds what was lost.
+
+States of a partition: *taken* with a generation of our own in its marker; *behind* while the process
+folds again what its predecessor had already shown (views wait, so that nobody sees a job go back);
+*lost* when the marker is gone or a stranger's, until the views are rebuilt from the table.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from schemas.errors import GatewayError, Outage
+from schemas.job_state import JobState
+from schemas.job_view import job_view
+from streams.logs import get_logger
+from streams.metrics import VIEW_REBUILD_SECONDS, VIEW_REBUILDS
+from streams.redis_keys import NOTHING_FOLDED, Marker, Offsets
+from streams.tables.job_states import JobStates
+from streams.tables.positions import Positions
+from streams.tables.redis_view import Fenced, PartitionWrite, RedisView, ViewWrite
+from streams.tables.view_json import encode_view
+
+log = get_logger(__name__)
+
+_REBUILD_STEP = 250
+_RETRY_S = 0.25
+# A later generation of the group owns the partition. We learn of the rebalance within a session
+# timeout (10 s); a generation that stays after that is a leftover of another log.
+_STRANGER_PATIENCE_S = 20.0
+
+
+@dataclass(slots=True)
+class _Partition:
+    """What is known of one taken partition. `horizon`: how far the views were when it was taken over."""
+
+    generation: str
+    folded: Offsets
+    horizon: Offsets | None = None
+    waiting: set[bytes] = field(default_factory=set[bytes])
+    stranger_since: float | None = None
+
+    @property
+    def marker(self) -> Marker:
+        return Marker(self.generation, self.horizon or self.folded)
+
+
+class ViewKeeper:
+    """Owns the markers of the partitions it was given."""
+
+    def __init__(
+        self,
+        view: RedisView,
+        states: JobStates,
+        positions: Positions,
+        job_ttl_s: int,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._view = view
+        self._states = states
+        self._positions = positions
+        self._ttl_ms = job_ttl_s * 1000
+        self._now_ms = now_ms
+        self._taken: dict[int, _Partition] = {}
+        # One writer at a time: a rebuild reads the table that batches change.
+        self._lock = asyncio.Lock()
+        self._outage = ""
+        self._rebuilding = 0
+
+    @property
+    def trouble(self) -> str:
+        """Why views are not being kept, for people; empty when they are."""
+        if self._outage:
+            return self._outage
+        return f"views of {self._rebuilding} partitions are being rebuilt" if self._rebuilding else ""
+
+    @property
+    def partitions(self) -> frozenset[int]:
+        """The partitions that are taken."""
+        return frozenset(self._taken)
+
+    async def take_over(self, partitions: frozenset[int], group_generation: int) -> None:
+        """Begin to keep exactly these partitions; the table holds all that they had committed.
+
+        Waits while Redis or Kafka are down.
+        """
+        async with self._lock:
+            self._taken.clear()
+            while True:
+                try:
+                    await self._take(partitions, group_generation)
+                    self._outage = ""
+                    return
+                except GatewayError as e:
+                    self._outage = e.message
+                    await asyncio.sleep(_RETRY_S)
+
+    async def publish(self, changed: Mapping[int, Mapping[bytes, JobState]], following: Mapping[int, Offsets]) -> None:
+        """Show changed jobs and move the markers to `following`; waits while Redis is down.
+
+        Partitions that are not (or no longer) ours are left alone.
+        """
+        async with self._lock:
+            due = [p for p in following if p in self._taken]
+            while due:
+                try:
+                    due = await self._publish(due, changed, following)
+                    self._outage = ""
+                except Outage as e:
+                    self._outage = e.message
+                    await asyncio.sleep(_RETRY_S)
+
+    async def check(self) -> None:
+        """Look whether the markers still stand; rebuild the views of those that do not."""
+        async with self._lock:
+            try:
+                await self._check(tuple(self._taken))
+                self._outage = ""
+            except Outage as e:
+                self._outage = e.message
+
+    async def forget(self, jobs: list[tuple[str, str]]) -> None:
+        """Remove expired jobs, given as (job id, service), from views and lists.
+
+        Raises Outage when Redis does not answer.
+        """
+        async with self._lock:
+            await self._view.forget(jobs)
+
+    async def _take(self, partitions: frozenset[int], group_generation: int) -> None:
+        found = await self._positions.read(partitions) if partitions else {}
+        ordered = sorted(partitions)
+        held = dict(zip(ordered, await self._view.markers(ordered), strict=True))
+        taken: dict[int, _Partition] = {}
+        lost: list[int] = []
+        for p in ordered:
+            following, end = found[p]
+            mark = held[p]
+            mine = taken[p] = _Partition(_new_generation(group_generation), following)
+            if mark is not None and mark.folded.covers(following) and end.covers(mark.folded):
+                mine.horizon = mark.folded if mark.folded != following else None
+            else:
+                lost.append(p)
+        await self._view.set_markers({p: one.marker for p, one in taken.items() if p not in lost})
+        self._taken = taken
+        await self._rebuild(lost)
+
+    async def _publish(
+        self, due: list[int], changed: Mapping[int, Mapping[bytes, JobState]], following: Mapping[int, Offsets]
+    ) -> list[int]:
+        writes: list[PartitionWrite] = []
+        for p in due:
+            mine = self._taken[p]
+            mine.folded = _furthest(mine.folded, following[p])
+            jobs = dict(changed.get(p, {}))
+            if mine.horizon is not None:
+                mine.waiting.update(jobs)
+                if not mine.folded.covers(mine.horizon):
+                    continue
+                jobs = {key: s for key in mine.waiting if (s := self._states.get(key)) is not None}
+            writes.append(PartitionWrite(p, Marker(mine.generation, mine.folded), self._views(jobs.items())))
+        if not writes:
+            return []
+        left: list[int] = []
+        for write, refused in zip(writes, await self._view.write(writes), strict=True):
+            mine = self._taken[write.partition]
+            if refused is None:
+                mine.horizon = None
+                mine.waiting.clear()
+            else:
+                left.append(write.partition)
+        # What stands in the way is either gone (rebuilt: nothing left to write) or a stranger's.
+        await self._check(left)
+        return []
+
+    async def _check(self, partitions: Iterable[int]) -> None:
+        ordered = sorted(partitions)
+        lost: list[int] = []
+        for p, held in zip(ordered, await self._view.markers(ordered), strict=True):
+            mine = self._taken[p]
+            if held is not None and held.generation == mine.generation:
+                if held.folded == NOTHING_FOLDED:
+                    lost.append(p)  # a rebuild was interrupted
+                mine.stranger_since = None
+            elif held is None or not self._respected(mine, held):
+                lost.append(p)
+        await self._rebuild(lost)
+
+    def _respected(self, mine: _Partition, held: Marker) -> bool:
+        """Tell whether another owner's marker is to be left alone for now."""
+        if _group_generation(held.generation) <= _group_generation(mine.generation):
+            return False
+        now = time.monotonic()
+        mine.stranger_since = mine.stranger_since or now
+        return now - mine.stranger_since < _STRANGER_PATIENCE_S
+
+    async def _rebuild(self, partitions: list[int]) -> None:
+        if not partitions:
+            return
+        started = time.monotonic()
+        self._rebuilding = len(partitions)
+        try:
+            for p in partitions:
+                mine = self._taken[p]
+                mine.generation = _new_generation(_group_generation(mine.generation))
+                mine.horizon, mine.stranger_since = None, None
+                mine.waiting.clear()
+            # First of all the markers, so that until the end a miss in these partitions means "unknown".
+            await self._view.set_markers({p: Marker(self._taken[p].generation, NOTHING_FOLDED) for p in partitions})
+            jobs = 0
+            for p in partitions:
+                jobs += await self._rebuild_partition(p)
+        finally:
+            self._rebuilding = 0
+        seconds = time.monotonic() - started
+        VIEW_REBUILDS.inc(len(partitions))
+        VIEW_REBUILD_SECONDS.observe(seconds)
+        log.info("job_state.views_rebuilt", partitions=partitions, jobs=jobs, seconds=round(seconds, 3))
+
+    async def _rebuild_partition(self, partition: int) -> int:
+        mine = self._taken[partition]
+        keys = self._states.keys(partition)
+        unfinished = Marker(mine.generation, NOTHING_FOLDED)
+        for start in range(0, len(keys), _REBUILD_STEP):
+            states = ((key, self._states.peek(key)) for key in keys[start : start + _REBUILD_STEP])
+            views = self._views((key, state) for key, state in states if state is not None)
+            last = start + _REBUILD_STEP >= len(keys)
+            await self._write_one(PartitionWrite(partition, mine.marker if last else unfinished, views))
+        if not keys:
+            await self._write_one(PartitionWrite(partition, mine.marker, ()))
+        return len(keys)
+
+    async def _write_one(self, write: PartitionWrite) -> None:
+        (refused,) = await self._view.write([write])
+        if isinstance(refused, Fenced):
+            # Lost again in the middle; the marker is unfinished or gone, so the next check starts over.
+            raise Outage(f"the views of partition {write.partition} were lost while they were rebuilt")
+
+    def _views(self, jobs: Iterable[tuple[bytes, JobState]]) -> list[ViewWrite]:
+        now_ms = self._now_ms()
+        views: list[ViewWrite] = []
+        for key, state in jobs:
+            current = state.current
+            ttl_s = None
+            if current.terminal is not None:
+                ttl_s = (current.terminal.finished_at_ms + self._ttl_ms - now_ms) // 1000
+                if ttl_s <= 0:
+                    continue
+            job_id = key.decode()
+            body = encode_view(job_view(job_id, state))
+            views.append(ViewWrite(job_id, current.job.service, current.job.created_at_ms, ttl_s, body))
+        return views
+
+
+def _new_generation(group_generation: int) -> str:
+    return f"{group_generation}.{os.urandom(6).hex()}"
+
+
+def _group_generation(generation: str) -> int:
+    number = generation.partition(".")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def _furthest(a: Offsets, b: Offsets) -> Offsets:
+    return Offsets(max(a.events, b.events), max(a.results, b.results))
