@@ -1,0 +1,169 @@
+"""The `ocr` stage: files in, the words of their pages out, a picture of each page beside them."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import orjson
+
+from processors.ocr.documents import InputFile
+from processors.ocr.engines.choice import ENGINES
+from processors.ocr.limits import Limits, ReadOptions
+from schemas import topics
+from schemas.errors import InvalidInput
+from schemas.events import StageRequest, Usage
+from schemas.pages import Document, Page, document_text, encode_document
+from schemas.payloads import BlobRef, Payload, json_payload
+from streams.runtime.processor import Context, Processor, Result
+from streams.settings import Settings
+
+_OPEN = "processors.ocr.child:open_document"
+_READ = "processors.ocr.child:read_page"
+_ENGINE_NAME = "processors.ocr.child:engine_name"
+
+OPEN_TIMEOUT_S = 30.0
+PAGE_TIMEOUT_S = 120.0
+"""One page with every pass; each pass of an engine has its own, shorter limit."""
+
+CHILD_MEMORY_BYTES = 1024 * 1024 * 1024
+"""An A4 page takes 400 MB at most; the rest is room for an image of the largest size that is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class OcrHandler:
+    """Reads documents; the work on pixels is done in child processes, `parallel` pages of a document at a time."""
+
+    limits: Limits
+    engine: str
+    parallel: int
+
+    async def __call__(self, request: StageRequest, context: Context) -> Result:
+        """Read the request's files as the pages of one document.
+
+        May run twice for one request: what it stores is content-addressed, and it counts nothing.
+        """
+        started = time.monotonic()
+        options = read_options(request.options, self.engine)
+        async with _as_files(request.inputs, context) as files:
+            count = cast("int", await context.call(_OPEN, files, self.limits, timeout_s=OPEN_TIMEOUT_S))
+            await context.progress(0, count, "pages")
+            pages = await self._read_pages(files, count, options, context)
+            engine = "text layer"
+            if any(page.source == "ocr" for page in pages):
+                engine = cast("str", await context.call(_ENGINE_NAME, options, timeout_s=OPEN_TIMEOUT_S))
+        document = Document(pages=pages, engine=engine, warnings=_warnings(pages))
+        manifest = await _store_manifest(pages, context)
+        return Result(
+            outputs=(json_payload(_encode_with_text(document), name="ocr.json"),),
+            artifacts={"pages": manifest} if manifest is not None else {},
+            usage=Usage(
+                pages=count,
+                work_seconds=time.monotonic() - started,
+                bytes_in=sum(payload.size for payload in request.inputs),
+            ),
+            model=engine,
+        )
+
+    async def _read_pages(
+        self, files: tuple[InputFile, ...], count: int, options: ReadOptions, context: Context
+    ) -> tuple[Page, ...]:
+        slots = asyncio.Semaphore(self.parallel)
+        done = 0
+
+        async def read(number: int) -> Page:
+            nonlocal done
+            # The slot is held until the picture is stored: pictures wait in memory otherwise.
+            async with slots:
+                page, picture = cast(
+                    "tuple[Page, bytes]",
+                    await context.call(_READ, files, self.limits, number, options, timeout_s=PAGE_TIMEOUT_S),
+                )
+                if picture:
+                    stored = await context.store("image/png", picture, name=f"page-{number}.png")
+                    page = replace(page, image=_blob_of(stored))
+            done += 1
+            await context.progress(done, count, "pages")
+            return page
+
+        return tuple(await _all_or_first_error([read(number) for number in range(1, count + 1)]))
+
+
+def build_processor(settings: Settings) -> Processor:
+    """Return the `ocr` processor as the settings want it."""
+    workers = settings.workers or os.cpu_count() or 1
+    handler = OcrHandler(
+        limits=Limits(max_pages=settings.max_pages, max_pixels=settings.max_pixels),
+        engine=settings.ocr_engine,
+        parallel=workers,
+    )
+    return Processor(
+        topics=topics.OCR,
+        handle=handler,
+        # One more than there are workers: a document is fetched while the others are read.
+        concurrency=workers + 1,
+        child_timeout_s=PAGE_TIMEOUT_S,
+        child_memory_bytes=CHILD_MEMORY_BYTES,
+    )
+
+
+def read_options(options: str, default_engine: str) -> ReadOptions:
+    """Read the job's options. Raises InvalidInput when they name an engine that there is not."""
+    body: Any = orjson.loads(options or "{}")
+    chosen = body.get("engine") if isinstance(body, dict) else None
+    engine = str(chosen or default_engine)
+    if engine not in ENGINES:
+        raise InvalidInput(
+            f"there is no OCR engine {engine!r}", code="unknown_engine", remedy=f"use one of: {', '.join(ENGINES)}"
+        )
+    return ReadOptions(engine=engine)
+
+
+@asynccontextmanager
+async def _as_files(inputs: tuple[Payload, ...], context: Context) -> AsyncGenerator[tuple[InputFile, ...]]:
+    async with AsyncExitStack() as stack:
+        files: list[InputFile] = []
+        for number, payload in enumerate(inputs, 1):
+            path = await stack.enter_async_context(context.as_file(payload))
+            files.append(InputFile(str(path), payload.media_type, payload.name or f"file {number}"))
+        yield tuple(files)
+
+
+async def _all_or_first_error(work: list[Coroutine[Any, Any, Page]]) -> list[Page]:
+    """Await all; when one fails the others are cancelled, and its own error is raised, not a group."""
+    tasks = [asyncio.ensure_future(item) for item in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _store_manifest(pages: tuple[Page, ...], context: Context) -> BlobRef | None:
+    entries = [
+        {"number": page.number, "blob": page.image, "width": page.width, "height": page.height}
+        for page in pages
+        if page.image is not None
+    ]
+    if not entries:
+        return None
+    return _blob_of(await context.store("application/json", orjson.dumps({"pages": entries}), name="pages.json"))
+
+
+def _encode_with_text(document: Document) -> bytes:
+    """Encode the document, with its plain text added for people; `decode_document` does not look at that."""
+    return orjson.dumps({**orjson.loads(encode_document(document)), "text": document_text(document)})
+
+
+def _warnings(pages: tuple[Page, ...]) -> tuple[str, ...]:
+    return tuple(f"page {page.number}: no text found" for page in pages if not page.words)
+
+
+def _blob_of(payload: Payload) -> BlobRef:
+    if payload.blob is None:
+        raise TypeError("what is stored comes back as a reference to a blob")
+    return payload.blob

@@ -1,0 +1,74 @@
+"""Plain text as pages: one per form feed, each word's box its place in a grid of lines and columns."""
+
+import unicodedata
+from pathlib import Path
+
+from processors.ocr.page_source import Picture
+from schemas.errors import InvalidInput
+from schemas.pages import Word
+
+
+class TextFile:
+    """A text file in UTF-8 or, failing that, in the Korean code page that older programs write."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        text = _decode(path.read_bytes(), name)
+        # A form feed at the very end closes the last page and opens none.
+        self._pages = text.removesuffix("\f").split("\f") if text.strip() else []
+
+    @property
+    def page_count(self) -> int:
+        """How many pages the file has; none when it is blank."""
+        return len(self._pages)
+
+    def page(self, index: int) -> "TextPage":
+        """Return the page at `index`, counted from 0."""
+        return TextPage(self._pages[index])
+
+
+class TextPage:
+    """A page of plain text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def picture(self) -> Picture | None:
+        """Return nothing: text has no picture."""
+        return None
+
+    def text_words(self, picture: Picture | None) -> tuple[Word, ...]:
+        """Return the words; wide letters take two columns, as the indents of official letters count them."""
+        del picture
+        lines = [line.expandtabs(4) for line in self._text.splitlines()]
+        columns = max((_columns(line) for line in lines), default=0) or 1
+        return tuple(word for number, line in enumerate(lines) for word in _words_of(line, number, len(lines), columns))
+
+
+def _words_of(line: str, number: int, lines: int, columns: int) -> list[Word]:
+    words: list[Word] = []
+    start = 0
+    for text in line.split():
+        start = line.index(text, start)
+        left = _columns(line[:start])
+        right = left + _columns(text)
+        box = (left / columns, number / lines, right / columns, (number + 1) / lines)
+        words.append(Word(text, box, 1.0, number))
+        start += len(text)
+    return words
+
+
+def _columns(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _decode(raw: bytes, name: str) -> str:
+    for encoding in ("utf-8-sig", "cp949"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise InvalidInput(
+        f"{name} is no text in UTF-8 or in the Korean code page 949",
+        code="not_what_it_claims",
+        remedy="save the text as UTF-8",
+    )
