@@ -1,0 +1,94 @@
+"""붙임: the attachments of a Korean letter, with number, name, count and unit."""
+
+import re
+from collections.abc import Sequence
+
+from processors.llm.gongmun.items import ends_body, without_end
+from processors.llm.gongmun.lines import Line
+from processors.llm.gongmun.placed import Placed, Read, as_written, joined
+
+_LABEL = re.compile(
+    r"^\s*[#※*<\[(]?\s*(?:[붙불뭍붇]\s*[임입]|첨\s*부(?:\s*(?:서\s*류|물|파\s*일))?|별\s*첨)\s*[>\])]?\s*(?P<colon>[:;.])?(?=\s|$|[1lI|]\s*[.,)])\s*"
+)
+_NUMBER = re.compile(r"^\s*(?P<n>\d{1,2}|[lI|!])\s?[.,)](?!\d)\s*")
+_UNITS = "부|매|식|권|장|개|종|점|건|통|쪽|세트|본|면|질|책|대|벌|조|Set"
+_COUNT = re.compile(rf"\s*(?P<written>(?P<each>각\s*)?(?P<n>\d{{1,3}}|[lI|!]|한|두)\s?(?P<unit>{_UNITS}))\s?[.,]?\s*$")
+_BARE_COUNT = re.compile(r"\s+(?P<written>[1lI|!]\s?[부무])\s?[.,]?\s*$")
+_WORDS = {"한": 1, "두": 2}
+
+
+def attachments_start(lines: Sequence[Line], start: int, end: int) -> int | None:
+    """Return the index of the line that opens the 붙임, None when there is none."""
+    for index in range(start, end):
+        if _LABEL.match(lines[index].plain) and not _is_sentence(lines, index):
+            return index
+    return None
+
+
+def read_attachments(lines: Sequence[Line]) -> list[dict[str, Read]]:
+    """Read the lines of the 붙임, from the labelled one to the last."""
+    entries: list[Placed] = []
+    expected = 1
+    for index, line in enumerate(lines):
+        text = line.text
+        if index == 0:
+            match = _LABEL.match(line.plain)
+            text = text.cut(match.end() if match else 0)
+        closing = ends_body(text.plain)
+        text = without_end(text)
+        if text:
+            number = _NUMBER.match(text.plain)
+            fresh = number is not None and _order(number["n"]) in (expected, expected + 1)
+            if not entries or fresh or _COUNT.search(entries[-1].plain):
+                entries.append(text)
+                expected = _order(number["n"]) + 1 if number and fresh else expected + 1
+            else:
+                entries[-1] = joined([entries[-1], text])
+        if closing:
+            break
+    return [entry for entry in map(_entry, entries) if entry]
+
+
+def _entry(text: Placed) -> dict[str, Read]:
+    tree: dict[str, Read] = {}
+    number = _NUMBER.match(text.plain)
+    if number:
+        tree["number"] = Read(_order(number["n"]), text.cut(number.start("n"), number.end("n")))
+        text = text.cut(number.end())
+    count = _COUNT.search(text.plain) or _BARE_COUNT.search(text.plain)
+    name = (text.cut(0, count.start()) if count else text).strip(".,;")
+    if not re.search(r"[가-힣A-Za-z]", name.plain):
+        return {}
+    tree["name"] = as_written(name)
+    if count:
+        tree |= _count(text, count)
+    return tree
+
+
+def _count(text: Placed, count: re.Match[str]) -> dict[str, Read]:
+    written = text.cut(count.start("written"), count.end("written"))
+    digits = re.search(r"\d+|[lI|!]|한|두", written.plain)
+    value = digits.group() if digits else "1"
+    number = _WORDS.get(value) or _order(value)
+    unit = re.sub(r"^(?:각\s*)?(?:\d+|[lI|!]|한|두)\s*", "", written.plain)
+    certainty = 1.0 if value.isdigit() else 0.8
+    tree = {"count": Read(number, written, certainty), "unit": Read("부" if unit == "무" else unit, written, certainty)}
+    if "각" in written.plain:
+        tree["count_as_written"] = as_written(written)
+    return tree
+
+
+def _order(sign: str) -> int:
+    return int(sign) if sign.isdigit() else 1
+
+
+def _is_sentence(lines: Sequence[Line], index: int) -> bool:
+    """`붙임 서식에 따라 …` may begin a continuation line: then no count, no number, and the sentence goes on."""
+    plain = lines[index].plain
+    match = _LABEL.match(plain)
+    rest = plain[match.end() :] if match else plain
+    if match and match["colon"] or _NUMBER.match(rest) or _COUNT.search(without_end(lines[index].text).plain):
+        return False
+    return bool(re.match(r"\s*(?:\S{1,8}\s){0,3}?\S*(?:에|을|를|과|와|의|참조|참고|같이)\s", rest + " ")) and bool(
+        re.search(r"(?:니다|시오|세요|드림|주시기|하여|따라|작성)", rest)
+    )

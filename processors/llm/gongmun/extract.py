@@ -1,0 +1,57 @@
+"""The whole extraction: a read document in, the result's JSON out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from processors.llm.gongmun.foreign import read_foreign
+from processors.llm.gongmun.kind import is_foreign, is_foreign_letter, korean_kind
+from processors.llm.gongmun.lines import Line, page_lines
+from processors.llm.gongmun.placed import Read
+from processors.llm.gongmun.private import read_private
+from processors.llm.gongmun.public import read_public
+from processors.llm.gongmun.result import Tree, render
+from processors.llm.gongmun.seal import read_seal
+from processors.llm.gongmun.stamps import read_receipt, split_stamp
+from processors.llm.gongmun.zones import split_zones
+from schemas.pages import Document
+
+VERSION = "1"
+"""Raised when the rules change what they read."""
+
+
+def extract(document: Document) -> dict[str, Any]:
+    """Read a letter by rules and return the result as the result schema has it.
+
+    What is not there is left out. A document that is no letter gives a warning and neither origin nor fields.
+    """
+    lines, stamp_lines = _lines(document)
+    stamp = read_receipt(stamp_lines)
+    tree = _letter(lines, stamp)
+    if tree is None:
+        message = "no text was found" if not lines else "neither the labels of a letter nor its salutation were found"
+        warning = {"code": "no_text" if not lines else "not_a_letter", "message": message}
+        return {"schema_version": "1.0", "warnings": [warning]}
+    tree["seal"] = read_seal(document, lines)
+    return {"schema_version": "1.0", **render(tree)}
+
+
+def _lines(document: Document) -> tuple[list[Line], list[Line]]:
+    lines: list[Line] = []
+    stamp: list[Line] = []
+    for page in document.pages:
+        rest, stamped = split_stamp(page)
+        stamp += stamped
+        lines += page_lines(rest, page.number * 1000)
+    return lines, stamp
+
+
+def _letter(lines: Sequence[Line], stamp: dict[str, Read]) -> Tree | None:
+    if not lines:
+        return None
+    if is_foreign(lines):
+        return read_foreign(lines, stamp) if is_foreign_letter(lines) else None
+    zones = split_zones(lines)
+    kind = korean_kind(zones)
+    if kind is None:
+        return None
+    return read_public(zones, stamp) if kind == "domestic_public" else read_private(zones, stamp)

@@ -1,0 +1,53 @@
+"""What public and private Korean letters share: body, requests, amounts, events, attachments, citations."""
+
+from collections.abc import Sequence
+
+from processors.llm.gongmun.amounts import find_amounts
+from processors.llm.gongmun.attachments import read_attachments
+from processors.llm.gongmun.contacts import body_contacts
+from processors.llm.gongmun.deadlines import find_actions
+from processors.llm.gongmun.events import find_events
+from processors.llm.gongmun.items import Item, body_text, items_tree, read_items, walk
+from processors.llm.gongmun.placed import Placed, Read
+from processors.llm.gongmun.related import find_related
+from processors.llm.gongmun.result import Tree
+from processors.llm.gongmun.zones import Zones
+
+
+def body_fields(zones: Zones, issued: str | None) -> Tree:
+    """Read everything that the body and the 붙임 hold; `issued` (ISO) completes years."""
+    items = read_items(zones.body)
+    texts = [item.text for item in walk(items) if item.text]
+    tree: Tree = {}
+    if items:
+        tree["body"] = {"text": body_text(items), "items": items_tree(items)}
+    tables = [table for item in walk(items) for table in item.tables]
+    tree["requested_actions"] = find_actions(texts, tables, issued)
+    tree["events"] = find_events(items, issued)
+    tree["amounts"] = [amount.tree() for text in texts for amount in find_amounts(text)]
+    tree["related_documents"] = find_related(texts)
+    tree["attachments"] = read_attachments(zones.attachments)
+    return tree
+
+
+def contacts_of(zones: Zones, block: dict[str, Read]) -> list[dict[str, Read]]:
+    """Return the letterhead's or tail's block first, then the people named in the body."""
+    texts = body_paragraphs(read_items(zones.body))
+    known = {(name, str(read.value)) for name, read in block.items()}
+    further = [
+        contact
+        for contact in body_contacts(texts)
+        if any((name, str(read.value)) not in known for name, read in contact.items() if name in ("phone", "email"))
+    ]
+    return [*([block] if block else []), *further]
+
+
+def body_paragraphs(items: Sequence[Item]) -> list[Placed]:
+    """Return the texts of all items and table cells."""
+    texts: list[Placed] = []
+    for item in walk(items):
+        if item.text:
+            texts.append(item.text)
+        for table in item.tables:
+            texts += [cell for row in table.rows for cell in row if cell]
+    return texts

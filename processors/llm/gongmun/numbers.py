@@ -1,0 +1,39 @@
+"""The grammar of document numbers, and what the OCR makes of them."""
+
+import re
+
+_SLIPS = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1", "|": "1", "!": "1", "S": "5", "B": "8", "]": "1"})
+UNIT_NUMBER = re.compile(r"(?P<unit>[가-힣A-Z][가-힣A-Za-z0-9·]*?[가-힣])\s*[-~_=.:ㅡ]{1,2}\s*(?P<serial>\d[\dOolI|!]{0,6})")
+_LOST_HYPHEN = re.compile(r"(?P<unit>[가-힣]+(?:과|팀|실|관|국|단|원|소|처|부|센터))\s*(?P<serial>\d{1,6})")
+_TAIL = re.compile(r"[가-힣]+(?:과|팀|실|관|국|단|원|소|처|부|센터|담당관|본부|지원청|위원회)$")
+_SERIAL_END = re.compile(r"(?P<unit>[가-힣A-Z][가-힣A-Za-z·\s]*)[-~_=.ㅡ\s]*(?P<serial>[\dOolI|!\]]+)$")
+
+
+def unit_number(text: str) -> tuple[str, float] | None:
+    """Read `처리과명-일련번호` from a text that should hold nothing else.
+
+    Returns the number with its hyphen and how sure it is, or None when the text has no such form.
+    """
+    squeezed = re.sub(r"\s+", "", text).strip(".,:;-")
+    match = UNIT_NUMBER.fullmatch(squeezed)
+    if match:
+        serial = match["serial"].translate(_SLIPS)
+        exact = squeezed == f"{match['unit']}-{serial}"
+        return f"{match['unit']}-{serial}", (1.0 if exact else 0.85) if _TAIL.search(match["unit"]) else 0.8
+    match = _SERIAL_END.fullmatch(squeezed)
+    if match:
+        serial = match["serial"].translate(_SLIPS)
+        if serial.isdigit() and len(match["unit"]) >= 2:
+            return f"{match['unit'].rstrip('-~_=.')}-{serial}", 0.7
+    return None
+
+
+def unit_of(number: str) -> str | None:
+    """Return the unit that a number like `농촌활력과-512` names."""
+    match = UNIT_NUMBER.fullmatch(number)
+    return match["unit"] if match else None
+
+
+def find_unit_number(text: str) -> re.Match[str] | None:
+    """Find the first `처리과명-일련번호` in running text, with a lost hyphen only behind a unit's ending."""
+    return UNIT_NUMBER.search(text) or _LOST_HYPHEN.search(text)

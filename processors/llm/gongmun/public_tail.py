@@ -1,0 +1,173 @@
+"""The tail of a public letter: 발신명의, 수신자 list, approval, 시행/접수, contact block, 공개구분."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from processors.llm.gongmun.dates import WrittenDate, find_dates, find_times
+from processors.llm.gongmun.lines import Line, letter_spaced
+from processors.llm.gongmun.numbers import find_unit_number, unit_number
+from processors.llm.gongmun.placed import EMPTY, Placed, Read, joined
+from processors.llm.gongmun.seal import without_omitted
+from processors.llm.gongmun.stamps import receipt_number
+
+_ISSUED = re.compile(r"^\W{0,3}[시사지]\s*[행햄헹앵]\s*[:;]?\s*(?=\S)")
+_RECEIVED = re.compile(r"(?:^|\s)[접점집]\s*[수슈]\s*(?=[\s(가-힣]|$)")
+_LIST = re.compile(r"^\W{0,4}수\s*신\s*[자처]\s*[:;]?\s+(?=\S)")
+_COOPERATOR = re.compile(r"^\W{0,3}[협힙]\s*조\s*[자지]?\s*[:;]?(?=\s|$)")
+_CONTACT = re.compile(r"^\W{0,2}우\s*[)(:]?\s*\(?\d{3,5}|^\W{0,2}(?:전\s*화|TEL)|@|팩\s*스|https?:|www\.")
+_OFFICE = re.compile(r"(?:장|지사|군수|청장|감|관|수|원|처|회|부|청|소|단|국|위원회)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """The parts of the tail, each the lines it is made of; `issued` and `received` are the texts behind the labels."""
+
+    signatory: Placed
+    recipients: Placed
+    approval: tuple[Line, ...]
+    cooperators: tuple[Placed, ...]
+    issued: Placed
+    received: Placed | None
+    contact: tuple[Line, ...]
+
+
+def split_tail(lines: Sequence[Line]) -> Tail:
+    """Tell the tail's parts apart, from the 시행 line upwards and downwards."""
+    issue = next((i for i in reversed(range(len(lines))) if _is_issue_line(lines[i])), None)
+    contact_from = (
+        issue
+        if issue is not None
+        else next((i for i, line in enumerate(lines) if _CONTACT.search(line.plain)), len(lines))
+    )
+    cooperation = next((i for i in range(contact_from) if _COOPERATOR.match(lines[i].plain)), None)
+    upper_end = cooperation if cooperation is not None else contact_from
+    listed = next((i for i in range(upper_end) if _LIST.match(lines[i].plain)), None)
+    recipients, list_end = _recipients(lines, listed, upper_end)
+    signatory, sign_end = _signatory(lines[: listed if listed is not None else upper_end])
+    cooperators = ()
+    if cooperation is not None:
+        label = _COOPERATOR.match(lines[cooperation].plain)
+        values = [lines[cooperation].text.cut(label.end() if label else 0)]
+        values += [line.text for line in lines[cooperation + 1 : contact_from]]
+        cooperators = tuple(value for value in values if value)
+    issued, received = _issue_parts(lines[issue]) if issue is not None else (EMPTY, None)
+    return Tail(
+        signatory=signatory,
+        recipients=recipients,
+        approval=tuple(lines[max(list_end, sign_end) : upper_end]),
+        cooperators=cooperators,
+        issued=issued,
+        received=received,
+        contact=tuple(lines[(issue + 1 if issue is not None else contact_from) :]),
+    )
+
+
+def read_issue(issued: Placed) -> tuple[Read | None, Read | None]:
+    """Read number and date from what stands behind 시행."""
+    dates = find_dates(issued.plain)
+    bracket = re.search(r"[(\[{]", issued.plain)
+    stop = min([d.start for d in dates[:1]] + ([bracket.start()] if bracket else []) or [len(issued.text)])
+    return _number(issued.cut(0, stop).strip("([{ .,:")), _date(issued, dates)
+
+
+def read_received(received: Placed) -> dict[str, Read]:
+    """Read number, date and time from what stands behind 접수; empty on the sender's copy."""
+    tree: dict[str, Read] = {}
+    dates = find_dates(received.plain)
+    bracket = re.search(r"[(\[{]", received.plain)
+    stop = bracket.start() if bracket else dates[0].start if dates else len(received.text)
+    number = receipt_number(received.cut(0, stop)) if received.cut(0, stop) else None
+    if number:
+        tree["number"] = number
+    date = _date(received, dates)
+    if date:
+        tree["date"] = date
+        rest = received.cut(dates[0].end)
+        time = next(find_times(rest.plain), None)
+        if time:
+            tree["time"] = Read(time.value, rest.cut(time.start, time.end))
+    return tree
+
+
+def _number(placed: Placed) -> Read | None:
+    exact = unit_number(placed.text)
+    if exact:
+        return Read(exact[0], placed, exact[1])
+    match = find_unit_number(placed.plain)
+    if match:
+        part = placed.cut(match.start(), match.end())
+        again = unit_number(part.text)
+        return Read(again[0], part, again[1] * 0.9) if again else None
+    return None
+
+
+def _date(text: Placed, dates: Sequence[WrittenDate]) -> Read | None:
+    iso = dates[0].iso() if dates else None
+    return Read(iso, text.cut(dates[0].start, dates[0].end), dates[0].certainty) if iso and dates else None
+
+
+def _is_issue_line(line: Line) -> bool:
+    plain = line.plain
+    if _ISSUED.match(plain) and (find_dates(plain) or find_unit_number(plain)):
+        return True
+    # The label may be unreadable: number, date in brackets and 접수 are enough.
+    return bool(find_unit_number(plain) and find_dates(plain) and _RECEIVED.search(plain)) and len(line.plain) < 120
+
+
+def _issue_parts(line: Line) -> tuple[Placed, Placed | None]:
+    label = _ISSUED.match(line.plain)
+    start = label.end() if label else 0
+    received = _RECEIVED.search(line.plain, start)
+    if received is None:
+        return line.text.cut(start), None
+    return line.text.cut(start, received.start()), line.text.cut(received.end())
+
+
+def _recipients(lines: Sequence[Line], start: int | None, end: int) -> tuple[Placed, int]:
+    if start is None:
+        return EMPTY, 0
+    label = _LIST.match(lines[start].plain)
+    parts = [lines[start].text.cut(label.end() if label else 0)]
+    index = start + 1
+    while index < end:
+        line, previous = lines[index], lines[index - 1]
+        so_far = "".join(part.plain for part in parts)
+        unclosed = so_far.count("(") > so_far.count(")")
+        goes_on = unclosed or parts[-1].plain.endswith(",") or previous.x1 > 0.82
+        if (
+            not goes_on
+            or line.plain.lstrip().startswith(("★", "⊙", "☆"))
+            or ("," not in line.plain and len(line.cells) > 1)
+        ):
+            break
+        if (
+            "," not in line.plain
+            and not parts[-1].plain.endswith(",")
+            and not unclosed
+            and not line.plain.rstrip(" .)").endswith(("장", "수", "사", "감", "회", "관"))
+        ):
+            break
+        parts.append(line.text)
+        index += 1
+    return joined(parts), index
+
+
+def _signatory(lines: Sequence[Line]) -> tuple[Placed, int]:
+    """Return the 발신명의, the largest type of the tail's top, and the index behind it."""
+    candidates = [(i, line) for i, line in enumerate(lines) if re.search(r"[가-힣]", line.plain)]
+    if not candidates:
+        return EMPTY, 0
+    largest = max(line.size for _, line in candidates)
+    for index, line in candidates:
+        if line.size < 0.85 * largest:
+            continue
+        cells = [cell for cell in line.cells if cell.em > 0.8 * line.size or len(cell.text.text) == 1]
+        text = without_omitted(letter_spaced(joined(cell.text for cell in cells)))
+        text = text.strip(".,:;|·'\"-_~*")
+        tokens = len(text.text.split())
+        if not text or tokens > 6 or not (_OFFICE.search(text.plain) or tokens <= 2):
+            continue
+        if line.size == largest and len([c for c in line.cells if re.search(r"[가-힣]{2}", c.text.text)]) <= 3:
+            return text, index + 1
+    return EMPTY, 0

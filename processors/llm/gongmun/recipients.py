@@ -1,0 +1,70 @@
+"""Who the letter goes to: names, units in brackets, lists, and what is no part of a name."""
+
+import re
+
+from processors.llm.gongmun.placed import Placed, Read, as_written
+
+_SEE_LIST = re.compile(r"수\s*신\s*[자처지]\s*[참잠]\s*[조죠]|수신자\s*참|붙\s*임\s*참\s*조")
+_HONORIFIC = re.compile(r"\s*(?:귀\s*하|귀\s*중|님|앞)\s*$")
+_TITLE_AFTER_COMPANY = re.compile(r"\s*(?:대\s*표\s*이\s*사|대\s*표|회\s*장|사\s*장)(?:\s+[가-힣]{2,4})?\s*$")
+_COMPANY = re.compile(
+    r"주\s?식\s?회\s?사|\(주\)|㈜|유한회사|\(사\)|\(재\)|사단법인|재단법인|협회|조합|재단|상사|기업|회사"
+)
+
+
+def see_list(value: Placed) -> bool:
+    """Tell whether 수신 only refers to the list in the 결문."""
+    return bool(_SEE_LIST.search(value.plain))
+
+
+def read_parties(value: Placed) -> list[dict[str, Read]]:
+    """Split a list of addressees at its commas and read each."""
+    return [party for party in map(_party, split_list(value)) if party]
+
+
+def split_list(value: Placed) -> list[Placed]:
+    """Split at commas outside brackets."""
+    parts: list[Placed] = []
+    depth, start = 0, 0
+    plain = value.plain
+    for i, character in enumerate(plain):
+        if character in "([{":
+            depth += 1
+        elif character in ")]}":
+            depth = max(0, depth - 1)
+        elif character in ",;" and not depth:
+            parts.append(value.cut(start, i))
+            start = i + 1
+    parts.append(value.cut(start))
+    return [part.strip(".,;:") for part in parts if part.strip(".,;:")]
+
+
+def _party(text: Placed) -> dict[str, Read]:
+    text = text.cut(0, _honorific_start(text.plain))
+    tree: dict[str, Read] = {}
+    match = re.search(r"\s*[(\[{](?P<unit>[^()\[\]{}]*)[)\]}]?\s*$", text.plain)
+    name = text
+    if match and match.start() > 0 and not re.fullmatch(r"\s*(?:주|사|재|유)\s*", match["unit"]):
+        name = text.cut(0, match.start())
+        unit = text.cut(match.start("unit"), match.end("unit"))
+        if unit:
+            tree["attention"] = as_written(unit)
+        name = name.cut(0, _honorific_start(name.plain))
+    if _COMPANY.search(name.plain):
+        title = _TITLE_AFTER_COMPANY.search(name.plain)
+        if title and title.start() > 0:
+            name = name.cut(0, title.start())
+    if not re.search(r"[가-힣A-Za-z]", name.plain):
+        return {}
+    return {"name": as_written(_compact(name)), **tree}
+
+
+def _honorific_start(plain: str) -> int:
+    match = _HONORIFIC.search(plain)
+    return match.start() if match else len(plain)
+
+
+def _compact(name: Placed) -> Placed:
+    """Rejoin a letter-spaced name."""
+    tokens = name.text.split()
+    return name.squeeze() if len(tokens) > 1 and all(len(token) == 1 for token in tokens) else name

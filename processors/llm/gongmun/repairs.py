@@ -1,0 +1,44 @@
+"""Readings that the OCR gets wrong in known ways, put right where the context leaves one meaning only."""
+
+import re
+
+from processors.llm.gongmun.placed import Placed, Read
+
+_YEAR_AS_FIGURES = re.compile(r"(?<!\d)(?P<year>20[123]\d)(?P<slip>4[45]?)(?=\s?[가-힣])")
+_EDGES = "_|~^`'*.,:;\"”“’ㆍ"
+
+
+def repaired_title(placed: Placed) -> Read:
+    """Read a title: stray signs off its edges, and `20254 빈집` back to `2025년 빈집`."""
+    placed = _stripped(placed)
+    text = placed.single_spaced().text
+    fixed = _YEAR_AS_FIGURES.sub(lambda m: f"{m['year']}{'년도' if m['slip'].endswith('5') else '년'}", text)
+    fixed = re.sub(r"(?<=[가-힣])\s?[.](?=\s[가-힣])", "", fixed) if placed.confidence() < 1.0 else fixed
+    return Read(fixed, placed, 1.0 if fixed == text else 0.75)
+
+
+def same_domain(contact: dict[str, Read], public: bool) -> dict[str, Read]:
+    """Put back dots that an e-mail domain or a homepage lost, where the other of the two shows them."""
+    email, home = contact.get("email"), contact.get("homepage")
+    if email is None:
+        return contact
+    user, _, domain = str(email.value).partition("@")
+    fixed = domain
+    if home is not None:
+        host = re.sub(r"^(?:https?://)?(?:www\.)?", "", str(home.value)).split("/")[0]
+        if host != domain and host.replace(".", "") == domain.replace(".", "") and host.count(".") >= domain.count("."):
+            fixed = host
+    if public:
+        fixed = re.sub(r"(?<=[a-z0-9]{2})go\.(kr|example)$", r".go.\1", fixed) if ".go." not in fixed else fixed
+        fixed = re.sub(r"\.go(kr|example)$", r".go.\1", fixed)
+    fixed = re.sub(r"(?<=[a-z0-9])(?<!\.)example$", ".example", fixed) if fixed.endswith("example") else fixed
+    if fixed == domain:
+        return contact
+    return {**contact, "email": Read(f"{user}@{fixed}", email.at, 0.7)}
+
+
+def _stripped(placed: Placed) -> Placed:
+    stripped = placed.strip(_EDGES)
+    opening = placed.text.strip()[:1]
+    # A quotation mark that is closed again is the title's own.
+    return placed.cut(0) if opening in "“\"'" and len(re.findall(r"[”\"']", placed.text)) >= 2 else stripped

@@ -1,0 +1,147 @@
+"""The sender's name, checked against the other places that show it: the signing office, or the company's signature."""
+
+import re
+from collections.abc import Sequence
+
+from processors.llm.gongmun.placed import Placed, Read
+
+_OFFICES = (
+    (re.compile(r"^(?P<body>.*(?:특별자치도|도))지사$"), ""),
+    (re.compile(r"^(?P<body>.*(?:특별시|광역시|특별자치시|시))장$"), ""),
+    (re.compile(r"^(?P<body>.*군)수$"), ""),
+    (re.compile(r"^(?P<body>.*구)청장$"), ""),
+    (re.compile(r"^(?P<body>.*교육)감$"), "청"),
+    (re.compile(r"^(?P<body>.*교육지원청)교육장$"), ""),
+    (re.compile(r"^(?P<body>.*부)장관$"), ""),
+    (re.compile(r"^(?P<body>.*대학교)총장$"), ""),
+    (re.compile(r"^(?P<body>.*위원회)(?:위원장)?$"), ""),
+    (re.compile(r"^(?P<body>.*위원)장$"), "회"),
+    (re.compile(r"^(?P<body>.*(?:청|처|서|원|소|관|학교|센터|본부|사업소|공단|공사))(?:장|이사장|사장)$"), ""),
+)
+_OFFICE_END = re.compile(
+    r"^.{1,24}?(?:도지사|특별시장|광역시장|시장|군수|구청장|[가-힣]청장|부장관|교육감|교육장|학교장|총장|서장|위원장|원장|소장|관장|본부장|이사장|센터장)"
+)
+_LEGAL = re.compile(r"주\s?식\s?회\s?사|유\s?한\s?회\s?사|\(\s?[주사재유]\s?\)|㈜|사단법인|재단법인")
+_ODD = "때뻐뚜뿌쩨떠뜨쭈쯔쭤꾸쿠숴줘웨"
+
+
+def body_of(signatory: str) -> str | None:
+    """Return the body whose head signs as `signatory`: 산들도지사 → 산들도, 해맑은군수 → 해맑은군."""
+    compact = re.sub(r"\s+", "", signatory)
+    for pattern, ending in _OFFICES:
+        match = pattern.match(compact)
+        if match and len(match["body"]) >= 2:
+            return match["body"] + ending
+    return None
+
+
+def trimmed_office(signatory: Placed) -> Placed:
+    """Drop what a seal has left behind the office (`해맑은군수하`); a name that ends as offices do stays whole."""
+    if body_of(signatory.text) is not None:
+        return signatory
+    squeezed = signatory.squeeze()
+    match = _OFFICE_END.match(squeezed.text)
+    if match and len(squeezed.text) - match.end() <= 2 and body_of(match.group()) is not None:
+        return squeezed.cut(0, match.end())
+    return signatory
+
+
+def public_sender(head: Read | None, signatory: Placed) -> Read | None:
+    """Return the body's name: as the head has it, or corrected by the office that signs when the two nearly agree."""
+    expected = body_of(signatory.text) if signatory else None
+    if head is None or expected is None:
+        return head
+    shown = re.sub(r"\s+", "", str(head.value))
+    if shown == expected:
+        return head
+    shared = likeness(shown, expected)
+    if shared < 0.6 or (head.at.confidence() > 0.985 and signatory.confidence() <= head.at.confidence()):
+        return head
+    # Both were read with care: a longer head may be the full name of what the office abbreviates.
+    if expected in shown and re.fullmatch(r"[가-힣\s]+", shown) and head.at.confidence() > 0.9:
+        prefix = shown[: shown.index(expected)]
+        if re.search(r"(?:도|시|부|청|원|회)$", prefix):
+            return head
+    return Read(expected, _matching(head.at, expected), 0.8)
+
+
+def company_sender(readings: Sequence[Read]) -> Read | None:
+    """Return a company's name from its readings (letterhead, 발신, signature), best first.
+
+    ㈜ is read as all kinds of characters: where the readings agree but for one at the edge, it was ㈜.
+    """
+    if not readings:
+        return None
+    first = readings[0]
+    text = str(first.value)
+    if _LEGAL.search(text):
+        legal = next((r for r in readings[1:] if _same_company(text, str(r.value)) and _cleaner(r, first)), None)
+        return legal or first
+    for other in readings[1:]:
+        core = _common(text, str(other.value))
+        if _LEGAL.search(str(other.value)) and likeness(_bare(text), _bare(str(other.value))) > 0.75:
+            return Read(other.value, first.at, 0.8)
+        if len(core) >= 3 and core != text and len(text) - len(core) <= 3:
+            front = text.endswith(core)
+            return Read(f"㈜{core}" if front else f"{core} ㈜", first.at, 0.6)
+    return _unmasked(first)
+
+
+def likeness(a: str, b: str) -> float:
+    """Return the share of the longest common subsequence in the longer of two texts."""
+    if not a or not b:
+        return 0.0
+    row = [0] * (len(b) + 1)
+    for x in a:
+        previous = 0
+        for j, y in enumerate(b):
+            held = row[j + 1]
+            row[j + 1] = previous + 1 if x == y else max(row[j], held)
+            previous = held
+    return row[-1] / max(len(b), min(len(a), len(b) + 3))
+
+
+def _unmasked(read: Read) -> Read:
+    """Put ㈜ where a lone sign stands at the edge of a Hangul name."""
+    text = str(read.value)
+    behind = re.fullmatch(r"(?P<core>[가-힣]{2,}[가-힣A-Za-z\s]*?)\s*[(\[]?\s*(?:[@®©8⑧&#§*]|[0-9])\s*[)\]]?", text)
+    if behind:
+        return Read(f"{behind['core']} ㈜", read.at, 0.6)
+    before = re.fullmatch(rf"[^가-힣]*[(\[]?\s*(?:[@®©8⑧&#§*0-9][)\]]?|[{_ODD}])\s*(?P<core>[가-힣]{{3,}}[가-힣A-Za-z\s]*)", text)
+    if before:
+        return Read(f"㈜{before['core']}", read.at, 0.6)
+    return read
+
+
+def _matching(placed: Placed, expected: str) -> Placed:
+    """Return the part of the head's text that the name covers, so that the box leaves a logo out."""
+    text = placed.squeeze()
+    start = next((i for i, character in enumerate(text.text) if character in expected), 0)
+    end = next((i + 1 for i in reversed(range(len(text.text))) if text.text[i] in expected), len(text.text))
+    part = text.cut(start, end)
+    return part if len(part.text) >= len(expected) / 2 else placed
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[^가-힣A-Za-z]", "", _LEGAL.sub("", text))
+
+
+def _same_company(a: str, b: str) -> bool:
+    return likeness(_bare(a), _bare(b)) > 0.75
+
+
+def _cleaner(other: Read, first: Read) -> bool:
+    """A reading with signs that names do not have gives way to one without."""
+    strange = re.compile(r"[^가-힣A-Za-z0-9()㈜\s&·.,-]|^[.,、]|^[a-z]\.?\s|\s[a-z]{1,2}$")
+    bad = bool(strange.search(str(first.value)))
+    return bad and not strange.search(str(other.value)) and bool(_LEGAL.search(str(other.value)))
+
+
+def _common(a: str, b: str) -> str:
+    """Return the longest common run of two texts without their spaces."""
+    a, b = re.sub(r"\s", "", a), re.sub(r"\s", "", b)
+    best = ""
+    for i in range(len(a)):
+        while i + len(best) < len(a) and a[i : i + len(best) + 1] in b:
+            best = a[i : i + len(best) + 1]
+    return best

@@ -1,0 +1,64 @@
+"""The stage `gongmun.extract`: the OCR stage's pages in, the letter's facts with their evidence out."""
+
+import time
+from functools import cache
+from pathlib import Path
+
+import orjson
+from jsonschema import Draft202012Validator
+
+from processors.llm.gongmun.extract import VERSION
+from schemas.errors import InvalidInput, WorkFailed
+from schemas.events import StageRequest, Usage
+from schemas.payloads import json_payload
+from schemas.topics import GONGMUN_EXTRACT
+from streams.runtime.processor import Context, Processor, Result
+
+_SCHEMA_FILE = Path(__file__).parents[2] / "modules" / "gongmun.schema.json"
+_CHILD = "processors.llm.gongmun.child:extract"
+_TIMEOUT_S = 60.0
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    return Draft202012Validator(orjson.loads(_SCHEMA_FILE.read_bytes()))
+
+
+def check_result(raw: bytes) -> None:
+    """Check an encoded result against the module's schema.
+
+    Raises WorkFailed (`invalid_result`) naming the first place that does not fit; its text is not repeated.
+    """
+    error = next(iter(_validator().iter_errors(orjson.loads(raw))), None)
+    if error is not None:
+        place = "/" + "/".join(str(part) for part in error.absolute_path)
+        raise WorkFailed(
+            f"the extraction's result does not fit its schema at {place} ({error.validator})",
+            code="invalid_result",
+            remedy="this is a fault of the rules: report the job's id",
+        )
+
+
+async def handle(request: StageRequest, context: Context) -> Result:
+    """Extract one letter from the pages that the stage before has read.
+
+    Raises InvalidInput when the request carries no pages, WorkFailed when the result breaks its schema.
+    """
+    if not request.inputs:
+        raise InvalidInput(
+            "gongmun.extract was asked without an input",
+            code="missing_input",
+            remedy="send the output of the ocr stage as the request's first input",
+        )
+    started = time.perf_counter()
+    pages = await context.read(request.inputs[0])
+    result: bytes = await context.call(_CHILD, pages, timeout_s=_TIMEOUT_S)
+    check_result(result)
+    return Result(
+        outputs=(json_payload(result, "gongmun.json"),),
+        usage=Usage(work_seconds=time.perf_counter() - started, bytes_in=len(pages)),
+        model=f"rules-{VERSION}",
+    )
+
+
+GONGMUN = Processor(topics=GONGMUN_EXTRACT, handle=handle, concurrency=4)
