@@ -1,0 +1,122 @@
+"""Runs ingress: `python -m ingress`. The only place where its real dependencies meet."""
+
+import asyncio
+import os
+import socket
+import sys
+from contextlib import AsyncExitStack
+
+import uvicorn
+import uvloop
+
+from ingress.app import create_app
+from ingress.auth import KeyRing
+from ingress.dependencies import Dependencies
+from ingress.readiness import follow_readiness
+from schemas.codec import Codec
+from schemas.events import ApiKey
+from schemas.topics import API_KEYS, SCHEMAS
+from streams.log.compacted_view import CompactedView
+from streams.log.kafka_publisher import KafkaPublisher
+from streams.log.kafka_tail import KafkaTail
+from streams.log.schema_reader import SchemaReader
+from streams.logs import configure_logging, get_logger
+from streams.metrics_server import Health, start_metrics_server
+from streams.modules import load_modules
+from streams.redis_client import redis_client
+from streams.settings import Settings
+from streams.storage.store import open_blob_store
+from streams.tables.job_reader import JobReader
+from streams.tables.log_ends import KafkaLogEnds
+from streams.tables.notifications import Notifications
+
+log = get_logger(__name__)
+
+HOST = "127.0.0.1"
+
+# A submit makes two publications in a row; both have failed before a caller's usual patience (30 s) is over.
+DELIVERY_TIMEOUT_S = 5.0
+# Streams end at once when the process is asked to end; what is left then are uploads.
+_SHUTDOWN_S = 10
+
+
+class _Server(uvicorn.Server):
+    """Tells the open streams before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then wait for the requests that are being answered."""
+        self._closing.set()
+        await super().shutdown(sockets)
+
+
+async def connect(settings: Settings, stack: AsyncExitStack) -> Dependencies:
+    """Make the dependencies; none of them has to be up for that."""
+    codec = Codec()
+    bootstrap = settings.kafka_bootstrap
+    redis = redis_client(settings.redis_url)
+    stack.push_async_callback(redis.aclose)
+    publisher = await stack.enter_async_context(
+        KafkaPublisher(bootstrap, codec=codec, delivery_timeout_s=DELIVERY_TIMEOUT_S)
+    )
+    schemas = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec, publisher))
+    keys = await stack.enter_async_context(
+        KeyRing(CompactedView(KafkaTail(bootstrap, API_KEYS.name), ApiKey, schemas, publisher))
+    )
+    log_ends = KafkaLogEnds(bootstrap)
+    stack.push_async_callback(log_ends.stop)
+    reader = JobReader(redis, log_ends)
+    notifications = Notifications(redis, reader)
+    await notifications.start()
+    stack.push_async_callback(notifications.stop)
+    return Dependencies(
+        settings=settings,
+        publisher=publisher,
+        blobs=open_blob_store(settings.blob_url),
+        keys=keys,
+        modules=load_modules(settings.modules_dir, noop=settings.noop),
+        jobs=reader,
+        notifications=notifications,
+    )
+
+
+async def serve(settings: Settings, health: Health) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    async with AsyncExitStack() as stack:
+        dependencies = await connect(settings, stack)
+        following = asyncio.create_task(follow_readiness(dependencies, health), name="readiness")
+        stack.callback(following.cancel)
+        config = uvicorn.Config(
+            create_app(dependencies),
+            host=HOST,
+            port=settings.http_port,
+            loop="none",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_SHUTDOWN_S,
+        )
+        await _Server(config, dependencies.closing).serve()
+
+
+def main() -> None:
+    """Start from the environment."""
+    settings = Settings.from_env(os.environ)
+    configure_logging(settings.log_level, settings.instance or "ingress")
+    health = Health()
+    server = start_metrics_server(settings.metrics_port, health, host=settings.metrics_host)
+    log.info("ingress.starting", http_port=settings.http_port, metrics_port=server.port)
+    try:
+        uvloop.run(serve(settings, health))
+    finally:
+        server.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""The application. Importing this starts nothing; `create_app` connects nothing."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+
+from ingress.dependencies import Dependencies
+from ingress.docs_page import docs_page
+from ingress.examples import DESCRIPTION, complete_openapi
+from ingress.problems import Problem, problem_of, problem_response
+from ingress.request_log import RequestLog
+from ingress.routes import blobs, cancel, health, job_files, jobs, modules, submit
+from schemas.errors import GatewayError
+
+
+def create_app(dependencies: Dependencies) -> FastAPI:
+    """Return the application over its dependencies."""
+    app = FastAPI(title="LLM Gateway", version="0.1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app.state.dependencies = dependencies
+    # The submit route takes any name under /v1: it comes last.
+    for part in (health, modules, blobs, jobs, job_files, cancel, submit):
+        app.include_router(part.router())
+    app.add_api_route("/docs", docs_page, methods=["GET"], include_in_schema=False)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(GatewayError, _gateway_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_middleware(RequestLog)
+    complete_openapi(app, dependencies.modules)
+    return app
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error)
+
+
+async def _gateway_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, GatewayError)
+    return problem_response(problem_of(error))
+
+
+async def _http_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        problem = Problem(405, "method_not_allowed", "this path does not take that method", f"it takes {allowed}")
+    elif error.status_code == 404:
+        problem = Problem(404, "no_such_path", "there is nothing at this path", "see /docs for what there is")
+    else:
+        problem = Problem(error.status_code, "bad_request", str(error.detail), "see /docs")
+    problem.headers.update(error.headers or {})
+    return problem_response(problem)
+
+
+async def _validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first: dict[str, Any] = next(iter(error.errors()), {})
+    place = ".".join(str(part) for part in first.get("loc", ()))
+    return problem_response(
+        Problem(422, "invalid_request", f"{place}: {first.get('msg', 'is not valid')}", "see /docs")
+    )
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=499)  # nobody reads it; the log line does

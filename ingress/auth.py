@@ -1,0 +1,107 @@
+"""Who is calling: API keys, held in memory, followed on the topic `api.keys`."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Self
+
+from starlette.requests import Request
+
+from ingress.problems import Problem, unavailable
+from schemas.events import ApiKey
+from streams.api_keys import Scope, is_expired, is_revoked, matches, parse_key
+from streams.log.compacted_view import CompactedView
+
+_HOW = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`; make one with ./gateway keys create"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling, and with which key."""
+
+    service: str
+    key_id: str
+    scopes: frozenset[str]
+
+
+class KeyRing:
+    """Every key there is, by its id. Enter it to follow the topic; `loaded` once the topic was read."""
+
+    def __init__(self, view: CompactedView[ApiKey]) -> None:
+        self._view = view
+        self._loading: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._view.__aenter__()
+        self._loading = asyncio.create_task(self._view.caught_up(), name="keys-loading")
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        if self._loading is not None:
+            self._loading.cancel()
+            await asyncio.gather(self._loading, return_exceptions=True)
+        await self._view.__aexit__(*args)
+
+    @property
+    def loaded(self) -> bool:
+        """Whether every key was read. Stays true while the log is down: the keys are in memory."""
+        return self._loading is not None and self._loading.done() and self._loading.exception() is None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether revocations arrive now."""
+        return self._view.healthy
+
+    def get(self, key_id: str) -> ApiKey | None:
+        """Return a key's record."""
+        return self._view.get(key_id)
+
+
+class Authenticator:
+    """Tells who sent a request, and refuses who may not."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+
+    def caller(self, request: Request, scope: Scope) -> Caller:
+        """Return who is calling.
+
+        Raises Problem: 401 without a key that opens anything, 403 without `scope`, 503 while the
+        keys are being read.
+        """
+        parts = parse_key(_presented(request))
+        record = self._keys.get(parts.key_id) if parts else None
+        if parts is None or record is None or not matches(parts, record):
+            if parts is not None and not self._keys.loaded:
+                raise unavailable("keys_loading", "the API keys are still being read from the log", retry_after_s=1)
+            raise _unauthenticated("invalid_key", "this API key is not known", _HOW)
+        caller = request.scope["caller"] = Caller(record.service, record.key_id, frozenset(record.scopes))
+        if is_revoked(record):
+            raise _unauthenticated("key_revoked", f"the API key {record.key_id} was revoked", "make another key")
+        if is_expired(record, int(time.time() * 1000)):
+            raise _unauthenticated("key_expired", f"the API key {record.key_id} has expired", "make another key")
+        if scope not in record.scopes:
+            raise Problem(
+                403,
+                "missing_scope",
+                f"the API key {record.key_id} has not the scope {scope}",
+                f"use a key made with --scopes {scope}",
+            )
+        return caller
+
+
+def _presented(request: Request) -> str:
+    header = request.headers.get("authorization")
+    if header is not None:
+        kind, _, key = header.partition(" ")
+        if kind.lower() != "bearer":
+            raise _unauthenticated("invalid_key", "the Authorization header is not of the kind Bearer", _HOW)
+        return key.strip()
+    key = request.headers.get("x-api-key")
+    if not key:
+        raise _unauthenticated("missing_key", "there is no API key in the request", _HOW)
+    return key.strip()
+
+
+def _unauthenticated(code: str, detail: str, remedy: str) -> Problem:
+    return Problem(401, code, detail, remedy, headers={"WWW-Authenticate": 'Bearer realm="llm-gateway"'})

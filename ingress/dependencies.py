@@ -1,0 +1,38 @@
+"""What the routes work with, wired in `ingress.__main__` and, otherwise, in tests."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from fastapi import Request
+
+from ingress.auth import Authenticator, KeyRing
+from streams.log.protocols import Publisher
+from streams.modules import Modules
+from streams.settings import Settings
+from streams.storage.blobs import BlobStore
+from streams.tables.job_reader import JobReader
+from streams.tables.notifications import Notifications
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """Everything outside of ingress. `closing` is set when the process is asked to end."""
+
+    settings: Settings
+    publisher: Publisher
+    blobs: BlobStore
+    keys: KeyRing
+    modules: Modules
+    jobs: JobReader
+    notifications: Notifications
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def authenticator(self) -> Authenticator:
+        """Tells who is calling."""
+        return Authenticator(self.keys)
+
+
+def dependencies_of(request: Request) -> Dependencies:
+    """Return the dependencies of the application that serves this request."""
+    return request.app.state.dependencies

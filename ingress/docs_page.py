@@ -1,0 +1,60 @@
+"""`/docs`: one page that needs nothing from elsewhere; its examples carry this gateway's own address."""
+
+from html import escape
+from typing import Any
+
+from fastapi import Request
+from starlette.responses import HTMLResponse
+
+from ingress.examples import DESCRIPTION, EXAMPLES, SETUP, Example
+
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2430}
+pre{background:#f3f5f8;padding:.75rem;overflow-x:auto;border-radius:6px;font-size:14px}
+h2{margin-top:2.5rem} code{font-size:.95em} table{border-collapse:collapse} td,th{padding:.2rem .8rem .2rem 0;
+text-align:left;vertical-align:top} .method{font-weight:600;font-family:monospace}
+"""
+
+
+async def docs_page(request: Request) -> HTMLResponse:
+    """Show every call with its answers, and examples for the shell and for Python."""
+    base = str(request.base_url).rstrip("/")
+    schema: dict[str, Any] = request.app.openapi()
+    examples = "".join(_example(example, base) for example in (SETUP, *EXAMPLES))
+    calls = "".join(
+        _call(method, path, operation)
+        for path, operations in schema["paths"].items()
+        for method, operation in operations.items()
+    )
+    return HTMLResponse(
+        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>LLM Gateway</title><style>{_STYLE}</style>"
+        f"<h1>LLM Gateway</h1><p>{_text(DESCRIPTION)} The machine-readable description is at "
+        f"<a href=/openapi.json>/openapi.json</a>.</p><h2>Examples</h2>{examples}<h2>Calls</h2>{calls}</html>",
+        headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
+    )
+
+
+def _example(example: Example, base: str) -> str:
+    shell, python = (escape(text.replace("{base}", base), quote=False) for text in (example.curl, example.python))
+    return f"<h3>{escape(example.title)}</h3><pre class=shell>{shell}</pre><pre class=python>{python}</pre>"
+
+
+def _call(method: str, path: str, operation: dict[str, Any]) -> str:
+    rows = "".join(
+        f"<tr><td><code>{escape(p['name'])}</code><td>{escape(p['in'])}<td>{_text(p.get('description', ''))}"
+        for p in operation.get("parameters", ())
+    )
+    answers = "".join(
+        f"<tr><td>{status}<td>{_text(answer['description'])}" for status, answer in operation["responses"].items()
+    )
+    return (
+        f"<h3><span class=method>{method.upper()}</span> <code>{escape(path)}</code></h3>"
+        f"<p>{_text(operation.get('description', operation['summary']))}</p>"
+        f"{f'<table>{rows}</table>' if rows else ''}<table>{answers}</table>"
+    )
+
+
+def _text(text: str) -> str:
+    parts = escape(text, quote=False).split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))

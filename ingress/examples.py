@@ -1,0 +1,246 @@
+"""What the documentation shows: every call with an example that works as pasted, and the OpenAPI details."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from streams.modules import Modules
+
+DESCRIPTION = (
+    "One door for all AI models: send a document, get a job, read its result. "
+    "Every request needs an API key: `Authorization: Bearer KEY` or `X-API-Key: KEY`."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One call, as a shell line and in Python. `{base}` stands for the gateway's address."""
+
+    title: str
+    curl: str
+    python: str
+
+
+_AUTH = '-H "Authorization: Bearer $GATEWAY_API_KEY"'
+
+SETUP = Example(
+    "Before the first call",
+    "export GATEWAY_API_KEY=$(./gateway keys create --service my-service --quiet)",
+    'import os, httpx\n\nclient = httpx.Client(base_url="{base}", headers={"Authorization": f"Bearer '
+    "{os.environ['GATEWAY_API_KEY']}\"}, timeout=90)",
+)
+EXAMPLES: tuple[Example, ...] = (
+    Example(
+        "Submit a document",
+        f"curl -s {_AUTH} -F file=@letter.pdf {{base}}/v1/gongmun",
+        'job = client.post("/v1/gongmun", files={"file": open("letter.pdf", "rb")}).json()\nprint(job["job_id"])',
+    ),
+    Example(
+        "Submit several images as the pages of one document, safely repeatable",
+        f'curl -s {_AUTH} -H "Idempotency-Key: letter-0001" -F file=@page1.png -F file=@page2.png {{base}}/v1/ocr',
+        'pages = [("file", open("page1.png", "rb")), ("file", open("page2.png", "rb"))]\n'
+        'job = client.post("/v1/ocr", files=pages, headers={"Idempotency-Key": "letter-0001"}).json()',
+    ),
+    Example(
+        "Wait for the result (the id is that of the job)",
+        f'curl -s {_AUTH} "{{base}}/v1/jobs/$JOB_ID?wait=30"',
+        'job = client.get(f"/v1/jobs/{job[\'job_id\']}", params={"wait": 30}).json()\n'
+        'print(job["status"], job["result"])',
+    ),
+    Example(
+        "Follow a job",
+        f"curl -sN {_AUTH} {{base}}/v1/jobs/$JOB_ID/events",
+        'with client.stream("GET", f"/v1/jobs/{job[\'job_id\']}/events") as events:\n'
+        "    for line in events.iter_lines():\n        print(line)",
+    ),
+    Example(
+        "List your jobs",
+        f'curl -s {_AUTH} "{{base}}/v1/jobs?status=done&limit=10"',
+        'print(client.get("/v1/jobs", params={"status": "done", "limit": 10}).json()["jobs"])',
+    ),
+    Example(
+        "Cancel a job",
+        f"curl -s -X DELETE {_AUTH} {{base}}/v1/jobs/$JOB_ID",
+        "print(client.delete(f\"/v1/jobs/{job['job_id']}\").json())",
+    ),
+    Example(
+        "Upload once, use it in several jobs",
+        f"curl -s {_AUTH} -F file=@letter.pdf {{base}}/v1/blobs",
+        'blob = client.post("/v1/blobs", files={"file": open("letter.pdf", "rb")}).json()["blob"]\n'
+        'job = client.post("/v1/gongmun", json={"input": {"blob": blob}, "options": {}}).json()',
+    ),
+    Example(
+        "What modules there are", f"curl -s {_AUTH} {{base}}/v1/modules", 'print(client.get("/v1/modules").json())'
+    ),
+)
+
+
+def _doc(summary: str, tag: str, answers: dict[int, str], **extra: Any) -> dict[str, Any]:
+    """Return the keyword arguments of a route: its words in the OpenAPI document."""
+    responses: dict[int | str, dict[str, Any]] = {
+        status: {"description": text, "content": {"application/problem+json": {"schema": {"$ref": _PROBLEM_REF}}}}
+        if status >= 400
+        else {"description": text}
+        for status, text in answers.items()
+    }
+    return {"summary": summary, "tags": [tag], "responses": responses, "openapi_extra": extra}
+
+
+_PROBLEM_REF = "#/components/schemas/Problem"
+_COMMON = {401: "No API key, or none that opens anything", 403: "The key has not the scope"}
+_LOOKUP = {**_COMMON, 404: "No such job, or another service's", 503: "Cannot be looked up now; see Retry-After"}
+
+
+def _parameter(name: str, where: str, kind: str, text: str, *, required: bool = False) -> dict[str, Any]:
+    return {"name": name, "in": where, "required": required, "description": text, "schema": {"type": kind}}
+
+
+_JOB_ID = _parameter("job_id", "path", "string", "the job's id", required=True)
+
+SUBMIT_DOC = _doc(
+    "Submit a job",
+    "jobs",
+    {
+        202: "Accepted: the request is on the log",
+        **_COMMON,
+        404: "No such module, or no such blob",
+        409: "The Idempotency-Key was used with other content",
+        413: "The upload is too large",
+        415: "A file that no module reads, or that is not what it claims",
+        422: "An empty file, an unknown option, malformed JSON",
+        503: "Not accepted: the log or the blob store is down; see Retry-After",
+    },
+    parameters=[
+        _parameter("module", "path", "string", "the module's name; see GET /v1/modules", required=True),
+        _parameter("Idempotency-Key", "header", "string", "the same key and content give the same job, once"),
+    ],
+    requestBody={
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {
+                        "file": {
+                            "description": "the pages of one document, in order",
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                        }
+                    },
+                    "additionalProperties": {"type": "string", "description": "an option of the module"},
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "text": {"type": "string"},
+                        "input": {"type": "object", "properties": {"blob": {"type": "string"}}},
+                        "options": {"type": "object"},
+                    },
+                },
+                "examples": {"text": {"value": {"text": "안녕하세요", "options": {}}}},
+            },
+        },
+    },
+)
+JOB_DOC = _doc(
+    "Look at a job",
+    "jobs",
+    {200: "The job, with its result when it is done", **_LOOKUP},
+    parameters=[_JOB_ID, _parameter("wait", "query", "integer", "wait for its end up to so many seconds, at most 60")],
+)
+EVENTS_DOC = _doc(
+    "Follow a job",
+    "jobs",
+    {200: "Server-sent events, `event: job`, one a change; ends with the final state", **_LOOKUP},
+    parameters=[_JOB_ID],
+)
+JOBS_DOC = _doc(
+    "List jobs",
+    "jobs",
+    {200: "The caller's jobs, newest first", **_COMMON, 503: "Cannot be listed now; see Retry-After"},
+    parameters=[
+        _parameter("module", "query", "string", "only of this module"),
+        _parameter("status", "query", "string", "only queued, running, done, failed or cancelled ones"),
+        _parameter("limit", "query", "integer", "how many, 1 to 200 (50)"),
+        _parameter("cursor", "query", "string", "`next_cursor` of the page before"),
+    ],
+)
+CANCEL_DOC = _doc(
+    "Cancel a job",
+    "jobs",
+    {
+        200: "Cancelled (also when it was before)",
+        202: "The cancellation is on the log",
+        **_LOOKUP,
+        409: "The job is done or failed already",
+    },
+    parameters=[_JOB_ID],
+)
+INPUT_DOC = _doc(
+    "Get a job's input",
+    "jobs",
+    {200: "The file or text as it was sent", **_LOOKUP},
+    parameters=[_JOB_ID, _parameter("n", "query", "integer", "which of several files, from 1")],
+)
+PAGE_DOC = _doc(
+    "Get a page's image",
+    "jobs",
+    {200: "The page as the OCR saw it, PNG", **_LOOKUP},
+    parameters=[_JOB_ID, _parameter("number", "path", "integer", "the page, from 1", required=True)],
+)
+BLOB_DOC = _doc(
+    "Upload a blob",
+    "blobs",
+    {201: "Stored", **_COMMON, 413: "Too large", 415: "Not what it claims", 422: "Empty", 503: "The store is down"},
+    requestBody={
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+            },
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    },
+)
+MODULES_DOC = _doc("List the modules", "modules", {200: "What can be asked for", **_COMMON})
+HEALTH_DOC = _doc("Alive", "health", {200: "The process answers"}, security=[])
+READY_DOC = _doc("Ready", "health", {200: "Jobs are taken", 503: "Jobs are not taken now"}, security=[])
+
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code", "remedy"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "stable, for programs"},
+        "remedy": {"type": "string", "description": "what to do"},
+    },
+}
+
+
+def complete_openapi(app: FastAPI, modules: Modules) -> None:
+    """Make the application's OpenAPI document: keys, problems, and examples of each call."""
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+            parts = schema.setdefault("components", {})
+            parts["securitySchemes"] = {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            }
+            parts["schemas"] = {"Problem": _PROBLEM_SCHEMA}
+            schema["security"] = [{"bearer": []}, {"header": []}]
+            submit = schema["paths"]["/v1/{module}"]["post"]
+            submit["parameters"][0]["schema"]["enum"] = list(modules.names)
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,90 @@
+"""One log line and the metrics of each request. Never a key, a query, a path as sent, or content."""
+
+import os
+import re
+import time
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ingress.problems import Problem, problem_response
+from streams.logs import get_logger
+from streams.metrics import HTTP_IN_FLIGHT, HTTP_REQUESTS, HTTP_SECONDS
+
+log = get_logger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_HEADER = b"x-request-id"
+_ABANDONED = 499
+
+
+class RequestLog:
+    """Plain ASGI middleware: gives each request an id, logs its end, answers what nobody caught."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        status = 0
+        started = time.perf_counter()
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (_HEADER, request_id.encode())]
+            await send(message)
+
+        HTTP_IN_FLIGHT.inc()
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as e:
+            # The text of an unforeseen error may quote content: its class and place are logged.
+            log.error("http.failed", request_id=request_id, error=type(e).__name__, where=_where(e))
+            if status == 0:
+                problem = Problem(500, "internal_error", f"request {request_id} failed", "report it with this id")
+                await problem_response(problem)(scope, receive, send_with_id)
+        finally:
+            HTTP_IN_FLIGHT.dec()
+            self._tell(scope, request_id, status or _ABANDONED, time.perf_counter() - started)
+
+    def _tell(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "none")
+        HTTP_REQUESTS.labels(route, scope["method"], str(status)).inc()
+        HTTP_SECONDS.labels(route, scope["method"]).observe(seconds)
+        line: dict[str, Any] = {
+            "request_id": request_id,
+            "method": scope["method"],
+            "route": route,
+            "status": status,
+            "duration_ms": round(seconds * 1000, 2),
+        }
+        if (caller := scope.get("caller")) is not None:
+            line["service"] = caller.service
+        if (job_id := scope.get("job_id")) is not None:
+            line["job_id"] = job_id
+        log.info("http.request", **line)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == _HEADER:
+            given = value.decode("latin-1")
+            if _REQUEST_ID.fullmatch(given):
+                return given
+    return os.urandom(8).hex()
+
+
+def _where(error: BaseException) -> str:
+    places: list[str] = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        places.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " > ".join(places[-6:])

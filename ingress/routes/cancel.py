@@ -1,0 +1,87 @@
+"""`DELETE /v1/jobs/{id}`: cancel a job."""
+
+import time
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ingress.dependencies import Dependencies, dependencies_of
+from ingress.examples import CANCEL_DOC
+from ingress.job_document import full_document, is_final
+from ingress.job_lookup import PATIENCE_S, checked, find_job
+from ingress.problems import Problem, unavailable
+from ingress.responses import json_response
+from ingress.tracing import trace_headers
+from schemas.errors import Outage
+from schemas.events import JobControl, JobEvent, JobEventKind, JobResult, JobStatus
+from schemas.ids import event_id
+from schemas.job_view import JobView
+from schemas.topics import JOB_CONTROL, JOB_EVENTS, RESULTS
+from streams.api_keys import Scope
+from streams.log.protocols import Headers
+from streams.tables.view_json import view_token
+
+CANCEL = "cancel"
+
+
+def router() -> APIRouter:
+    """Return the route."""
+    routes = APIRouter()
+    routes.add_api_route("/v1/jobs/{job_id}", cancel_job, methods=["DELETE"], **CANCEL_DOC)
+    return routes
+
+
+async def cancel_job(request: Request) -> Response:
+    """Cancel a job that has not ended. Cancelling it again changes nothing; a job that has ended is a 409."""
+    dependencies = dependencies_of(request)
+    caller = dependencies.authenticator.caller(request, Scope.JOBS)
+    view = await find_job(request, dependencies, caller, request.path_params["job_id"])
+    status = 200
+    if not is_final(view):
+        try:
+            await _put_on_log(dependencies, view, trace_headers(request))
+        except Outage as e:
+            raise unavailable("log_unavailable", "the log does not take the cancellation now") from e
+        changed = await dependencies.notifications.wait_for_change(view.job.job_id, view_token(view), PATIENCE_S)
+        # The view may be behind: the cancellation is on the log, and will show.
+        view = checked(changed, caller) if isinstance(changed, JobView) else view
+        status = 200 if is_final(view) else 202
+    if view.document["status"] in (JobStatus.DONE, JobStatus.FAILED):
+        raise Problem(
+            409,
+            "job_finished",
+            f"the job is {view.document['status']} already",
+            f"its outcome is at /v1/jobs/{view.job.job_id}",
+        )
+    return json_response(await full_document(view, dependencies.blobs), status)
+
+
+async def _put_on_log(dependencies: Dependencies, view: JobView, headers: Headers) -> None:
+    # 1. `results` decides: what stands there first for this epoch is the job's end. 2. `job.control`
+    # stops the work, which by then is for nothing. 3. the event informs.
+    now_ms = int(time.time() * 1000)
+    job, publisher = view.job, dependencies.publisher
+    result = JobResult(
+        event_id=event_id(job.job_id, job.epoch, "result", JobStatus.CANCELLED),
+        job=job,
+        status=JobStatus.CANCELLED,
+        steps=view.steps,
+        finished_at_ms=now_ms,
+    )
+    control = JobControl(
+        event_id=event_id(job.job_id, job.epoch, CANCEL),
+        job_id=job.job_id,
+        service=job.service,
+        action=CANCEL,
+        at_ms=now_ms,
+    )
+    event = JobEvent(
+        event_id=event_id(job.job_id, job.epoch, JobEventKind.CANCELLED),
+        job=job,
+        kind=JobEventKind.CANCELLED,
+        steps=view.steps,
+        at_ms=now_ms,
+    )
+    await publisher.publish(RESULTS, job.job_id, result, headers)
+    await publisher.publish(JOB_CONTROL, job.job_id, control, headers)
+    await publisher.publish(JOB_EVENTS, job.job_id, event, headers)

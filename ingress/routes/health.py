@@ -1,0 +1,29 @@
+"""`/healthz`: the process answers. `/readyz`: it serves, with each dependency."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ingress.dependencies import dependencies_of
+from ingress.examples import HEALTH_DOC, READY_DOC
+from ingress.readiness import check_readiness
+from ingress.responses import json_response
+
+
+def router() -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter()
+    routes.add_api_route("/healthz", healthz, methods=["GET"], **HEALTH_DOC)
+    routes.add_api_route("/readyz", readyz, methods=["GET"], **READY_DOC)
+    return routes
+
+
+async def healthz() -> Response:
+    """Tell that the process is alive."""
+    return json_response({"status": "alive"})
+
+
+async def readyz(request: Request) -> Response:
+    """Tell whether requests are served: 200 `ready` or `degraded` (jobs are taken, look-ups may wait), or 503."""
+    readiness = await check_readiness(dependencies_of(request))
+    headers = {} if readiness.serves else {"Retry-After": "5"}
+    return json_response(readiness.document(), 200 if readiness.serves else 503, headers)

@@ -1,0 +1,123 @@
+"""Looking at jobs: one, a list, and its changes as server-sent events."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request
+from starlette.responses import Response, StreamingResponse
+
+from ingress.auth import Caller
+from ingress.dependencies import Dependencies, dependencies_of
+from ingress.examples import EVENTS_DOC, JOB_DOC, JOBS_DOC
+from ingress.job_document import full_document, is_final, short_document
+from ingress.job_lookup import checked, find_job
+from ingress.problems import Problem, unavailable
+from ingress.query import integer, one_of
+from ingress.responses import json_response
+from schemas.events import JobStatus
+from schemas.job_view import JobView
+from streams.api_keys import Scope
+from streams.tables.job_reader import Unknown
+from streams.tables.view_json import view_token
+
+MAX_WAIT_S = 60
+KEEP_ALIVE_S = 15.0
+_MAX_PAGE = 200
+
+
+def router() -> APIRouter:
+    """Return the routes."""
+    routes = APIRouter()
+    routes.add_api_route("/v1/jobs", list_jobs, methods=["GET"], **JOBS_DOC)
+    routes.add_api_route("/v1/jobs/{job_id}", get_job, methods=["GET"], **JOB_DOC)
+    routes.add_api_route("/v1/jobs/{job_id}/events", follow_job, methods=["GET"], **EVENTS_DOC)
+    return routes
+
+
+async def get_job(request: Request) -> Response:
+    """Show a job; with `wait`, as soon as it has ended or after that many seconds, whichever is first."""
+    dependencies = dependencies_of(request)
+    caller = dependencies.authenticator.caller(request, Scope.JOBS)
+    wait_s = min(integer(request, "wait", 0, least=0), MAX_WAIT_S)
+    view = await find_job(request, dependencies, caller, request.path_params["job_id"])
+    if wait_s and not is_final(view):
+        view = await _wait_for_end(dependencies, caller, view, wait_s)
+    return json_response(await full_document(view, dependencies.blobs))
+
+
+async def list_jobs(request: Request) -> Response:
+    """List the caller's jobs, newest first, without their results."""
+    dependencies = dependencies_of(request)
+    caller = dependencies.authenticator.caller(request, Scope.JOBS)
+    try:
+        page = await dependencies.jobs.list(
+            caller.service,
+            request.query_params.get("module"),
+            one_of(request, "status", [str(status) for status in JobStatus]),
+            min(integer(request, "limit", 50, least=1), _MAX_PAGE),
+            request.query_params.get("cursor"),
+        )
+    except ValueError as e:
+        raise Problem(422, "invalid_parameter", "cursor: it is none of ours", "take `next_cursor` of a page") from e
+    if isinstance(page, Unknown):
+        raise unavailable("view_unavailable", f"jobs cannot be listed now: {page.reason}", retry_after_s=2)
+    return json_response({"jobs": [short_document(view) for view in page.jobs], "next_cursor": page.next_cursor})
+
+
+async def follow_job(request: Request) -> Response:
+    """Send the job at once and after each change, until it has ended."""
+    dependencies = dependencies_of(request)
+    caller = dependencies.authenticator.caller(request, Scope.JOBS)
+    view = await find_job(request, dependencies, caller, request.path_params["job_id"])
+    return StreamingResponse(
+        _events(dependencies, caller, view),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _wait_for_end(dependencies: Dependencies, caller: Caller, view: JobView, wait_s: float) -> JobView:
+    deadline = asyncio.get_running_loop().time() + wait_s
+    while not is_final(view) and not dependencies.closing.is_set():
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            break
+        view = checked(await _next_change(dependencies, view, left), caller)
+    return view
+
+
+async def _events(dependencies: Dependencies, caller: Caller, view: JobView) -> AsyncGenerator[bytes]:
+    # When the caller goes away the server cancels this generator, and the wait inside it ends.
+    while True:
+        yield _event(await full_document(view, dependencies.blobs))
+        token = view_token(view)
+        while view_token(view) == token:
+            if is_final(view) or dependencies.closing.is_set():
+                return
+            found = await _next_change(dependencies, view, KEEP_ALIVE_S)
+            if isinstance(found, JobView) and found.service == caller.service:
+                view = found
+            if not isinstance(found, JobView) or view_token(view) == token:
+                yield b": still here\n\n"
+
+
+async def _next_change(dependencies: Dependencies, view: JobView, timeout_s: float) -> Any:
+    """Wait for a change, but not longer than the process lives."""
+    job_id = view.document["job_id"]
+    change = asyncio.ensure_future(dependencies.notifications.wait_for_change(job_id, view_token(view), timeout_s))
+    closing = asyncio.ensure_future(dependencies.closing.wait())
+    try:
+        await asyncio.wait((change, closing), return_when=asyncio.FIRST_COMPLETED)
+        return change.result() if change.done() else view
+    finally:
+        for task in (change, closing):
+            task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await change
+
+
+def _event(document: dict[str, Any]) -> bytes:
+    return b"event: job\ndata: " + orjson.dumps(document) + b"\n\n"

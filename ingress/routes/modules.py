@@ -1,0 +1,43 @@
+"""`GET /v1/modules`: what a caller can ask for."""
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ingress.dependencies import dependencies_of
+from ingress.examples import MODULES_DOC
+from ingress.responses import json_response
+from schemas.modules import ModuleSpec
+from streams.api_keys import Scope
+
+
+def router() -> APIRouter:
+    """Return the route."""
+    routes = APIRouter()
+    routes.add_api_route("/v1/modules", list_modules, methods=["GET"], **MODULES_DOC)
+    return routes
+
+
+async def list_modules(request: Request) -> Response:
+    """List the modules with their inputs, options and results."""
+    dependencies = dependencies_of(request)
+    dependencies.authenticator.caller(request, Scope.JOBS)
+    return json_response({"modules": [_document(module.spec) for module in dependencies.modules]})
+
+
+def _document(spec: ModuleSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "version": spec.version,
+        "title": asdict(spec.title),
+        "description": asdict(spec.description),
+        "inputs": sorted(spec.inputs),
+        "stages": [step.name for step in spec.steps],
+        "options": spec.options,
+        "result_schema": spec.result_schema,
+        "available": True,
+        "reason": None,
+        "remedy": None,
+    }

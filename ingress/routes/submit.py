@@ -1,0 +1,131 @@
+"""`POST /v1/{module}`: 202 once the request is on the log."""
+
+import time
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ingress.auth import Caller
+from ingress.dependencies import Dependencies, dependencies_of
+from ingress.examples import SUBMIT_DOC
+from ingress.job_document import links
+from ingress.problems import Problem, unavailable
+from ingress.responses import json_response
+from ingress.submission import Submission, accepted, first_request, job_of
+from ingress.submit_body import read_submit_body
+from ingress.tracing import trace_headers
+from schemas.errors import Outage
+from schemas.events import JobRef, JobStatus
+from schemas.job_view import JobView, iso_time
+from schemas.topics import JOB_EVENTS
+from streams.api_keys import Scope
+from streams.log.protocols import Headers
+from streams.modules import Module, canonical_options
+
+_MAX_KEY_CHARACTERS = 255
+
+
+def router() -> APIRouter:
+    """Return the route. It takes every path under /v1, so it comes after the others."""
+    routes = APIRouter()
+    routes.add_api_route("/v1/{module}", submit, methods=["POST"], status_code=202, **SUBMIT_DOC)
+    return routes
+
+
+async def submit(request: Request) -> Response:
+    """Ask a module to work on files or a text. Answers once the request is safely on the log."""
+    dependencies = dependencies_of(request)
+    caller = dependencies.authenticator.caller(request, Scope.JOBS)
+    module = _module(dependencies, request.path_params["module"])
+    key = _idempotency_key(request)
+    body = await read_submit_body(
+        request, module, dependencies.blobs, caller.service, dependencies.settings.max_upload_bytes
+    )
+    submission = Submission(
+        module=module.spec,
+        service=caller.service,
+        key_id=caller.key_id,
+        inputs=body.inputs,
+        options=canonical_options(body.options),
+        idempotency_key=key,
+    )
+    job = job_of(submission, int(time.time() * 1000))
+    request.scope["job_id"] = job.job_id
+    if key is not None:
+        before = await _submitted_before(dependencies, caller, job)
+        if before is not None:
+            return _answer(job, before.document["created_at"], replayed=True)
+    await _put_on_log(dependencies, submission, job, trace_headers(request))
+    return _answer(job, iso_time(job.created_at_ms))
+
+
+async def _put_on_log(dependencies: Dependencies, submission: Submission, job: JobRef, headers: Headers) -> None:
+    # 1. the request, acknowledged; 2. the event, acknowledged; 3. the answer. A crash after 1 leaves
+    # work that will be done under this id, and no promise to anyone; asking again repeats both.
+    topic, request = first_request(submission, job)
+    try:
+        await dependencies.publisher.publish(topic, job.job_id, request, headers)
+        await dependencies.publisher.publish(JOB_EVENTS, job.job_id, accepted(submission, job), headers)
+    except Outage as e:
+        raise unavailable(
+            "log_unavailable",
+            "the log does not take the request now, so it was not accepted",
+            "ask again, with the same Idempotency-Key if there was one",
+        ) from e
+
+
+async def _submitted_before(dependencies: Dependencies, caller: Caller, job: JobRef) -> JobView | None:
+    """Return the job that this key made before; None when there is none, or the view cannot tell.
+
+    Raises Problem 409 when it was made with other content.
+    """
+    found = await dependencies.jobs.get(job.job_id)
+    if not isinstance(found, JobView) or found.service != caller.service:
+        return None
+    if found.digest != job.input_digest:
+        raise Problem(
+            409,
+            "idempotency_key_reused",
+            f"this Idempotency-Key made the job {job.job_id} with other content or options",
+            "use another key for another request",
+        )
+    return found
+
+
+def _answer(job: JobRef, created_at: str | None, *, replayed: bool = False) -> Response:
+    body: dict[str, Any] = {
+        "job_id": job.job_id,
+        "module": job.module,
+        "status": JobStatus.QUEUED,
+        "created_at": created_at,
+        "links": links(job.job_id),
+    }
+    headers = {"Location": f"/v1/jobs/{job.job_id}"}
+    if replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return json_response(body, 202, headers)
+
+
+def _module(dependencies: Dependencies, name: str) -> Module:
+    module = dependencies.modules.get(name)
+    if module is None:
+        raise Problem(
+            404,
+            "unknown_module",
+            f"there is no module {name[:80]!r}",
+            f"the modules are {', '.join(dependencies.modules.names)}; see GET /v1/modules",
+        )
+    return module
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (0 < len(key) <= _MAX_KEY_CHARACTERS and key.isprintable()):
+        raise Problem(
+            422,
+            "invalid_idempotency_key",
+            f"the Idempotency-Key has {len(key)} characters, or some that cannot be printed",
+            f"use 1 to {_MAX_KEY_CHARACTERS} printable characters, such as a UUID",
+        )
+    return key

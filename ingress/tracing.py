@@ -1,0 +1,18 @@
+"""The W3C trace context that a request begins, or goes on with, and that its records carry."""
+
+import os
+import re
+
+from fastapi import Request
+
+from streams.log.protocols import Headers
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def trace_headers(request: Request) -> Headers:
+    """Return the headers of the records that this request causes."""
+    given = request.headers.get("traceparent", "")
+    if _TRACEPARENT.fullmatch(given) is None:
+        given = f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+    return {"traceparent": given.encode()}
