@@ -1,0 +1,29 @@
+"""`gateway bench NAME`: benchmarks, each a program under `bench/`."""
+
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from cli.environment import PROJECT_ROOT
+from schemas.errors import InvalidInput
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(bench)
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="Which benchmark: spine.")],
+    json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="spine: also set up a fresh clone.")] = False,
+) -> None:
+    """Run a benchmark on a stack of its own and print its figures against the aims."""
+    programs = sorted(p.stem for p in (PROJECT_ROOT / "bench").glob("*.py") if "def main" in p.read_text())
+    if name not in programs:
+        raise InvalidInput(f"there is no benchmark {name!r}", remedy=f"benchmarks: {', '.join(programs)}")
+    flags = [flag for flag, given in (("--json", json), ("--fresh", fresh)) if given]
+    command = [sys.executable, "-m", f"bench.{name}", *flags]
+    raise typer.Exit(subprocess.run(command, cwd=PROJECT_ROOT, check=False).returncode)

@@ -1,0 +1,166 @@
+"""`gateway demo`: the main job, from nothing to a letter's JSON."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from schemas.errors import GatewayError
+
+if TYPE_CHECKING:
+    from cli.stack.launch import Stack
+
+LETTER = Path(__file__).resolve().parent / "data" / "demo-letter.pdf"
+_READY_TIMEOUT_S = 120.0
+_PAUSE_S = 0.2
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo(
+    file: Annotated[Path | None, typer.Option(help="A letter of yours.", exists=True, dir_okay=False)] = None,
+    once: Annotated[bool, typer.Option("--once", help="Take down what it started, and exit.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print only the bare result.")] = False,
+) -> None:
+    """Read a scanned official letter: through REST, Kafka, OCR and extraction, to JSON with evidence.
+
+    Starts the local stack when it does not run, and leaves it running unless --once is given.
+    """
+    from cli.stack_commands import local_stack
+
+    stack = local_stack()
+    started = False
+    try:
+        started = _start(stack)
+        job = _read(file or LETTER)
+        _print(job["result"], as_json)
+    finally:
+        if started and once:
+            _say("Taking the stack down …")
+            stack.stop()
+    if not once:
+        _say_where(stack, job["job_id"])
+
+
+def _start(stack: "Stack") -> bool:
+    """Start the stack unless it runs; return whether it was started here, once everything serves."""
+    from cli.stack.states import SETTLED, ServiceState
+
+    started = stack.start({})
+    _say("Starting Kafka, Redis, the REST door and the processors …" if started else "The stack is up.")
+    until = time.monotonic() + _READY_TIMEOUT_S
+    told: set[str] = set()
+    while True:
+        states = stack.states()
+        for service in states:
+            if service.state in SETTLED and service.name not in told:
+                told.add(service.name)
+                _say(f"  {service.name} is {service.state}" + (f" ({service.reason})" if service.reason else ""))
+        if states and len(told) == len(states):
+            return started
+        if stack.supervisor_pid() is None or time.monotonic() > until:
+            waiting = [f"{s.name} is {s.state}: {s.reason or 'no reason given'}" for s in states if s.name not in told]
+            if started:
+                stack.stop()
+            failed = any(s.state == ServiceState.FAILED for s in states)
+            raise GatewayError(
+                "the stack did not come up"
+                + (f" in {_READY_TIMEOUT_S:.0f} s" if not failed else "")
+                + f": {'; '.join(waiting) or 'its supervisor ended'}",
+                code="stack_not_started",
+                remedy=f"see the logs in {stack.paths.logs}, and ./gateway doctor",
+            )
+        time.sleep(_PAUSE_S)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Submit the letter, show its stages, and return the job when it is done."""
+    from cli.client_commands import open_client
+
+    with open_client() as client:
+        _say(f"Submitting {file.name} to POST /v1/gongmun …")
+        job_id = client.submit("gongmun", [file], {})
+        _say(f"  accepted, and on the log: job {job_id}")
+        job = _follow(client.follow(job_id))
+    if job["status"] != "done":
+        error = job["error"] or {"code": job["status"], "message": "the job did not finish", "remedy": ""}
+        raise GatewayError(error["message"], code=error["code"], remedy=error.get("remedy", ""))
+    return job
+
+
+def _follow(changes: Any) -> dict[str, Any]:
+    from cli.job_display import job_line, stage_table
+
+    job: dict[str, Any] = {}
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.live import Live
+
+        with Live(console=Console(stderr=True), refresh_per_second=10) as live:
+            for job in changes:
+                live.update(stage_table(job))
+        return job
+    said = ""
+    for job in changes:
+        line = job_line(job)
+        if line != said:
+            _say(f"  {line}")
+            said = line
+    return job
+
+
+def _print(result: dict[str, Any], as_json: bool) -> None:
+    import orjson
+
+    if not as_json:
+        for line in evidence_lines(result):
+            _say(line)
+    typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+
+
+def evidence_lines(result: dict[str, Any]) -> list[str]:
+    """Return a line for each value that has a place on the page: what, value, page, box in percent, confidence."""
+    lines = ["What was read, and where on the page (from the left and top, in percent):"]
+    for pointer, places in result.get("evidence", {}).items():
+        value = at_pointer(result, pointer)
+        if isinstance(value, dict | list) or value is None or not places:
+            continue
+        place = places[0]
+        box = " ".join(f"{100 * v:5.1f}" for v in place["bbox"]) if place.get("bbox") else "-"
+        sure = f"{place['confidence']:.2f}" if place.get("confidence") is not None else "-"
+        lines.append(f"  {pointer:<32} p{place.get('page', 1)} [{box}] {sure}  {value}")
+    return lines
+
+
+def at_pointer(document: Any, pointer: str) -> Any:
+    """Return what an RFC 6901 pointer names in a JSON document, None when it names nothing."""
+    found = document
+    for part in pointer.split("/")[1:]:
+        name = part.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, dict):
+            found = found.get(name)
+        elif isinstance(found, list) and name.isdecimal() and int(name) < len(found):
+            found = found[int(name)]
+        else:
+            return None
+    return found
+
+
+def _say_where(stack: "Stack", job_id: str) -> None:
+    base = f"http://127.0.0.1:{stack.settings.http_port}"
+    _say("")
+    _say("The stack stays up:")
+    _say(f"  API and its documentation   {base}/docs")
+    _say(f"  this job                    {base}/v1/jobs/{job_id}")
+    _say(f"  the page as the OCR saw it  {base}/v1/jobs/{job_id}/pages/1.png")
+    _say(f"  API key                     {stack.paths.local_key}")
+    _say("Look at it with ./gateway status and ./gateway jobs; take it down with ./gateway down")
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)

@@ -1,0 +1,235 @@
+"""Checks of the whole installation: what is there, what is not, and what to do about it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from cli.stack.kafka_server import LIBS
+from cli.stack.launch import Stack
+from cli.stack.ports import is_free, owner
+from cli.stack.services import owns_kafka, owns_redis, port_uses
+from cli.stack.states import SETTLED
+from schemas.errors import GatewayError
+from schemas.topics import all_topics
+
+_PYTHON = ((3, 11), (3, 13))
+_JAVA = 17
+_LEAST_FREE_BYTES = 2 * 1024**3
+_TOOL_TIMEOUT_S = 20.0
+_CALL_TIMEOUT_S = 5.0
+_SET_UP = "run ./gateway once: it installs what is missing (as root on Debian or Ubuntu) or names it"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. One that is not `ok` and not `required` is a warning; `remedy` is empty when all is well."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What is examined."""
+
+    env: Mapping[str, str]
+    stack: Stack
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the local stack runs."""
+        return self.stack.supervisor_pid() is not None
+
+
+CheckFunction = Callable[[Installation], Awaitable[Check]]
+
+
+async def examine(installation: Installation) -> list[Check]:
+    """Make every check, in an order in which a remedy helps the checks behind it."""
+    return [await check(installation) for check in _CHECKS]
+
+
+async def _python(_: Installation) -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    ok = _PYTHON[0] <= sys.version_info[:2] < _PYTHON[1]
+    return Check("python", ok, version, "" if ok else "Python 3.11 or 3.12 is needed; remove .venv and run ./gateway")
+
+
+async def _environment(_: Installation) -> Check:
+    locked = os.access(os.path.join(sys.prefix, "bin", "gateway"), os.X_OK) and sys.prefix != sys.base_prefix  # noqa: PTH118 (ASYNC240)
+    return Check("environment", locked, sys.prefix, "" if locked else _SET_UP)
+
+
+async def _java(_: Installation) -> Check:
+    said = _output("java", "-version")
+    version = said.partition('version "')[2].partition('"')[0]
+    major = version.partition(".")[0]
+    ok = major.isdecimal() and int(major) >= _JAVA
+    remedy = "" if ok else f"install Java {_JAVA} or newer: apt-get install default-jre-headless"
+    return Check("java", ok, version or "not found", remedy)
+
+
+async def _kafka_jars(_: Installation) -> Check:
+    jars = sorted(LIBS.glob("kafka_*.jar"))
+    return Check("kafka jars", bool(jars), jars[0].stem if jars else f"none in {LIBS}", "" if jars else _SET_UP)
+
+
+async def _redis_server(installation: Installation) -> Check:
+    said = _output("redis-server", "--version")
+    required = owns_redis(installation.env)
+    remedy = "" if said else "apt-get install redis-server, or set GATEWAY_REDIS_URL"
+    return Check("redis-server", bool(said), said.partition(" sha=")[0] or "not found", remedy, required)
+
+
+async def _tesseract(_: Installation) -> Check:
+    languages = _output("tesseract", "--list-langs").splitlines()[1:]
+    missing = [language for language in ("kor", "eng") if language not in languages]
+    version = _output("tesseract", "--version").partition("\n")[0]
+    if not version:
+        return Check("tesseract", False, "not found", "apt-get install tesseract-ocr tesseract-ocr-kor")
+    remedy = "apt-get install " + " ".join(f"tesseract-ocr-{language}" for language in missing) if missing else ""
+    detail = f"{version}, without {', '.join(missing)}" if missing else f"{version} with kor and eng"
+    return Check("tesseract", not missing, detail, remedy)
+
+
+async def _data_dir(installation: Installation) -> Check:
+    folder = installation.stack.settings.data_dir
+    there = next(p for p in (folder, *folder.parents) if p.exists())
+    if not os.access(there, os.W_OK):
+        return Check("data directory", False, f"{there} cannot be written", "set GATEWAY_DATA_DIR to a folder of yours")
+    free = shutil.disk_usage(there).free
+    ok = free >= _LEAST_FREE_BYTES
+    remedy = "" if ok else f"free {_LEAST_FREE_BYTES / 1024**3:.0f} GiB or set GATEWAY_DATA_DIR to a larger disk"
+    return Check("data directory", ok, f"{folder}, {free / 1024**3:.1f} GiB free", remedy, required=False)
+
+
+async def _ports(installation: Installation) -> Check:
+    uses = port_uses(installation.env, installation.stack.settings)
+    numbers = ", ".join(f"{use.port} ({use.purpose})" for use in uses)
+    if installation.is_up:
+        return Check("ports", True, f"in use by the stack: {numbers}")
+    taken = [use for use in uses if not is_free(use.port)]
+    if not taken:
+        return Check("ports", True, f"free: {numbers}")
+    who = "; ".join(f"{use.port} ({use.purpose}) by {owner(use.port) or 'an unknown process'}" for use in taken)
+    return Check("ports", False, f"taken: {who}", "set " + ", ".join(f"{use.variable}" for use in taken))
+
+
+async def _stack(installation: Installation) -> Check:
+    states = installation.stack.states()
+    if not states:
+        return Check("local stack", False, "not running", "start it with: ./gateway up --detach", required=False)
+    troubled = [s for s in states if s.state not in SETTLED]
+    if not troubled:
+        return Check("local stack", True, f"{len(states)} services run")
+    detail = "; ".join(f"{s.name} is {s.state} ({s.reason})" for s in troubled)
+    return Check("local stack", False, detail, f"see ./gateway logs {troubled[0].name}")
+
+
+async def _kafka(installation: Installation) -> Check:
+    from streams.log.admin import kafka_admin
+
+    bootstrap = installation.stack.settings.kafka_bootstrap
+    if owns_kafka(installation.env) and not installation.is_up:
+        return _not_up("kafka")
+    try:
+        async with kafka_admin(bootstrap, timeout_ms=int(_CALL_TIMEOUT_S * 1000)) as admin:
+            names = await admin.topic_names()
+    except GatewayError as e:
+        return Check("kafka", False, e.message, e.remedy or "check GATEWAY_KAFKA_BOOTSTRAP")
+    missing = sorted({topic.name for topic in all_topics()} - names)
+    if missing:
+        return Check("kafka", False, f"{bootstrap} lacks {len(missing)} topics: {missing[0]} …", "run ./gateway topics")
+    return Check("kafka", True, f"{bootstrap} answers and has all topics")
+
+
+async def _redis(installation: Installation) -> Check:
+    from streams.redis_client import REDIS_FAILURES, redis_client
+
+    url = installation.stack.settings.redis_url
+    if owns_redis(installation.env) and not installation.is_up:
+        return _not_up("redis")
+    where = _without_password(url)
+    client = redis_client(url)
+    try:
+        policy = next(iter((await client.config_get("maxmemory-policy")).values()), "")
+    except REDIS_FAILURES as e:
+        return Check("redis", False, f"{where}: {type(e).__name__}", "check that Redis runs and GATEWAY_REDIS_URL")
+    finally:
+        await client.aclose()
+    text = policy.decode() if isinstance(policy, bytes) else str(policy)  # depends on the client's protocol
+    ok = text == "noeviction"
+    remedy = "" if ok else "set maxmemory-policy noeviction: an evicted key would be a lost job view"
+    return Check("redis", ok, f"{where} answers, policy {text or 'unknown'}", remedy)
+
+
+async def _blobs(installation: Installation) -> Check:
+    from streams.storage.store import open_blob_store
+
+    url = _without_password(installation.stack.settings.blob_url)
+    probe = b"written by gateway doctor\n"
+    try:
+        store = open_blob_store(installation.stack.settings.blob_url)
+        same = await store.get(await store.put_bytes("doctor", "text/plain", probe)) == probe
+    except (GatewayError, OSError) as e:
+        return Check("blob store", False, f"{url}: {e}", "check GATEWAY_BLOB_URL and who may write there")
+    return Check("blob store", same, f"{url} stores and returns", "" if same else "it returned other bytes than stored")
+
+
+async def _ollama(installation: Installation) -> Check:
+    import httpx
+
+    urls = installation.stack.settings.ollama_urls
+    if not urls:
+        return Check("ollama", True, "not configured (set GATEWAY_OLLAMA_URLS to use models)", required=False)
+    silent: list[str] = []
+    async with httpx.AsyncClient(timeout=_CALL_TIMEOUT_S) as client:
+        for url in urls:
+            try:
+                (await client.get(f"{url.rstrip('/')}/api/tags")).raise_for_status()
+            except (httpx.HTTPError, httpx.InvalidURL) as e:
+                silent.append(f"{_without_password(url)} ({type(e).__name__})")
+    detail = f"no answer from {', '.join(silent)}" if silent else f"{len(urls)} answer"
+    return Check("ollama", not silent, detail, "start it or correct GATEWAY_OLLAMA_URLS" if silent else "")
+
+
+_CHECKS: tuple[CheckFunction, ...] = (
+    _python,
+    _environment,
+    _java,
+    _kafka_jars,
+    _redis_server,
+    _tesseract,
+    _data_dir,
+    _ports,
+    _stack,
+    _kafka,
+    _redis,
+    _blobs,
+    _ollama,
+)
+
+
+def _not_up(name: str) -> Check:
+    return Check(name, False, "not running", "start it with: ./gateway up --detach", required=False)
+
+
+def _output(*command: str) -> str:
+    """Return what a tool prints, on either stream; empty when it does not exist or fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TOOL_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return (done.stdout or done.stderr).strip() if done.returncode == 0 else ""
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()

@@ -1,0 +1,47 @@
+"""Where the command line gets its settings: the environment first, then `.env` in the project's folder."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from streams.settings import Settings
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+_DEFAULT_FOLDERS = {"GATEWAY_DATA_DIR": ".gateway", "GATEWAY_MODULES_DIR": "modules"}
+
+
+def read_environment(process_env: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> dict[str, str]:
+    """Return the environment with `.env` and the default folders filled in.
+
+    A relative folder in the environment is the caller's, one in `.env` or by default the project's.
+    """
+    env = dict(os.environ if process_env is None else process_env)
+    for name, value in {**_DEFAULT_FOLDERS, **_read_dotenv(root / ".env")}.items():
+        if not env.get(name):
+            env[name] = str(root / value) if name in _DEFAULT_FOLDERS else value
+    return env
+
+
+def read_settings() -> Settings:
+    """Return the settings of this command.
+
+    Raises InvalidInput naming the variable whose value cannot be used.
+    """
+    return Settings.from_env(read_environment())
+
+
+def _read_dotenv(path: Path) -> dict[str, str]:
+    """Read `NAME=value` lines; `export`, quotes, blank lines and lines that begin with # are understood."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return {}
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and not name.startswith("#"):
+            value = value.strip()
+            quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "'\""
+            values[name.strip()] = value[1:-1] if quoted else value
+    return values

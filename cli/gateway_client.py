@@ -1,0 +1,130 @@
+"""The gateway's REST interface, as the client commands use it."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx
+import orjson
+
+from schemas.errors import GatewayError, InvalidInput, Outage
+
+FINAL = frozenset({"done", "failed", "cancelled"})
+
+_TRIES = 5
+_WAIT_S = 30
+# Longer than the gateway waits itself, so that its answer arrives and not our time-out.
+_TIMEOUT = httpx.Timeout(_WAIT_S + 30, connect=5)
+
+Job = dict[str, Any]
+
+
+class GatewayClient:
+    """Calls a gateway; use it as a context. A 503 is asked again a few times, as its Retry-After says.
+
+    Raises schemas.errors.InvalidInput or Outage with the gateway's own code, text and remedy.
+    """
+
+    def __init__(self, base_url: str, key: str) -> None:
+        self._base_url = base_url
+        self._http = httpx.Client(
+            base_url=base_url, headers={"Authorization": f"Bearer {key}"}, timeout=_TIMEOUT, trust_env=False
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def submit(self, module: str, files: Sequence[Path], options: Mapping[str, str]) -> str:
+        """Submit the pages of one document and return the job's id; repeated tries make one job."""
+        headers = {"Idempotency-Key": uuid4().hex}
+
+        def send() -> httpx.Response:
+            with ExitStack() as stack:
+                parts = [("file", (file.name, stack.enter_context(file.open("rb")))) for file in files]
+                return self._http.post(f"/v1/{module}", files=parts, data=dict(options), headers=headers)
+
+        return self._patiently(send)["job_id"]
+
+    def job(self, job_id: str, wait_s: int = 0) -> Job:
+        """Return a job, waiting up to `wait_s` seconds (at most 60) for its end."""
+        return self._patiently(lambda: self._http.get(f"/v1/jobs/{job_id}", params={"wait": wait_s}))
+
+    def finished(self, job_id: str) -> Job:
+        """Return a job once it has ended, however long that takes."""
+        while True:
+            job = self.job(job_id, _WAIT_S)
+            if job["status"] in FINAL:
+                return job
+
+    def follow(self, job_id: str) -> Iterator[Job]:
+        """Yield a job at once and after each change, until it has ended; a broken stream is taken up again."""
+        while True:
+            job = self.job(job_id)
+            yield job
+            if job["status"] in FINAL:
+                return
+            try:
+                with self._http.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
+                    if answer.status_code == 200:
+                        for line in answer.iter_lines():
+                            if line.startswith("data: "):
+                                job = orjson.loads(line[6:])
+                                yield job
+                                if job["status"] in FINAL:
+                                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(1)
+
+    def jobs(self, params: Mapping[str, str | int]) -> dict[str, Any]:
+        """Return a page of jobs, newest first."""
+        return self._patiently(lambda: self._http.get("/v1/jobs", params=dict(params)))
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel a job and return it."""
+        return self._patiently(lambda: self._http.delete(f"/v1/jobs/{job_id}"))
+
+    def _patiently(self, send: Any) -> dict[str, Any]:
+        for left in reversed(range(_TRIES)):
+            try:
+                answer: httpx.Response = send()
+            except httpx.ConnectError as e:
+                raise Outage(
+                    f"nothing answers at {self._base_url}",
+                    code="gateway_down",
+                    remedy="start it with ./gateway up --detach, or set GATEWAY_HTTP_PORT",
+                ) from e
+            except httpx.TransportError as e:
+                if not left:
+                    raise Outage(f"{self._base_url} does not answer: {type(e).__name__}", code="gateway_down") from e
+                time.sleep(1)
+                continue
+            if answer.status_code != 503 or not left:
+                return _body(answer)
+            time.sleep(_retry_after(answer))
+        raise AssertionError("the last try returns or raises")
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    text = answer.headers.get("retry-after", "")
+    return min(float(text), 30.0) if text.isdecimal() else 1.0
+
+
+def _body(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        body = orjson.loads(answer.content)
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise GatewayError(f"HTTP {answer.status_code} without JSON", code="bad_answer", remedy="is it the gateway?")
+    if answer.is_success:
+        return body
+    kind = Outage if answer.status_code == 503 else InvalidInput
+    detail = body.get("detail", f"HTTP {answer.status_code}")
+    raise kind(f"{detail}", code=body.get("code"), remedy=body.get("remedy", ""))

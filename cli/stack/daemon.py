@@ -1,0 +1,75 @@
+"""The supervisor's process: `python -m cli.stack.daemon [PARENT_PID]`, started by `up`.
+
+SIGTERM stops the stack, SIGHUP has the plan read again. With PARENT_PID it stops when that process
+ends: so does a stack in the foreground when its terminal is gone.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+from cli.stack import stack_lock
+from cli.stack.local_key import ensure_local_key
+from cli.stack.paths import StackPaths
+from cli.stack.plan import read_scale
+from cli.stack.ports import PortBook
+from cli.stack.services import Service, planned_services
+from cli.stack.supervisor import Supervisor
+from cli.stack.tether import die_with
+from schemas.topics import all_topics
+from streams.log.admin import kafka_admin
+from streams.settings import Settings
+
+
+async def supervise(env: Mapping[str, str]) -> None:
+    """Run the stack of the data directory that `env` names until SIGTERM or SIGINT."""
+    settings = Settings.from_env(env)
+    paths = StackPaths(settings.data_dir)
+    ports = PortBook(paths.ports)
+
+    def services() -> list[Service]:
+        return planned_services(env, settings, read_scale(paths.plan), paths, ports)
+
+    async def set_up() -> None:
+        async with kafka_admin(settings.kafka_bootstrap) as admin:
+            await admin.ensure_topics(all_topics())
+            await ensure_local_key(admin, settings.kafka_bootstrap, paths)
+
+    supervisor = Supervisor(services(), set_up, log_of=paths.log, state_file=paths.state)
+    stop = asyncio.Event()
+    changing: set[asyncio.Task[None]] = set()
+
+    def change() -> None:
+        task = asyncio.create_task(supervisor.apply(services()))
+        changing.add(task)
+        task.add_done_callback(changing.discard)
+
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, change)
+    await supervisor.run(stop)
+    paths.state.unlink(missing_ok=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Take the lock and supervise."""
+    if arguments:
+        die_with(int(arguments[0]), signal.SIGTERM)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    paths = StackPaths(Settings.from_env(os.environ).data_dir)
+    paths.make()
+    try:
+        with stack_lock.held(paths.lock, str(os.getpid())):
+            asyncio.run(supervise(os.environ))
+    except stack_lock.AlreadyLocked:
+        sys.stderr.write(f"another supervisor runs the stack in {paths.data_dir}\n")
+        return 3
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
