@@ -1,0 +1,200 @@
+"""`./gateway bench spine`: what the way through ingress, log, processor and view costs.
+
+Everything is measured in one run on one machine, on a stack of its own. The client runs on the same
+cores as the stack, so throughput figures include its share.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from bench.report import Report, percentile
+from bench.stack import ROOT, BenchStack, bench_stack
+from schemas import topics
+from schemas.codec import Codec
+from schemas.events import JobEvent, JobEventKind, JobRef, Lane, StageRequest, Step
+from schemas.ids import event_id, new_job_id
+from schemas.payloads import text_payload
+from schemas.pipelines import request_event_id
+from streams.log.kafka_publisher import KafkaPublisher
+from streams.log.protocols import Outgoing
+
+LETTER = ROOT / "cli" / "data" / "demo-letter.pdf"
+BACKLOG = 5_000
+SUBMITS_AT_1 = 300
+SUBMITS_AT_32 = 3_000
+LATENCY_JOBS = 200
+LETTERS = 5
+_NOOP = (Step("noop", "noop"),)
+
+
+def main() -> int:
+    """Run the benchmark, print its report, and return 0: figures are not assertions."""
+    report = Report("The spine")
+    with bench_stack() as stack:
+        asyncio.run(_measure(stack, report))
+    _second_demo(report)
+    if "--fresh" in sys.argv:
+        _fresh_clone(report)
+    report.aim("noop_submit_to_done_p50_ms", 15)
+    report.aim("noop_backlog_jobs_per_s", 500, at_most=False)
+    report.aim("fresh_clone_set_up_s", 360)
+    report.aim("second_demo_s", 30)
+    report.aim("ocr_s_per_page_per_core", 3)
+    report.aim("gateway_share_of_letter_percent", 5)
+    print(report.as_json() if "--json" in sys.argv else report.as_text())
+    return 0
+
+
+async def _measure(stack: BenchStack, report: Report) -> None:
+    headers = {"Authorization": f"Bearer {stack.key}"}
+    connector = aiohttp.TCPConnector(limit=64)
+    async with aiohttp.ClientSession(stack.url, headers=headers, connector=connector) as http:
+        await _submits(http, 200, 8)  # connections, topics' leaders and code are warm from here on
+        for concurrency, count in ((1, SUBMITS_AT_1), (32, SUBMITS_AT_32)):
+            took, each = await _submits(http, count, concurrency)
+            report.add(f"submit_p50_ms_at_{concurrency}", percentile(each, 0.5) * 1000)
+            report.add(f"submit_p95_ms_at_{concurrency}", percentile(each, 0.95) * 1000)
+            report.add(f"submits_per_s_at_{concurrency}", count / took)
+            await _drained(http)
+        done = [await _submit_to_done(http) for _ in range(LATENCY_JOBS)]
+        report.add("noop_submit_to_done_p50_ms", percentile(done, 0.5) * 1000)
+        report.add("noop_submit_to_done_p95_ms", percentile(done, 0.95) * 1000)
+        report.add("noop_backlog_jobs_per_s", BACKLOG / await _backlog(stack))
+        await _drained(http)
+        await _letters(http, report)
+
+
+async def _submits(http: aiohttp.ClientSession, count: int, concurrency: int) -> tuple[float, list[float]]:
+    """Submit `count` no-op jobs; return the wall time and each submit's time, in seconds."""
+    left = iter(range(count))
+    each: list[float] = []
+
+    async def client() -> None:
+        for _ in left:
+            began = time.perf_counter()
+            async with http.post("/v1/noop", json={"text": "x"}) as answer:
+                assert answer.status == 202, await answer.text()
+                await answer.read()
+            each.append(time.perf_counter() - began)
+
+    began = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(concurrency)))
+    return time.perf_counter() - began, each
+
+
+async def _submit_to_done(http: aiohttp.ClientSession) -> float:
+    began = time.perf_counter()
+    async with http.post("/v1/noop", json={"text": "x"}) as answer:
+        job_id = (await answer.json())["job_id"]
+    async with http.get(f"/v1/jobs/{job_id}?wait=30") as answer:
+        job = await answer.json()
+        assert job["status"] == "done", job
+    return time.perf_counter() - began
+
+
+async def _drained(http: aiohttp.ClientSession) -> None:
+    """Wait until a job submitted now is done: a processor works in order, so the ones before it are too."""
+    await _submit_to_done(http)
+
+
+async def _backlog(stack: BenchStack) -> float:
+    """Queue jobs while the processor is stopped; return the seconds from its going on to the last result."""
+    processor = stack.pid("llm")
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap)
+    await consumer.start()
+    partitions = [TopicPartition(topics.RESULTS.name, p) for p in range(topics.RESULTS.partitions)]
+    before = sum((await consumer.end_offsets(partitions)).values())
+    os.kill(processor, signal.SIGSTOP)
+    try:
+        await _produce_backlog(stack)
+    finally:
+        os.kill(processor, signal.SIGCONT)
+    began = time.perf_counter()
+    while sum((await consumer.end_offsets(partitions)).values()) - before < BACKLOG:
+        await asyncio.sleep(0.02)
+    took = time.perf_counter() - began
+    await consumer.stop()
+    return took
+
+
+async def _produce_backlog(stack: BenchStack) -> None:
+    now_ms = int(time.time() * 1000)
+    records: list[Outgoing] = []
+    for i in range(BACKLOG):
+        job_id = new_job_id(now_ms)
+        job = JobRef(job_id, "local", "bench", "noop", "1", Lane.INTERACTIVE, now_ms, f"{i:064x}")
+        request = StageRequest(
+            request_event_id(job_id, 0, "noop"), job, _NOOP, 0, (text_payload("x"),), requested_at_ms=now_ms
+        )
+        accepted = JobEvent(event_id(job_id, 0, "accepted"), job, JobEventKind.ACCEPTED, _NOOP, now_ms)
+        records.append(Outgoing(topics.NOOP.requests[Lane.INTERACTIVE], job_id, request, {}))
+        records.append(Outgoing(topics.JOB_EVENTS, job_id, accepted, {}))
+    async with KafkaPublisher(stack.bootstrap, codec=Codec(), delivery_timeout_s=30) as publisher:
+        await publisher.publish_many(records)
+
+
+async def _letters(http: aiohttp.ClientSession, report: Report) -> None:
+    """Measure the demo's letter: the share of its time that is not work, and the work of its page."""
+    total: list[float] = []
+    work: list[float] = []
+    for _ in range(LETTERS + 1):  # the first one starts the children and does not count
+        began = time.perf_counter()
+        form = aiohttp.FormData()
+        form.add_field("file", LETTER.read_bytes(), filename="letter.pdf", content_type="application/pdf")
+        async with http.post("/v1/gongmun", data=form) as answer:
+            job_id = (await answer.json())["job_id"]
+        async with http.get(f"/v1/jobs/{job_id}?wait=60") as answer:
+            job = await answer.json()
+        total.append(time.perf_counter() - began)
+        assert job["status"] == "done", job
+        work.append(job["usage"]["work_seconds"])
+    total, work = total[1:], work[1:]
+    report.add("letter_submit_to_done_p50_s", statistics.median(total))
+    report.add("letter_work_p50_s", statistics.median(work))
+    report.add("ocr_s_per_page_per_core", statistics.median(work))
+    share = statistics.median((t - w) / t for t, w in zip(total, work, strict=True))
+    report.add("gateway_share_of_letter_percent", share * 100)
+
+
+def _second_demo(report: Report) -> None:
+    """Time `demo --once` where everything is set up."""
+    from bench.stack import free_ports
+
+    http, kafka, redis = free_ports(3)
+    folder = tempfile.mkdtemp(prefix="gateway-bench-")
+    env = {
+        **os.environ,
+        "GATEWAY_DATA_DIR": folder,
+        "GATEWAY_HTTP_PORT": str(http),
+        "GATEWAY_KAFKA_PORT": str(kafka),
+        "GATEWAY_REDIS_PORT": str(redis),
+    }
+    began = time.perf_counter()
+    subprocess.run([ROOT / "gateway", "demo", "--once", "--json"], env=env, check=True, stdout=subprocess.DEVNULL)
+    report.add("second_demo_s", time.perf_counter() - began)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fresh_clone(report: Report) -> None:
+    """Time the set-up of a fresh clone; system packages that are there already are not in it."""
+    with tempfile.TemporaryDirectory(prefix="gateway-clone-") as folder:
+        clone = Path(folder) / "clone"
+        subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+        began = time.perf_counter()
+        subprocess.run([clone / "gateway", "--help"], check=True, stdout=subprocess.DEVNULL)
+        report.add("fresh_clone_set_up_s", time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
