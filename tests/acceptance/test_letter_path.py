@@ -1,0 +1,147 @@
+"""The official path of a letter: REST, topic by topic, REST. Every topic's records are looked at."""
+
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+
+from bench.stack import BenchStack
+from schemas import topics
+from schemas.codec import Codec
+from schemas.events import JobEvent, JobResult, Lane, StageOutcome, StageRequest, UsageEvent
+from schemas.pages import decode_document
+from tests.acceptance.log_records import read_topic
+
+LETTER = Path(__file__).resolve().parents[2] / "cli" / "data" / "demo-letter.pdf"
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+codec = Codec()
+
+
+@pytest.fixture(scope="module")
+def job(rest: httpx.Client) -> dict:
+    """The demo's letter, submitted and done."""
+    answer = rest.post(
+        "/v1/gongmun",
+        files={"file": ("letter.pdf", LETTER.read_bytes(), "application/pdf")},
+        headers={"traceparent": TRACE},
+    )
+    assert answer.status_code == 202, answer.text
+    body = answer.json()
+    assert body["module"] == "gongmun"
+    assert body["status"] == "queued"
+    assert answer.headers["Location"] == f"/v1/jobs/{body['job_id']}"
+    done = rest.get(body["links"]["self"], params={"wait": 60}).json()
+    assert done["status"] == "done", done
+    return done
+
+
+async def of_job(stack: BenchStack, topic: topics.Topic, job_id: str, kind: type) -> list:
+    """Return the job's records on a topic, decoded, and check their key and trace."""
+    found = [r for r in await read_topic(stack.bootstrap, topic.name) if r.key == job_id.encode()]
+    for record in found:
+        trace = dict(record.headers)["traceparent"].decode()
+        assert trace.split("-")[1] == TRACE.split("-")[1]
+    return [codec.decode(r.value, kind) for r in found]
+
+
+async def test_the_request_is_on_ocr_requests_with_the_whole_routing_slip(stack: BenchStack, job: dict) -> None:
+    (request,) = await of_job(stack, topics.OCR.requests[Lane.INTERACTIVE], job["job_id"], StageRequest)
+    assert [s.kind for s in request.steps] == ["ocr", "gongmun.extract"]
+    assert request.position == 0
+    assert request.job.service == "local"
+    assert request.inputs[0].blob is not None
+    assert request.inputs[0].blob.size == LETTER.stat().st_size
+
+
+async def test_what_was_read_is_on_ocr_done(stack: BenchStack, job: dict) -> None:
+    (outcome,) = await of_job(stack, topics.OCR.done, job["job_id"], StageOutcome)
+    assert outcome.usage.pages == 1
+    assert outcome.attempt == 1
+    assert set(outcome.artifacts) == {"pages"}
+    if outcome.outputs[0].inline is not None:
+        document = decode_document(outcome.outputs[0].inline)
+        assert document.pages[0].source == "ocr"
+
+
+async def test_the_next_request_carries_what_was_read(stack: BenchStack, job: dict) -> None:
+    (request,) = await of_job(stack, topics.GONGMUN_EXTRACT.requests[Lane.INTERACTIVE], job["job_id"], StageRequest)
+    (outcome,) = await of_job(stack, topics.OCR.done, job["job_id"], StageOutcome)
+    assert request.position == 1
+    assert request.inputs == outcome.outputs
+    assert request.usage.pages == 1
+
+
+async def test_one_terminal_record_is_on_results(stack: BenchStack, job: dict) -> None:
+    (result,) = await of_job(stack, topics.RESULTS, job["job_id"], JobResult)
+    assert result.status == "done"
+    assert result.step == "gongmun.extract"
+    assert result.usage.pages == 1
+
+
+async def test_job_events_tell_the_story_in_order(stack: BenchStack, job: dict) -> None:
+    events = await of_job(stack, topics.JOB_EVENTS, job["job_id"], JobEvent)
+    kinds = [(e.kind, e.step) for e in events]
+    assert kinds[0] == ("accepted", "")
+    assert ("stage_started", "ocr") in kinds
+    assert ("progress", "ocr") in kinds
+    assert kinds.index(("stage_done", "ocr")) < kinds.index(("done", "gongmun.extract"))
+    assert len({e.event_id for e in events}) == len(events)
+
+
+async def test_each_stage_has_one_usage_event(stack: BenchStack, job: dict) -> None:
+    found = await read_topic(stack.bootstrap, topics.USAGE_EVENTS.name)
+    usage = [codec.decode(r.value, UsageEvent) for r in found]
+    mine = {u.step: u for u in usage if u.request_id == job["job_id"]}
+    assert set(mine) == {"ocr", "gongmun.extract"}
+    assert sum(u.request_id == job["job_id"] for u in usage) == 2
+    assert mine["ocr"].usage.pages == 1
+    assert mine["gongmun.extract"].usage.pages == 0
+    assert {u.service for u in mine.values()} == {"local"}
+
+
+async def test_nothing_went_to_a_dead_letter_topic(stack: BenchStack, job: dict) -> None:
+    for topic in (topics.OCR.requests[Lane.INTERACTIVE], topics.GONGMUN_EXTRACT.requests[Lane.INTERACTIVE]):
+        letters = await read_topic(stack.bootstrap, topic.dead_letters)
+        assert [r for r in letters if r.key == job["job_id"].encode()] == []
+
+
+def test_the_job_shows_its_stages_and_usage(job: dict) -> None:
+    assert [(s["name"], s["status"], s["attempts"]) for s in job["stages"]] == [
+        ("ocr", "done", 1),
+        ("gongmun.extract", "done", 1),
+    ]
+    assert job["usage"]["pages"] == 1
+    assert job["finished_at"] >= job["created_at"]
+    for stage in job["stages"]:
+        assert stage["started_at"] is not None
+        assert stage["finished_at"] >= stage["started_at"]
+
+
+def test_the_result_is_the_letter(job: dict) -> None:
+    letter = job["result"]
+    assert letter["title"] == "2025년 빈집 활용 시범사업 수요조사 안내"
+    assert letter["document_number"] == "농촌활력과-512"
+    assert letter["issue_date"] == "2025-02-24"
+    assert letter["sender"]["organisation"] == "산들도"
+    assert [r["name"] for r in letter["recipients"]] == ["모래내군수", "갈숲시장", "너른군수"]
+
+
+def test_the_input_and_the_page_come_back(rest: httpx.Client, job: dict) -> None:
+    original = rest.get(f"/v1/jobs/{job['job_id']}/input")
+    assert original.content == LETTER.read_bytes()
+    assert original.headers["content-type"] == "application/pdf"
+    page = rest.get(f"/v1/jobs/{job['job_id']}/pages/1.png")
+    assert page.headers["content-type"] == "image/png"
+    assert page.content.startswith(b"\x89PNG")
+    assert rest.get(f"/v1/jobs/{job['job_id']}/pages/2.png").status_code == 404
+
+
+def test_the_events_stream_ends_with_the_final_state(rest: httpx.Client, job: dict) -> None:
+    with rest.stream("GET", f"/v1/jobs/{job['job_id']}/events") as answer:
+        lines = list(answer.iter_lines())
+    data = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
+    assert "event: job" in lines
+    assert orjson.loads(data[-1])["status"] == "done"

@@ -1,0 +1,55 @@
+"""Fixtures that every test may use. The services are started once a run, and only when asked for."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from inspect import isawaitable
+
+import pytest
+
+from schemas.topics import all_topics
+from streams.log.admin import kafka_admin
+from tests.services import kafka_bootstrap, redis_address
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """A Kafka with every topic of the gateway; its bootstrap address."""
+    with kafka_bootstrap() as bootstrap:
+        # In a thread of its own: where an async test asks first, this thread's event loop runs already.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _create_topics(bootstrap)).result()
+        yield bootstrap
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """A Redis; its URL. It is shared: use keys of your own."""
+    with redis_address() as url:
+        yield url
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Awaitable[None]]:
+    """Wait until a condition holds; fails the test when it does not within `timeout_s`."""
+
+    async def wait(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+        async with asyncio.timeout(timeout_s):
+            while True:
+                held = condition()
+                if await held if isawaitable(held) else held:
+                    return
+                await asyncio.sleep(0.01)
+
+    return wait
+
+
+async def _create_topics(bootstrap: str) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                async with kafka_admin(bootstrap) as admin:
+                    await admin.ensure_topics(all_topics())
+                    return
+            except Exception:  # the port opens before the broker serves
+                await asyncio.sleep(0.2)

@@ -1,0 +1,129 @@
+"""What every blob store does: the folder, obstore's memory, and the fake."""
+
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from obstore.store import MemoryStore
+
+from schemas.errors import InvalidInput
+from schemas.payloads import json_payload
+from streams.storage import claim_check
+from streams.storage.blobs import BlobMissing, BlobStore
+from streams.storage.fake import FakeBlobs
+from streams.storage.store import ObstoreBlobs, open_blob_store
+
+MIB = 1024 * 1024
+LARGE = os.urandom(MIB) * 7
+
+MAKERS: dict[str, Callable[[Path], BlobStore]] = {
+    "folder": lambda folder: open_blob_store(f"file:{folder}"),
+    "obstore": lambda _: ObstoreBlobs(MemoryStore()),
+    "fake": lambda _: FakeBlobs(),
+}
+
+
+@pytest.fixture(params=MAKERS)
+def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    return MAKERS[request.param](tmp_path)
+
+
+async def _chunks(content: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), size):
+        yield content[start : start + size]
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", LARGE[: MIB + 1], LARGE], ids=["empty", "small", "1MiB", "7MiB"])
+async def test_a_stream_comes_back_as_it_was(blobs: BlobStore, content: bytes):
+    """Whole, in chunks and as a file; the reference says what it is."""
+    ref = await blobs.put("team-a", "application/pdf", _chunks(content))
+    assert (ref.sha256, ref.size) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert (ref.service, ref.media_type) == ("team-a", "application/pdf")
+    assert await blobs.get(ref) == content
+    assert b"".join([chunk async for chunk in blobs.stream(ref)]) == content
+    async with blobs.as_file(ref) as path:
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"hello", LARGE], ids=["small", "7MiB"])
+async def test_the_same_bytes_are_the_same_blob(blobs: BlobStore, content: bytes):
+    """However they came."""
+    first = await blobs.put("team-a", "text/plain", _chunks(content))
+    assert await blobs.put("team-a", "text/plain", _chunks(content, 7_777)) == first
+    assert await blobs.put_bytes("team-a", "text/plain", content) == first
+    assert await blobs.get(first) == content
+
+
+async def test_another_service_has_no_such_blob(blobs: BlobStore):
+    """A hash that is known opens nothing."""
+    ref = await blobs.put_bytes("team-a", "text/plain", b"hello")
+    found = await blobs.find("team-a", ref.sha256)
+    assert found is not None
+    assert (found.sha256, found.size) == (ref.sha256, 5)
+    assert await blobs.find("team-b", ref.sha256) is None
+    with pytest.raises(BlobMissing):
+        await blobs.get(replace(ref, service="team-b"))
+
+
+@pytest.mark.parametrize("name", ["", "x", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 64])
+async def test_what_is_not_there_is_not_found(blobs: BlobStore, name: str):
+    """Paths included."""
+    assert await blobs.find("team-a", name) is None
+
+
+async def test_a_missing_blob_says_so_in_every_way_of_reading(blobs: BlobStore):
+    """Not as an outage."""
+    ref = replace(await blobs.put_bytes("team-a", "text/plain", b"hello"), sha256="0" * 64)
+    with pytest.raises(BlobMissing):
+        await blobs.get(ref)
+    with pytest.raises(BlobMissing):
+        _ = [chunk async for chunk in blobs.stream(ref)]
+    with pytest.raises(BlobMissing):
+        async with blobs.as_file(ref):
+            pass
+
+
+async def test_a_service_is_no_path(blobs: BlobStore):
+    """Names are checked where they become paths."""
+    with pytest.raises(ValueError, match="no service name"):
+        await blobs.put_bytes("../team-a", "text/plain", b"hello")
+
+
+async def test_an_upload_that_breaks_leaves_nothing(tmp_path: Path):
+    """Neither a blob nor a temporary object."""
+    blobs = open_blob_store(f"file:{tmp_path}")
+
+    async def broken() -> AsyncIterator[bytes]:
+        for chunk in [LARGE] * 2:
+            yield chunk
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await blobs.put("team-a", "text/plain", broken())
+    assert _files(tmp_path) == []
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+async def test_large_content_travels_as_a_claim(blobs: BlobStore):
+    """Small content stays where it is; both are read the same way."""
+    small, large = json_payload(b"1" * 100), json_payload(b"1" * 101, name="x.json")
+    assert await claim_check.check_in(small, blobs, "team-a", 100) is small
+    claim = await claim_check.check_in(large, blobs, "team-a", 100)
+    assert claim.inline is None
+    assert (claim.name, claim.media_type, claim.size) == ("x.json", "application/json", 101)
+    assert await claim_check.check_in(claim, blobs, "team-a", 100) is claim
+    for payload in (small, claim):
+        assert set(await claim_check.read(payload, blobs)) == {ord("1")}
+
+
+@pytest.mark.parametrize("url", ["", "blobs", "file:relative", "http://x/y", "s3:///prefix"])
+def test_an_address_that_is_none(url: str):
+    """Is told with what to write."""
+    with pytest.raises(InvalidInput, match="neither a folder nor a bucket"):
+        open_blob_store(url)

@@ -1,0 +1,74 @@
+"""Checkpoints in memory and in a store behave alike."""
+
+from pathlib import Path
+
+import pytest
+
+from processors.stt.checkpoints import (
+    CheckpointKey,
+    Checkpoints,
+    MemoryCheckpoints,
+    checkpoint_key,
+    decode,
+    encode,
+    open_checkpoints,
+    work_mark,
+)
+from tests.unit.stt.builders import request, said, window
+
+KEY = CheckpointKey("team-a", "job-1", 0, "stt", "mark", 3)
+
+
+@pytest.fixture(params=["memory", "folder"])
+def checkpoints(request: pytest.FixtureRequest, tmp_path: Path) -> Checkpoints:
+    """Each implementation."""
+    return MemoryCheckpoints() if request.param == "memory" else open_checkpoints(f"file:{tmp_path / 'blobs'}")
+
+
+async def test_what_was_saved_is_found_under_its_key_alone(checkpoints: Checkpoints) -> None:
+    """Another window, epoch, job or service has another place."""
+    assert await checkpoints.load(KEY) is None
+    await checkpoints.save(KEY, b"one")
+    await checkpoints.save(KEY, b"two")
+    assert await checkpoints.load(KEY) == b"two"
+    for other in (
+        CheckpointKey("team-b", "job-1", 0, "stt", "mark", 3),
+        CheckpointKey("team-a", "job-2", 0, "stt", "mark", 3),
+        CheckpointKey("team-a", "job-1", 1, "stt", "mark", 3),
+        CheckpointKey("team-a", "job-1", 0, "stt", "other", 3),
+        CheckpointKey("team-a", "job-1", 0, "stt", "mark", 4),
+    ):
+        assert await checkpoints.load(other) is None
+
+
+async def test_another_process_finds_it(tmp_path: Path) -> None:
+    """The key is all that is needed: a function of the request and the window."""
+    url = f"file:{tmp_path / 'blobs'}"
+    await open_checkpoints(url).save(checkpoint_key(request(), "mark", 0), b"kept")
+    assert await open_checkpoints(url).load(checkpoint_key(request(), "mark", 0)) == b"kept"
+
+
+@pytest.mark.parametrize("part", ["../x", "", "a/b", ".hidden"])
+def test_a_place_cannot_lead_elsewhere(part: str) -> None:
+    """Places are made of what is in records."""
+    with pytest.raises(ValueError, match="place"):
+        _ = CheckpointKey("team-a", part, 0, "stt", "mark", 0).path
+
+
+def test_a_window_survives_the_round() -> None:
+    """Words included."""
+    done = window(2, 10.0, 20.0, said(" 네", 11.0, 12.5), said(" 다음", 13.0, 14.0), last=True)
+    assert decode(encode(done)) == done
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"segments":[{"no":1}]}', b'{"segments":[],"new_field":1}'])
+def test_what_another_version_wrote_is_no_window(content: bytes) -> None:
+    """It is done again."""
+    with pytest.raises(ValueError, match="no finished window"):
+        decode(content)
+
+
+def test_the_mark_changes_with_anything_that_matters() -> None:
+    """Another model does not build on the windows of the one before."""
+    assert work_mark("tiny", 1) == work_mark("tiny", 1)
+    assert work_mark("tiny", 1) != work_mark("tiny", 2)

@@ -1,0 +1,1 @@
+"""Tests of the `stt` stage with the real decoder and engine."""

@@ -1,0 +1,1 @@
+"""A seeded generator of official letters: PDF with text layer, truth, boxes, and degraded images of each."""

@@ -1,0 +1,1 @@
+"""Models that tests make for themselves: nothing is downloaded."""

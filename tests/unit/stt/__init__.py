@@ -1,0 +1,1 @@
+"""Tests of the `stt` stage that need neither engine nor decoder."""

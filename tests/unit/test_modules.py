@@ -1,0 +1,99 @@
+"""Modules as files: what is read, and how errors point to the place."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import InvalidInput
+from schemas.events import Step
+from streams.modules import canonical_options, load_modules
+
+FOLDER = Path(__file__).resolve().parents[2] / "modules"
+
+MINIMAL = """\
+name: echo
+version: "1"
+title: {ko: 메아리, en: Echo}
+description: {ko: 메아리, en: Gives back}
+inputs: [text]
+steps: [noop]
+options:
+  times: {type: integer, minimum: 1, maximum: 9, default: 1}
+  loud: {type: boolean, default: false}
+  words: {type: array, items: {type: string}}
+  ratio: {type: number}
+"""
+
+
+def _load(folder: Path, text: str):
+    (folder / "echo.yml").write_text(text)
+    return load_modules(folder, noop=True)
+
+
+def test_the_modules_that_ship():
+    """Their routing slips are those of the contract; noop is there only when it is asked for."""
+    modules = load_modules(FOLDER, noop=True)
+    assert modules.names == ("gongmun", "noop", "ocr")
+    gongmun = modules.get("gongmun")
+    assert gongmun is not None
+    assert gongmun.spec.steps == (Step("ocr", "ocr"), Step("gongmun.extract", "gongmun.extract"))
+    assert gongmun.spec.result_schema["title"] == "Gongmun extraction result"
+    assert load_modules(FOLDER, noop=False).get("noop") is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("inputs: [text]", "inputs: [text]\ncolour: red", "echo.yml:6: colour: unknown key"),
+        ("inputs: [text]", "inputs: [smell]", "echo.yml:5: inputs.0: "),
+        ("steps: [noop]", "steps: [nope]", "echo.yml:6: steps.0: no stage is called 'nope'"),
+        ("steps: [noop]", "steps: [noop, noop]", "echo.yml:6: steps.1: a step is called 'noop' already"),
+        ("default: 1}", "default: 10}", "echo.yml:8: options.times.default: 10 is greater than"),
+        ("type: boolean", "type: bool", "echo.yml:9: options.loud.type: no JSON Schema"),
+        ("name: echo", "name: jobs", "echo.yml:1: name: 'jobs' is a path of the gateway"),
+        ("name: echo", "name: Echo", "echo.yml:1: name: "),
+        ("inputs: [text]", "inputs: [text", "echo.yml:6: no YAML"),
+        ("inputs: [text]", "result_schema_file: x.json\ninputs: [text]", "echo.yml:5: result_schema_file: x.json"),
+    ],
+)
+def test_an_error_points_to_file_line_and_key(tmp_path: Path, old: str, new: str, said: str):
+    """So that nobody has to search."""
+    with pytest.raises(InvalidInput) as caught:
+        _load(tmp_path, MINIMAL.replace(old, new))
+    assert caught.value.message.startswith(said)
+
+
+def test_two_modules_of_one_name(tmp_path: Path):
+    """The second file is the error."""
+    (tmp_path / "another.yml").write_text(MINIMAL)
+    with pytest.raises(InvalidInput, match=r"^echo\.yml: another file defines"):
+        _load(tmp_path, MINIMAL)
+
+
+def test_options_get_their_defaults_and_types(tmp_path: Path):
+    """Form fields are text; the schema's type makes them values."""
+    echo = _load(tmp_path, MINIMAL).get("echo")
+    assert echo is not None
+    assert echo.options({}) == {"times": 1, "loud": False}
+    form = {"times": "3", "loud": "true", "words": "가, 나", "ratio": "0.5"}
+    assert echo.form_options(form) == {"times": 3, "loud": True, "words": ["가", "나"], "ratio": 0.5}
+    assert canonical_options({"b": 1, "a": 2}) == canonical_options({"a": 2, "b": 1})
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "named"),
+    [
+        ({"times": "x"}, "invalid_option", "times"),
+        ({"times": "10"}, "invalid_option", "times"),
+        ({"loud": "maybe"}, "invalid_option", "loud"),
+        ({"volume": "1"}, "unknown_option", "volume"),
+    ],
+)
+def test_a_wrong_option_is_named(tmp_path: Path, fields: dict[str, str], code: str, named: str):
+    """With what it takes instead."""
+    echo = _load(tmp_path, MINIMAL).get("echo")
+    assert echo is not None
+    with pytest.raises(InvalidInput, match=named) as caught:
+        echo.form_options(fields)
+    assert caught.value.code == code
+    assert caught.value.remedy

@@ -1,0 +1,86 @@
+"""Words are put together by the ink between them, and doubtful ones by vote."""
+
+import numpy as np
+
+from processors.ocr.engines.base import EngineWord
+from processors.ocr.engines.tesseract import parse_tsv
+from processors.ocr.ink import Ink, ink_of
+from processors.ocr.rereading import vote
+from processors.ocr.spacing import respace
+
+
+def _word(text: str, left: float, right: float, confidence: float = 0.9, line: int = 0) -> EngineWord:
+    return EngineWord(text, (left, 10.0, right, 30.0), confidence, line)
+
+
+def _ink(*runs: tuple[int, int]) -> Ink:
+    mask = np.zeros((40, 400), np.bool_)
+    for left, right in runs:
+        mask[12:28, left:right] = True
+    return Ink(mask)
+
+
+def test_syllables_in_unbroken_ink_become_one_word_with_a_tight_box() -> None:
+    ink = _ink((20, 38), (40, 58), (60, 78), (100, 130))
+    words = respace([_word("주", 20, 38), _word("무관", 36, 80), _word("하누리", 90, 131)], ink)
+    assert [(word.text, word.box) for word in words] == [
+        ("주무관", (20.0, 12.0, 78.0, 28.0)),
+        ("하누리", (100.0, 12.0, 130.0, 28.0)),
+    ]
+
+
+def test_a_word_over_several_runs_keeps_them_all() -> None:
+    words = respace([_word("2025.9.12.", 20, 120)], _ink((20, 50), (60, 80), (90, 120)))
+    assert [(word.text, word.box[0], word.box[2]) for word in words] == [("2025.9.12.", 20.0, 120.0)]
+
+
+def test_table_lines_and_specks_are_no_words() -> None:
+    words = respace([_word("|", 5, 8), _word("-", 15, 18, 0.3), _word("결과", 20, 60)], _ink((5, 8), (20, 60)))
+    assert [word.text for word in words] == ["결과"]
+
+
+def test_long_rules_and_single_pixels_are_no_ink() -> None:
+    page = np.full((200, 400), 255, np.uint8)
+    page[100:102, 10:390] = 0
+    page[50, 50] = 0
+    page[140:155, 200:212] = 0
+    mask = ink_of(page, 100.0).mask
+    assert not mask[100, 200]
+    assert not mask[50, 50]
+    assert mask[147, 206]
+
+
+def test_the_vote_goes_word_by_word_to_what_is_surest_or_agreed_on() -> None:
+    page = [_word("제목", 0, 40, 0.95), _word("AMSA", 50, 90, 0.4), _word("a@b.example", 100, 180, 0.9)]
+    korean = [_word("제목", 0, 40, 0.9), _word("억새", 50, 90, 0.8), _word("26ㅎ", 100, 180, 0.3)]
+    large = [_word("지목", 0, 40, 0.5), _word("억새", 50, 90, 0.7), _word("a@b.example", 100, 180, 0.8)]
+    assert [word.text for word in vote([page, korean, large])] == ["제목", "억새", "a@b.example"]
+
+
+def test_what_the_page_reading_passed_over_needs_two_others() -> None:
+    assert [word.text for word in vote([[_word("가", 50, 60)], [_word("x", 0, 9)], []])] == ["가"]
+    assert [word.text for word in vote([[_word("가", 50, 60)], [_word("1.", 0, 9)], [_word("1.", 0, 9)]])] == [
+        "1.",
+        "가",
+    ]
+
+
+def test_stretches_that_one_reading_joins_are_chosen_as_a_whole() -> None:
+    parted = [_word("1", 0, 10, 0.5), _word("부", 14, 30, 0.5)]
+    assert [word.text for word in vote([[_word("14.", 0, 30, 0.4)], parted])] == ["1", "부"]
+
+
+def test_tesseracts_table_is_read_picture_by_picture() -> None:
+    table = (
+        "level\tpage_num\tblock_num\tpar_num\tline_num\tword_num\tleft\ttop\twidth\theight\tconf\ttext\n"
+        "5\t1\t1\t1\t1\t1\t10\t20\t30\t40\t96.5\t수신\n"
+        "4\t1\t1\t1\t2\t0\t10\t20\t30\t40\t-1\t\n"
+        '5\t1\t2\t1\t1\t1\t1\t2\t3\t4\t-1\t"x\n'
+        "5\t2\t1\t1\t1\t1\t5\t6\t7\t8\t50\t나\n"
+    )
+    first, second = parse_tsv(table.encode(), 2)
+    assert first == [
+        EngineWord("수신", (10.0, 20.0, 40.0, 60.0), 0.965, 0, 1),
+        EngineWord('"x', (1.0, 2.0, 4.0, 6.0), 0.0, 1, 2),
+    ]
+    assert [(word.text, word.box) for word in second] == [("나", (5.0, 6.0, 12.0, 14.0))]

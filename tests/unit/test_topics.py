@@ -1,0 +1,59 @@
+"""The topics, as they are declared."""
+
+from collections import Counter
+
+from schemas.codec import RECORD_TYPES
+from schemas.topics import (
+    API_KEYS,
+    JOB_EVENTS,
+    JOB_PARTITIONS,
+    JOB_TABLE_CHANGELOG,
+    RESULTS,
+    SCHEMAS,
+    STAGE_PARTITIONS,
+    STAGES,
+    USAGE_EVENTS,
+    all_topics,
+)
+
+
+def test_every_topic_is_declared_once() -> None:
+    assert [name for name, n in Counter(t.name for t in all_topics()).items() if n > 1] == []
+
+
+def test_every_topic_that_is_consumed_has_a_dead_letter_topic() -> None:
+    names = {t.name for t in all_topics()}
+    consumed = [t for t in all_topics() if t.record is not None and t != JOB_TABLE_CHANGELOG]
+    assert [t.name for t in consumed if t.dead_letters not in names] == []
+
+
+def test_topics_of_jobs_share_their_partitions_with_the_table() -> None:
+    for topic in (JOB_EVENTS, RESULTS, USAGE_EVENTS, JOB_TABLE_CHANGELOG):
+        assert topic.partitions == JOB_PARTITIONS
+
+
+def test_every_stage_has_three_lanes_and_room_to_scale() -> None:
+    assert STAGE_PARTITIONS >= 8
+    for stage in STAGES.values():
+        base = stage.requests["interactive"].name
+        assert {lane: t.name for lane, t in stage.requests.items()} == {
+            "interactive": base,
+            "bulk": f"{base}.bulk",
+            "replay": f"{base}.replay",
+        }
+
+
+def test_what_must_be_kept_for_ever_is_compacted() -> None:
+    for topic in (API_KEYS, SCHEMAS, JOB_TABLE_CHANGELOG):
+        assert topic.compact
+        assert topic.retention is None
+
+
+def test_every_record_on_a_topic_has_a_schema() -> None:
+    assert {t.record for t in all_topics() if t.record is not None} <= set(RECORD_TYPES)
+
+
+def test_names_are_such_as_kafka_takes() -> None:
+    for topic in all_topics():
+        assert len(topic.name) <= 249
+        assert set(topic.name) <= set("abcdefghijklmnopqrstuvwxyz.-")
