@@ -14,6 +14,7 @@ import fastavro
 
 from schemas.avro_code import compile_decoder, compile_encoder
 from schemas.avro_files import HEADER_BYTES, MARKER, WriterSchema, latest_schema, shipped_schemas
+from schemas.closed_days import ClosedDay
 from schemas.errors import UndecodableRecord
 from schemas.events import (
     ApiKey,
@@ -26,6 +27,7 @@ from schemas.events import (
     UsageEvent,
 )
 from schemas.job_state import JobState
+from schemas.usage_ledger import LedgerEntry
 
 T = TypeVar("T")
 Convert = Callable[[Any], Any]
@@ -40,6 +42,8 @@ RECORD_TYPES: tuple[type, ...] = (
     ApiKey,
     SchemaRecord,
     JobState,
+    LedgerEntry,
+    ClosedDay,
 )
 
 

@@ -178,7 +178,10 @@ class JobEvent:
 
 @dataclass(frozen=True, slots=True)
 class UsageEvent:
-    """What one attempt at one step used; `waste` marks attempts that are not charged."""
+    """What one attempt at one step used.
+
+    `waste` marks attempts that are not charged, `final` the one that ended its request.
+    """
 
     event_id: str
     request_id: str
@@ -194,6 +197,8 @@ class UsageEvent:
     usage: Usage
     measured_at_ms: int
     waste: bool = False
+    epoch: int = 0
+    final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

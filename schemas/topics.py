@@ -20,6 +20,7 @@ from schemas.events import (
     UsageEvent,
 )
 from schemas.job_state import JobState
+from schemas.usage_ledger import LedgerEntry
 
 JOB_PARTITIONS = 8
 STAGE_PARTITIONS = 8
@@ -96,6 +97,9 @@ JOB_CONTROL = Topic("job.control", JobControl, 1, timedelta(days=1))
 JOB_TABLE_CHANGELOG = Topic("job-state-jobs-changelog", JobState, JOB_PARTITIONS, None, compact=True)
 """What the job table is recovered from; Faust makes the name of its app's id and the table's name."""
 
+LEDGER_TABLE_CHANGELOG = Topic("metering-ledger-changelog", LedgerEntry, JOB_PARTITIONS, None, compact=True)
+"""What the usage ledger is recovered from; named as JOB_TABLE_CHANGELOG is."""
+
 _DEAD_LETTER_RETENTION = timedelta(days=60)
 
 
@@ -104,7 +108,8 @@ def all_topics() -> Iterator[Topic]:
     for topic in _primary_topics():
         yield topic
         yield dead_letter_topic(topic)
-    yield JOB_TABLE_CHANGELOG  # Faust reads it back as bytes, so nothing in it can be undecodable to it.
+    # Faust reads them back as bytes, so nothing in them can be undecodable to it.
+    yield from (JOB_TABLE_CHANGELOG, LEDGER_TABLE_CHANGELOG)
 
 
 def dead_letter_topic(topic: Topic) -> Topic:

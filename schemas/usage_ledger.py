@@ -1,0 +1,82 @@
+"""The usage ledger as a fold over `usage.events`: what each request used, and what of it is charged.
+
+The fold does not mind repeats or order. An id is kept once: a measured record beats an `aborted` one,
+then the lowest offset holds. Of the attempts at one step one is charged; which one follows from the
+records alone. Everything else that was really used is waste: visible, and not charged.
+"""
+
+from dataclasses import dataclass
+
+from schemas.events import Lane, UsageEvent
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+HORIZON_MS = 35 * DAY_MS
+"""How long after its measurement an event is still taken, and repeats of it are recognised."""
+
+ABORTED = "aborted"
+_DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRecord:
+    """A usage record and the offset that it has on the log."""
+
+    offset: int
+    event: UsageEvent
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """The usage records of one job or request, ordered by id."""
+
+    records: tuple[LedgerRecord, ...]
+
+
+def fold_usage(entry: LedgerEntry | None, event: UsageEvent, offset: int) -> LedgerEntry:
+    """Return the entry with `event`, which stands at `offset` of its partition.
+
+    Returns `entry` itself when the event adds nothing, so that a caller can skip the write.
+    """
+    found = LedgerRecord(offset, event)
+    if entry is None:
+        return LedgerEntry((found,))
+    held = next((r for r in entry.records if r.event.event_id == event.event_id), None)
+    if held is not None and _precedence(held) <= _precedence(found):
+        return entry
+    others = [r for r in entry.records if r is not held]
+    return LedgerEntry(tuple(sorted((*others, found), key=lambda r: r.event.event_id)))
+
+
+def charged(entry: LedgerEntry) -> tuple[LedgerRecord, ...]:
+    """Return the records that are charged: at most one for each step, none of a replay."""
+    chosen: dict[str, LedgerRecord] = {}
+    for record in entry.records:
+        event = record.event
+        if event.waste or event.lane == Lane.REPLAY:
+            continue
+        held = chosen.get(event.step)
+        if held is None or _charge_order(record) < _charge_order(held):
+            chosen[event.step] = record
+    return tuple(chosen.values())
+
+
+def ending(records: tuple[LedgerRecord, ...]) -> LedgerRecord | None:
+    """Return the one among the charged records with which the request is counted; None while it goes on."""
+    final = [r for r in records if r.event.final]
+    return min(final, key=lambda r: (-r.event.epoch, r.offset)) if final else None
+
+
+def last_measured_ms(entry: LedgerEntry) -> int:
+    """Return the time of the latest record."""
+    return max(r.event.measured_at_ms for r in entry.records)
+
+
+def _precedence(record: LedgerRecord) -> tuple[bool, int]:
+    return record.event.outcome == ABORTED, record.offset
+
+
+def _charge_order(record: LedgerRecord) -> tuple[int, bool, bool, int]:
+    # A replayed dead letter (a higher epoch) takes the place of the attempt that failed.
+    event = record.event
+    return -event.epoch, event.outcome == ABORTED, event.outcome != _DONE, record.offset

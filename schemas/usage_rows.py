@@ -1,0 +1,110 @@
+"""Rows of the usage report: what a ledger entry adds to which hour, and how hours make days.
+
+Amounts are whole numbers (durations in milliseconds), so that a sum does not depend on its order.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from schemas.events import UsageEvent
+from schemas.usage_ledger import DAY_MS, HOUR_MS, LedgerEntry, charged, ending
+
+MEASURES = ("prompt_tokens", "completion_tokens", "pages", "audio_ms", "work_ms", "bytes_in")
+COLUMNS = ("requests", "attempts", "estimated", *MEASURES, *(f"waste_{m}" for m in MEASURES))
+"""The amounts of a row, in their order. `estimated` counts charged records whose tokens were estimated."""
+
+WIDTH = len(COLUMNS)
+_M = len(MEASURES)
+_NO_MEASURES = (0,) * _M
+
+LEDGER_ZONE = "Asia/Seoul"
+LEDGER_OFFSET_MS = 9 * HOUR_MS
+"""The time zone of the ledger's days, by which prices change too; it has no summer time."""
+
+Amounts = tuple[int, ...]
+ZERO: Amounts = (0,) * WIDTH
+
+
+class RowId(NamedTuple):
+    """What a row is about. `start_ms` is the begin of its hour, or of its day in the ledger's zone."""
+
+    start_ms: int
+    service: str
+    key: str
+    module: str
+    model: str
+    upstream: str
+    lane: str
+    outcome: str
+
+
+Rows = Mapping[RowId, Amounts]
+
+
+def measures_of(event: UsageEvent) -> Amounts:
+    """Return what an event measured, in the order of MEASURES."""
+    used = event.usage
+    return (
+        used.prompt_tokens,
+        used.completion_tokens,
+        used.pages,
+        round(used.audio_seconds * 1000),
+        round(used.work_seconds * 1000),
+        used.bytes_in,
+    )
+
+
+def entry_rows(entry: LedgerEntry) -> dict[RowId, Amounts]:
+    """Return what one request adds, by hour."""
+    counted = charged(entry)
+    last = ending(counted)
+    offsets = {record.offset for record in counted}
+    rows: dict[RowId, Amounts] = {}
+    for record in entry.records:
+        event, used = record.event, measures_of(record.event)
+        if record.offset in offsets:
+            amounts = (int(record is last), 1, int(event.usage.estimated), *used, *_NO_MEASURES)
+        else:
+            amounts = (0, 1, 0, *_NO_MEASURES, *used)
+        row = RowId(
+            event.measured_at_ms // HOUR_MS * HOUR_MS,
+            event.service,
+            event.key_id,
+            event.module,
+            event.model,
+            event.upstream,
+            event.lane,
+            event.outcome,
+        )
+        rows[row] = added(rows[row], amounts) if row in rows else amounts
+    return rows
+
+
+def added(a: Amounts, b: Amounts) -> Amounts:
+    """Return the sum of two rows' amounts."""
+    return tuple([x + y for x, y in zip(a, b, strict=True)])
+
+
+def subtracted(a: Amounts, b: Amounts) -> Amounts:
+    """Return what is left of `a` without `b`."""
+    return tuple([x - y for x, y in zip(a, b, strict=True)])
+
+
+def day_of(row: RowId) -> RowId:
+    """Return the row of the day, in the ledger's zone, to which a row of an hour belongs."""
+    return row._replace(start_ms=day_start_ms(row.start_ms))
+
+
+def day_start_ms(at_ms: int) -> int:
+    """Return when the day of the ledger's zone began in which `at_ms` lies."""
+    return (at_ms + LEDGER_OFFSET_MS) // DAY_MS * DAY_MS - LEDGER_OFFSET_MS
+
+
+def sum_rows(parts: Iterable[Rows]) -> dict[RowId, Amounts]:
+    """Add up rows, of entries or of partitions."""
+    total: dict[RowId, Amounts] = {}
+    for part in parts:
+        for row, amounts in part.items():
+            held = total.get(row)
+            total[row] = amounts if held is None else added(held, amounts)
+    return total
