@@ -81,6 +81,23 @@ TABLE_RECOVERING = Gauge("gateway_job_state_recovering", "1 while the table is r
 VIEW_REBUILDS = Counter("gateway_view_rebuilds_total", "Partitions whose views were written anew")
 VIEW_REBUILD_SECONDS = Histogram("gateway_view_rebuild_seconds", "One rebuild of lost views", buckets=_WORK_BUCKETS)
 
+# --- Metering ---------------------------------------------------------------------------------
+# Of the ledger's own records, each counted once. A record whose charge moves to another attempt is
+# not taken back here: bills come from the ledger, these are for watching.
+
+USAGE_REQUESTS = Counter("gateway_usage_requests_total", "Jobs and calls that ended", ["service", "module", "outcome"])
+USAGE_TOKENS = Counter(
+    "gateway_usage_tokens_total", "Tokens charged; kind is prompt or completion", ["service", "module", "model", "kind"]
+)
+USAGE_PAGES = Counter("gateway_usage_pages_total", "Pages charged", ["service", "module"])
+USAGE_AUDIO_SECONDS = Counter("gateway_usage_audio_seconds_total", "Audio charged", ["service", "module"])
+USAGE_WORK_SECONDS = Counter(
+    "gateway_usage_work_seconds_total", "Work, by whether it is charged or waste", ["service", "module", "charged"]
+)
+LEDGER_ENTRIES = Gauge("gateway_ledger_entries", "Jobs and calls in this process's ledger")
+LEDGER_ROWS = Gauge("gateway_ledger_rows", "Rows of hours and days in this process's ledger")
+LEDGER_FOLDED = Counter("gateway_ledger_records_total", "Usage events folded, repeats included")
+
 # --- Ingress ----------------------------------------------------------------------------------
 
 HTTP_REQUESTS = Counter(

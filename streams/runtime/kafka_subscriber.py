@@ -19,6 +19,8 @@ from streams.logs import get_logger
 log = get_logger(__name__)
 
 _CALL_S = 5.0
+_JOIN_S = 60.0
+_RETRY_S = 0.5
 _REQUEST_MS = 10_000
 # A killed member's partitions wait this long for another; heartbeats must fit in several times.
 _SESSION_MS = 6_000
@@ -38,6 +40,7 @@ class KafkaSubscriber:
         self._topics = topics
         self._consumer: AIOKafkaConsumer | None = None
         self._admin: AIOKafkaAdminClient | None = None
+        self._settled = asyncio.Event()
 
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group."""
@@ -58,10 +61,12 @@ class KafkaSubscriber:
                     max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
                     # A fetch waits this long at the broker, and a resumed partition for its end.
                     fetch_max_wait_ms=250,
-                    partition_assignment_strategy=(StickyPartitionAssignor,),
+                    partition_assignment_strategy=(_own_assignor(),),
                 )
                 self._consumer.subscribe(list(self._topics), listener=_Listener(self, listener))
                 await self._consumer.start()
+                # aiokafka returns when partitions are assigned, which is before the listener knows it.
+                await asyncio.wait_for(self._settled.wait(), _JOIN_S)
             except BaseException:
                 await self.stop()
                 raise
@@ -122,6 +127,26 @@ class KafkaSubscriber:
         commits = {Partition(tp.topic, tp.partition): c for tp, c in found.items() if c.offset >= 0}
         return {p: Committed(commits[p].offset, commits[p].metadata) if p in commits else None for p in partitions}
 
+    async def hand_over(self, assigned: set[TopicPartition], listener: RebalanceListener) -> None:
+        """Tell the listener about its partitions before any of their records can be polled.
+
+        The pause comes before the first await: aiokafka has not begun to fetch then. A record that
+        was polled without its listener knowing the partition would be passed over, and committed past.
+        """
+        self._ready.pause(*assigned)
+        held = {Partition(tp.topic, tp.partition) for tp in assigned}
+        while True:
+            try:
+                committed = await self.committed(held)
+                break
+            except Outage as e:
+                # Without the commits' notes a crash's attempts would be forgotten: rather wait.
+                log.warning("subscriber.assignment_waits", code=e.code, reason=e.message)
+                await asyncio.sleep(_RETRY_S)
+        await listener.assigned(committed)
+        self._ready.resume(*assigned)
+        self._settled.set()
+
     @property
     def _ready(self) -> AIOKafkaConsumer:
         if self._consumer is None:
@@ -143,15 +168,16 @@ class _Listener(ConsumerRebalanceListener):
     async def on_partitions_assigned(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, assigned: set[TopicPartition]
     ) -> None:
-        held = {Partition(tp.topic, tp.partition) for tp in assigned}
-        while True:
-            try:
-                await self._listener.assigned(await self._subscriber.committed(held))
-                return
-            except Outage as e:
-                # Without the commits' notes a crash's attempts would be forgotten: rather wait.
-                log.warning("subscriber.assignment_waits", code=e.code, reason=e.message)
-                await asyncio.sleep(0.5)
+        await self._subscriber.hand_over(assigned, self._listener)
+
+
+def _own_assignor() -> type[StickyPartitionAssignor]:
+    # aiokafka keeps a member's assignment on the class: two consumers of one process (two stages, or
+    # two workers in a test) would claim each other's partitions.
+    class OwnAssignor(StickyPartitionAssignor):
+        pass
+
+    return OwnAssignor
 
 
 def _tp(partition: Partition) -> TopicPartition:

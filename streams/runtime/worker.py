@@ -215,7 +215,8 @@ class Worker:
             self._dispatch()
 
     async def _take(self, fetched: Mapping[Partition, Sequence[LogRecord]]) -> None:
-        taken = [(self._held[p], records) for p, records in fetched.items() if p in self._held]
+        # A KeyError here ends the process: to pass records of an unknown partition over would lose them.
+        taken = [(self._held[p], records) for p, records in fetched.items()]
         fresh = [held for held, records in taken if held.take(records)]
         if fresh:
             # Before any work: if this process dies, the next owner must see that the partition was in use.
