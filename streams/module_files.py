@@ -16,7 +16,20 @@ from schemas.modules import ModuleSpec, Title
 from schemas.topics import STAGES
 
 RESERVED_NAMES = frozenset(
-    "audio blobs chat completions embeddings files jobs models modules replays services usage".split()
+    [
+        "audio",
+        "blobs",
+        "chat",
+        "completions",
+        "embeddings",
+        "files",
+        "jobs",
+        "models",
+        "modules",
+        "replays",
+        "services",
+        "usage",
+    ]
 )
 """First parts of the gateway's own paths under /v1; no module may be called so."""
 
