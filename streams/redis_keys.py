@@ -5,6 +5,11 @@
 | `gw:job:{job id}` | string: a job's view as JSON | as long as the job is live, then `job_ttl_seconds` | job-state |
 | `gw:jobs:{service}` | sorted set: job ids by `created_at` (ms) | an entry lives as long as its job | job-state |
 | `gw:marker:{partition}` | string: `generation events results`, see `Marker` | for ever, 8 keys | job-state |
+| `gw:usage:marker:{partition}` | string: a marker whose `events` are `usage.events` | for ever, 8 keys | metering |
+| `gw:usage:keys:{partition}` | set: the names of the partition's hashes below, without `gw:usage:` | for ever | metering |
+| `gw:usage:{partition}:h:{service}:{day}` | hash: rows of a day's hours, see `streams.metering.rows` | for ever | metering |
+| `gw:usage:{partition}:d:{service}:{month}` | hash: rows of a month's days | for ever | metering |
+| `gw:usage:{partition}:t` | hash with one field: the log's time (ms) up to which is folded | for ever | metering |
 | `gw:changed:{job id}` | pub/sub channel, no key: the job's view changed | | job-state |
 | `gw:changed` | pub/sub channel that keeps a subscriber's connection open; nobody writes to it | | |
 
@@ -29,6 +34,21 @@ def jobs(service: str) -> str:
 def marker(partition: int) -> str:
     """Return the key of a partition's marker."""
     return f"gw:marker:{partition}"
+
+
+def usage_marker(partition: int) -> str:
+    """Return the key of the marker of a partition's usage rows."""
+    return f"gw:usage:marker:{partition}"
+
+
+def usage_index(partition: int) -> str:
+    """Return the key of the set that names a partition's hashes of usage rows."""
+    return f"gw:usage:keys:{partition}"
+
+
+def usage_rows(name: str) -> str:
+    """Return the key of a hash of usage rows; `name` is as in the index."""
+    return f"gw:usage:{name}"
 
 
 def changed(job_id: str) -> str:

@@ -148,37 +148,31 @@ class JobStateApp:
     def _recovered(self, partition: int, key: bytes, present: bool) -> None:
         self._states.recovered(partition, key, present)
 
-    async def _batch(self, messages: Sequence[Any]) -> bool:
-        try:
-            while self._generation != self._table.generation:
-                self._took_over.clear()
-                await self._took_over.wait()
-            generation = self._generation
-            current = [m for m in messages if m.generation_id == generation]
-            started = time.perf_counter()
-            folded = fold_batch(await self._decoded(current), self._states)
-            for message in current:
-                folded.advance(Position(message.topic, message.partition, message.offset))
-            changes = [
-                (partition, key, self._states.put(partition, key, state))
-                for partition, states in folded.changed.items()
-                for key, state in states.items()
-            ]
-            shown_at = await self._show(folded, started)
-            if self._generation != self._table.generation:
-                return False  # rebalanced while Redis was waited for: whoever has the partition now folds it
-            await self._table.write_changelog(changes)
-            FLUSH_SECONDS.labels("changelog").observe(time.perf_counter() - shown_at)
-            FOLD_BATCH.observe(len(messages))
-            for topic, count in Counter(m.topic for m in current).items():
-                FOLDED.labels(topic).inc(count)
-            FOLD_CHANGED.inc(len(changes))
-            return len(current) == len(messages)
-        except Exception as e:
-            # The stream must not go on past a batch that is not folded; the process starts anew.
-            log.exception("job_state.batch_failed")
-            self._failure = f"a batch could not be folded: {type(e).__name__}"
-            return False
+    async def _batch(self, messages: Sequence[Any]) -> int | None:
+        while self._generation != self._table.generation:
+            self._took_over.clear()
+            await self._took_over.wait()
+        generation = self._generation
+        current = [m for m in messages if m.generation_id == generation]
+        started = time.perf_counter()
+        folded = fold_batch(await self._decoded(current), self._states)
+        for message in current:
+            folded.advance(Position(message.topic, message.partition, message.offset))
+        changes = [
+            (partition, key, self._states.put(partition, key, state))
+            for partition, states in folded.changed.items()
+            for key, state in states.items()
+        ]
+        shown_at = await self._show(folded, started)
+        if generation != self._table.generation:
+            return None  # rebalanced while Redis was waited for: whoever has the partition now folds it
+        await self._table.write_changelog(changes)
+        FLUSH_SECONDS.labels("changelog").observe(time.perf_counter() - shown_at)
+        FOLD_BATCH.observe(len(messages))
+        for topic, count in Counter(m.topic for m in current).items():
+            FOLDED.labels(topic).inc(count)
+        FOLD_CHANGED.inc(len(changes))
+        return generation
 
     async def _show(self, folded: Folded, started: float) -> float:
         at = time.perf_counter()

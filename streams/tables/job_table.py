@@ -6,6 +6,7 @@ was acknowledged. What it does not: acknowledge by itself, expire, or write to i
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,10 +14,12 @@ import faust
 from faust.transport.producer import ProducerBuffer
 from faust.types import EventT
 
-from schemas.topics import JOB_EVENTS, JOB_PARTITIONS, JOB_TABLE_CHANGELOG, RESULTS
+from schemas.topics import JOB_EVENTS, JOB_PARTITIONS, JOB_TABLE_CHANGELOG, RESULTS, Topic
+from streams.logs import get_logger
+
+log = get_logger(__name__)
 
 GROUP = "job-state"
-_TABLE = "jobs"
 
 _SESSION_TIMEOUT_S = 10.0
 _HEARTBEAT_S = 3.0
@@ -24,20 +27,40 @@ _COMMIT_INTERVAL_S = 1.0
 MAX_BATCH = 500
 
 OnRecovered = Callable[[int, bytes, bool], None]
-OnBatch = Callable[[Sequence[Any]], Awaitable[bool]]
+OnBatch = Callable[[Sequence[Any]], Awaitable[int | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """One table: the consumer group that folds `topics` into it, and the changelog it is recovered from.
+
+    All topics have the same partitions, and the first one is always consumed where the others are.
+    """
+
+    group: str
+    table: str
+    changelog: Topic
+    topics: tuple[Topic, ...]
+
+
+JOBS = TableSpec(GROUP, "jobs", JOB_TABLE_CHANGELOG, (JOB_EVENTS, RESULTS))
 
 
 class JobTableApp:
-    """A Faust worker with one table of bytes by job id.
+    """A Faust worker with one table of bytes by job id (or another key of the records; see `spec`).
 
-    `on_batch` gets the records that were there at once (at most MAX_BATCH) and returns whether they
-    are done; those of a batch that is not are delivered again after the rebalance that took them.
+    `on_batch` gets the records that were there at once (at most MAX_BATCH) and returns the generation
+    of the group whose records are done; others are delivered again, after the rebalance between them.
+    What it raises ends the worker (see `failure`).
     """
 
-    def __init__(self, bootstrap: str, data_dir: Path, on_batch: OnBatch, on_recovered: OnRecovered) -> None:
+    def __init__(
+        self, bootstrap: str, data_dir: Path, on_batch: OnBatch, on_recovered: OnRecovered, spec: TableSpec = JOBS
+    ) -> None:
+        self._spec = spec
         ProducerBuffer.max_messages = 20_000  # a class attribute; at its 100 the stream waits for every flush
         self.faust: Any = faust.App(
-            GROUP,
+            spec.group,
             broker=";".join(f"kafka://{server.strip()}" for server in bootstrap.split(",")),
             datadir=str(data_dir),
             store="memory://",
@@ -63,24 +86,23 @@ class JobTableApp:
         self._on_batch = on_batch
         self._on_recovered = on_recovered
         self._table: Any = self.faust.Table(
-            _TABLE,
+            spec.table,
             key_type=bytes,
             value_type=bytes,
             partitions=JOB_PARTITIONS,
             on_changelog_event=self._note_recovered,
         )
         changelog = self._table.changelog_topic_name
-        if changelog != JOB_TABLE_CHANGELOG.name:
-            raise AssertionError(f"Faust calls the changelog {changelog}, schemas.topics {JOB_TABLE_CHANGELOG.name}")
+        if changelog != spec.changelog.name:
+            raise AssertionError(f"Faust calls the changelog {changelog}, schemas.topics {spec.changelog.name}")
         topic = self.faust.topic(
-            JOB_EVENTS.name,
-            RESULTS.name,
+            *(source.name for source in spec.topics),
             key_serializer="raw",
             value_serializer="raw",
             partitions=JOB_PARTITIONS,
         )
         self._error: BaseException | None = None
-        self.faust.agent(topic, name="job-state")(self._consume)
+        self.faust.agent(topic, name=spec.group)(self._consume)
 
     @property
     def store(self) -> MutableMapping[bytes, bytes]:
@@ -101,7 +123,9 @@ class JobTableApp:
     @property
     def partitions(self) -> frozenset[int]:
         """The partitions that are assigned now."""
-        return frozenset(tp.partition for tp in self.faust.consumer.assignment() if tp.topic == JOB_EVENTS.name)
+        return frozenset(
+            tp.partition for tp in self.faust.consumer.assignment() if tp.topic == self._spec.topics[0].name
+        )
 
     @property
     def failure(self) -> str:
@@ -121,7 +145,7 @@ class JobTableApp:
         """Write (partition, job id, state or None) to the changelog; returns when all are acknowledged."""
         producer = self.faust.producer
         sent = [
-            await producer.send(JOB_TABLE_CHANGELOG.name, key, value, partition, None, None)
+            await producer.send(self._spec.changelog.name, key, value, partition, None, None)
             for partition, key, value in changes
         ]
         for future in sent:
@@ -139,6 +163,7 @@ class JobTableApp:
         except Exception as e:
             # Faust would start the agent again, behind records that were never acknowledged.
             self._error = e
+            log.exception("job_state.stream_failed")
             raise
 
     async def _batches(self, stream: Any) -> AsyncIterator[None]:
@@ -150,8 +175,9 @@ class JobTableApp:
             # No clock: what is there now goes together, and a single record goes at once.
             if not waiting.empty() and len(batch) < MAX_BATCH:
                 continue
-            if await self._on_batch([one.message for one in batch]):
-                for one in batch:
+            generation = await self._on_batch([one.message for one in batch])
+            for one in batch:
+                if one.message.generation_id == generation:
                     await source.ack(one)
             batch.clear()
             yield

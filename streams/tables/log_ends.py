@@ -1,6 +1,7 @@
-"""How far the log goes: the end offsets of the topics that make jobs."""
+"""How far the log goes: the end offsets of the topics that are folded, by default those that make jobs."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -25,28 +26,29 @@ class LogEnds(Protocol):
 
 
 class KafkaLogEnds:
-    """Asks Kafka; keeps one connection, belongs to no consumer group."""
+    """Asks Kafka; keeps one connection, belongs to no consumer group. `topics` are one or two."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, topics: Sequence[str] = (JOB_EVENTS.name, RESULTS.name)) -> None:
         self._bootstrap = bootstrap
+        self._topics = topics
         self._consumer: AIOKafkaConsumer | None = None
         self._starting = asyncio.Lock()
 
     async def ends(self, partition: int) -> Offsets:
         """See LogEnds. Connects on first use, so that a process can start while Kafka is down."""
-        events = TopicPartition(JOB_EVENTS.name, partition)
-        results = TopicPartition(RESULTS.name, partition)
+        asked = [TopicPartition(topic, partition) for topic in self._topics]
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 consumer = await self._connected()
-                found = await consumer.end_offsets([events, results])
+                found = await consumer.end_offsets(asked)
         except (KafkaError, OSError, TimeoutError) as e:
             raise Outage(
-                f"Kafka does not tell where {JOB_EVENTS.name}[{partition}] ends: {type(e).__name__}",
+                f"Kafka does not tell where {self._topics[0]}[{partition}] ends: {type(e).__name__}",
                 code="kafka_down",
                 remedy="wait and try again; see that Kafka runs",
             ) from e
-        return Offsets(found[events], found[results])
+        ends = [found[tp] for tp in asked]
+        return Offsets(ends[0], ends[1] if len(ends) > 1 else 0)
 
     async def stop(self) -> None:
         """Close the connection."""

@@ -1,6 +1,6 @@
-"""Where the job-state group stands on the log: the offsets it will go on from."""
+"""Where a group that folds stands on the log: the offsets it will go on from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,17 +23,17 @@ class Positions(Protocol):
 
 
 class GroupPositions:
-    """Asks Kafka, as the group, without joining it."""
+    """Asks Kafka, as the group, without joining it; `topics` are one or two, those of Offsets in their order."""
 
-    def __init__(self, bootstrap: str, group: str) -> None:
+    def __init__(self, bootstrap: str, group: str, topics: Sequence[str] = (JOB_EVENTS.name, RESULTS.name)) -> None:
         self._bootstrap = bootstrap
         self._group = group
+        self._topics = topics
 
     async def read(self, partitions: Iterable[int]) -> dict[int, tuple[Offsets, Offsets]]:
         """See Positions."""
         wanted = sorted(partitions)
-        topics = (JOB_EVENTS.name, RESULTS.name)
-        every = [TopicPartition(topic, p) for topic in topics for p in wanted]
+        every = [TopicPartition(topic, p) for topic in self._topics for p in wanted]
         consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, group_id=self._group, enable_auto_commit=False)
         try:
             await consumer.start()
@@ -47,11 +47,8 @@ class GroupPositions:
             await consumer.stop()
         # Without a commit, or where retention has removed what follows it, reading begins at the first record.
         following = {tp: max(committed[tp] or 0, first[tp]) for tp in every}
-        return {p: (_offsets(following, p), _offsets(last, p)) for p in wanted}
+        return {p: (self._offsets(following, p), self._offsets(last, p)) for p in wanted}
 
-
-def _offsets(by_partition: dict[TopicPartition, int], partition: int) -> Offsets:
-    return Offsets(
-        by_partition[TopicPartition(JOB_EVENTS.name, partition)],
-        by_partition[TopicPartition(RESULTS.name, partition)],
-    )
+    def _offsets(self, by_partition: Mapping[TopicPartition, int], partition: int) -> Offsets:
+        found = [by_partition[TopicPartition(topic, partition)] for topic in self._topics]
+        return Offsets(found[0], found[1] if len(found) > 1 else 0)

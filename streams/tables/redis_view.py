@@ -6,8 +6,10 @@ is told what stands there. So a lost view is noticed with the next batch, and a 
 through a rebalance cannot put old views over new ones.
 """
 
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
@@ -15,6 +17,8 @@ from redis.exceptions import NoScriptError
 from streams import redis_keys
 from streams.redis_client import REDIS_FAILURES, redis_outage
 from streams.redis_keys import Marker, decode_marker
+
+W = TypeVar("W")
 
 # KEYS: marker. ARGV: own generation, new marker, then for each view: view key, list key, channel, job id,
 # created_at, seconds to live ('' for ever), body. One script call is one step for every reader, so
@@ -48,12 +52,12 @@ class ViewWrite:
 
 
 @dataclass(frozen=True, slots=True)
-class PartitionWrite:
+class PartitionWrite(Generic[W]):
     """Views of one partition and the marker that is true once they are written."""
 
     partition: int
     marker: Marker
-    views: Sequence[ViewWrite]
+    views: Sequence[W]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +67,24 @@ class Fenced:
     held: Marker | None
 
 
-class RedisView:
-    """The writing side of the views. Every call raises schemas.errors.Outage when Redis does not answer."""
+class FencedWriter(ABC, Generic[W]):
+    """Writes fenced by markers. Every call raises schemas.errors.Outage when Redis does not answer.
 
-    def __init__(self, redis: Redis) -> None:
+    `source` is a script with the marker as its key, and the generation and the new marker as its first
+    arguments; it answers 1, or the marker that stands in the way.
+    """
+
+    def __init__(self, redis: Redis, source: str, marker_key: Callable[[int], str]) -> None:
         self._redis = redis
+        self._source = source
+        self._marker_key = marker_key
         self._script = ""
 
-    async def write(self, writes: Sequence[PartitionWrite]) -> list[Fenced | None]:
+    @abstractmethod
+    def arguments(self, write: PartitionWrite[W]) -> list[str | int | bytes]:
+        """Return the script's further arguments."""
+
+    async def write(self, writes: Sequence[PartitionWrite[W]]) -> list[Fenced | None]:
         """Write views; returns for each partition None, or what fenced it off."""
         try:
             answers = await self._run(writes)
@@ -89,7 +103,7 @@ class RedisView:
         if not partitions:
             return []
         try:
-            return [decode_marker(raw) for raw in await self._redis.mget([redis_keys.marker(p) for p in partitions])]
+            return [decode_marker(raw) for raw in await self._redis.mget([self._marker_key(p) for p in partitions])]
         except REDIS_FAILURES as e:
             raise redis_outage(e) from e
 
@@ -98,9 +112,42 @@ class RedisView:
         if not markers:
             return
         try:
-            await self._redis.mset({redis_keys.marker(p): m.encode() for p, m in markers.items()})
+            await self._redis.mset({self._marker_key(p): m.encode() for p, m in markers.items()})
         except REDIS_FAILURES as e:
             raise redis_outage(e) from e
+
+    async def _run(self, writes: Sequence[PartitionWrite[W]]) -> list[object]:
+        if not self._script:
+            loaded = await self._redis.script_load(self._source)
+            self._script = str(loaded, "ascii") if isinstance(loaded, bytes) else loaded
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for write in writes:
+                marker = write.marker
+                arguments = (marker.generation, marker.encode(), *self.arguments(write))
+                pipe.evalsha(self._script, 1, self._marker_key(write.partition), *arguments)
+            return await pipe.execute(raise_on_error=False)
+
+
+class RedisView(FencedWriter[ViewWrite]):
+    """The writing side of the views of jobs."""
+
+    def __init__(self, redis: Redis) -> None:
+        super().__init__(redis, _WRITE, redis_keys.marker)
+
+    def arguments(self, write: PartitionWrite[ViewWrite]) -> list[str | int | bytes]:
+        """Return seven arguments for each view."""
+        arguments: list[str | int | bytes] = []
+        for view in write.views:
+            arguments += (
+                redis_keys.job(view.job_id),
+                redis_keys.jobs(view.service),
+                redis_keys.changed(view.job_id),
+                view.job_id,
+                view.created_at_ms,
+                "" if view.ttl_s is None else view.ttl_s,
+                view.body,
+            )
+        return arguments
 
     async def forget(self, jobs: Iterable[tuple[str, str]]) -> None:
         """Remove jobs, given as (job id, service), from views and lists."""
@@ -112,30 +159,6 @@ class RedisView:
                 await pipe.execute()
         except REDIS_FAILURES as e:
             raise redis_outage(e) from e
-
-    async def _run(self, writes: Sequence[PartitionWrite]) -> list[object]:
-        if not self._script:
-            loaded = await self._redis.script_load(_WRITE)
-            self._script = str(loaded, "ascii") if isinstance(loaded, bytes) else loaded
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for write in writes:
-                pipe.evalsha(self._script, 1, redis_keys.marker(write.partition), *_arguments(write))
-            return await pipe.execute(raise_on_error=False)
-
-
-def _arguments(write: PartitionWrite) -> list[str | int | bytes]:
-    arguments: list[str | int | bytes] = [write.marker.generation, write.marker.encode()]
-    for view in write.views:
-        arguments += (
-            redis_keys.job(view.job_id),
-            redis_keys.jobs(view.service),
-            redis_keys.changed(view.job_id),
-            view.job_id,
-            view.created_at_ms,
-            "" if view.ttl_s is None else view.ttl_s,
-            view.body,
-        )
-    return arguments
 
 
 def _held(answer: object) -> Marker | None:

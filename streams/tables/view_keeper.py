@@ -8,8 +8,10 @@ folds again what its predecessor had already shown (views wait, so that nobody s
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from schemas.errors import GatewayError, Outage
 from schemas.job_state import JobState
@@ -19,10 +21,14 @@ from streams.metrics import VIEW_REBUILD_SECONDS, VIEW_REBUILDS
 from streams.redis_keys import NOTHING_FOLDED, Marker, Offsets
 from streams.tables.job_states import JobStates
 from streams.tables.positions import Positions
-from streams.tables.redis_view import Fenced, PartitionWrite, RedisView, ViewWrite
+from streams.tables.redis_view import Fenced, FencedWriter, PartitionWrite, RedisView, ViewWrite
 from streams.tables.view_json import encode_view
 
 log = get_logger(__name__)
+
+S = TypeVar("S")
+S_co = TypeVar("S_co", covariant=True)
+W = TypeVar("W")
 
 _REBUILD_STEP = 250
 _RETRY_S = 0.25
@@ -46,27 +52,41 @@ class _Partition:
         return Marker(self.generation, self.horizon or self.folded)
 
 
-class ViewKeeper:
-    """Owns the markers of the partitions it was given."""
+class Shown(Protocol[S_co]):
+    """What views are made of: the states of this process, by key."""
 
-    def __init__(
-        self,
-        view: RedisView,
-        states: JobStates,
-        positions: Positions,
-        job_ttl_s: int,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-    ) -> None:
+    def get(self, key: bytes, /) -> S_co | None:
+        """Return a state."""
+        ...
+
+    def peek(self, key: bytes, /) -> S_co | None:
+        """Return a state, for those who read through all of them."""
+        ...
+
+    def keys(self, partition: int, /) -> Sequence[bytes]:
+        """Return the keys of a partition."""
+        ...
+
+
+class PartitionKeeper(ABC, Generic[S, W]):
+    """Owns the markers of the partitions it was given, and writes a view (W) for each state (S)."""
+
+    def __init__(self, view: FencedWriter[W], states: Shown[S], positions: Positions) -> None:
         self._view = view
         self._states = states
         self._positions = positions
-        self._ttl_ms = job_ttl_s * 1000
-        self._now_ms = now_ms
         self._taken: dict[int, _Partition] = {}
         # One writer at a time: a rebuild reads the table that batches change.
         self._lock = asyncio.Lock()
         self._outage = ""
         self._rebuilding = 0
+
+    @abstractmethod
+    def views(self, states: Iterable[tuple[bytes, S]], /) -> list[W]:
+        """Return the views of states; some may have none."""
+
+    async def clear(self, partition: int, /) -> None:
+        """Remove what a rebuild of a partition would not replace. Raises Outage."""
 
     @property
     def trouble(self) -> str:
@@ -96,20 +116,21 @@ class ViewKeeper:
                     self._outage = e.message
                     await asyncio.sleep(_RETRY_S)
 
-    async def publish(self, changed: Mapping[int, Mapping[bytes, JobState]], following: Mapping[int, Offsets]) -> None:
-        """Show changed jobs and move the markers to `following`; waits while Redis is down.
+    async def publish(self, changed: Mapping[int, Mapping[bytes, S]], following: Mapping[int, Offsets]) -> None:
+        """Show changed states and move the markers to `following`; waits while Redis is down.
 
         Partitions that are not (or no longer) ours are left alone.
         """
-        async with self._lock:
-            due = [p for p in following if p in self._taken]
-            while due:
+        while True:
+            # The lock is free between two tries: checks go on, and say what is wrong.
+            async with self._lock:
                 try:
-                    due = await self._publish(due, changed, following)
+                    await self._publish([p for p in following if p in self._taken], changed, following)
                     self._outage = ""
+                    return
                 except Outage as e:
                     self._outage = e.message
-                    await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(_RETRY_S)
 
     async def check(self) -> None:
         """Look whether the markers still stand; rebuild the views of those that do not."""
@@ -119,14 +140,6 @@ class ViewKeeper:
                 self._outage = ""
             except Outage as e:
                 self._outage = e.message
-
-    async def forget(self, jobs: list[tuple[str, str]]) -> None:
-        """Remove expired jobs, given as (job id, service), from views and lists.
-
-        Raises Outage when Redis does not answer.
-        """
-        async with self._lock:
-            await self._view.forget(jobs)
 
     async def _take(self, partitions: frozenset[int], group_generation: int) -> None:
         found = await self._positions.read(partitions) if partitions else {}
@@ -147,9 +160,9 @@ class ViewKeeper:
         await self._rebuild(lost)
 
     async def _publish(
-        self, due: list[int], changed: Mapping[int, Mapping[bytes, JobState]], following: Mapping[int, Offsets]
-    ) -> list[int]:
-        writes: list[PartitionWrite] = []
+        self, due: list[int], changed: Mapping[int, Mapping[bytes, S]], following: Mapping[int, Offsets]
+    ) -> None:
+        writes: list[PartitionWrite[W]] = []
         for p in due:
             mine = self._taken[p]
             mine.folded = _furthest(mine.folded, following[p])
@@ -159,9 +172,9 @@ class ViewKeeper:
                 if not mine.folded.covers(mine.horizon):
                     continue
                 jobs = {key: s for key in mine.waiting if (s := self._states.get(key)) is not None}
-            writes.append(PartitionWrite(p, Marker(mine.generation, mine.folded), self._views(jobs.items())))
+            writes.append(PartitionWrite(p, Marker(mine.generation, mine.folded), self.views(jobs.items())))
         if not writes:
-            return []
+            return
         left: list[int] = []
         for write, refused in zip(writes, await self._view.write(writes), strict=True):
             mine = self._taken[write.partition]
@@ -172,7 +185,6 @@ class ViewKeeper:
                 left.append(write.partition)
         # What stands in the way is either gone (rebuilt: nothing left to write) or a stranger's.
         await self._check(left)
-        return []
 
     async def _check(self, partitions: Iterable[int]) -> None:
         ordered = sorted(partitions)
@@ -221,26 +233,53 @@ class ViewKeeper:
     async def _rebuild_partition(self, partition: int) -> int:
         mine = self._taken[partition]
         keys = self._states.keys(partition)
+        await self.clear(partition)
         unfinished = Marker(mine.generation, NOTHING_FOLDED)
         for start in range(0, len(keys), _REBUILD_STEP):
             states = ((key, self._states.peek(key)) for key in keys[start : start + _REBUILD_STEP])
-            views = self._views((key, state) for key, state in states if state is not None)
+            views = self.views((key, state) for key, state in states if state is not None)
             last = start + _REBUILD_STEP >= len(keys)
             await self._write_one(PartitionWrite(partition, mine.marker if last else unfinished, views))
         if not keys:
             await self._write_one(PartitionWrite(partition, mine.marker, ()))
         return len(keys)
 
-    async def _write_one(self, write: PartitionWrite) -> None:
+    async def _write_one(self, write: PartitionWrite[W]) -> None:
         (refused,) = await self._view.write([write])
         if isinstance(refused, Fenced):
             # Lost again in the middle; the marker is unfinished or gone, so the next check starts over.
             raise Outage(f"the views of partition {write.partition} were lost while they were rebuilt")
 
-    def _views(self, jobs: Iterable[tuple[bytes, JobState]]) -> list[ViewWrite]:
+
+class ViewKeeper(PartitionKeeper[JobState, ViewWrite]):
+    """Keeps the views of jobs."""
+
+    def __init__(
+        self,
+        view: RedisView,
+        states: JobStates,
+        positions: Positions,
+        job_ttl_s: int,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        super().__init__(view, states, positions)
+        self._jobs_view = view
+        self._ttl_ms = job_ttl_s * 1000
+        self._now_ms = now_ms
+
+    async def forget(self, jobs: list[tuple[str, str]]) -> None:
+        """Remove expired jobs, given as (job id, service), from views and lists.
+
+        Raises Outage when Redis does not answer.
+        """
+        async with self._lock:
+            await self._jobs_view.forget(jobs)
+
+    def views(self, states: Iterable[tuple[bytes, JobState]], /) -> list[ViewWrite]:
+        """Return the views of jobs whose time is not over."""
         now_ms = self._now_ms()
         views: list[ViewWrite] = []
-        for key, state in jobs:
+        for key, state in states:
             current = state.current
             ttl_s = None
             if current.terminal is not None:

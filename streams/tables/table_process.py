@@ -1,0 +1,223 @@
+"""The loop of a process that folds topics into a table and shows it. What a batch means is its Contents' business.
+
+Order of one batch, and what a crash after each step costs: fold in memory (nothing happened yet), show in
+Redis (the records come again, and the successor shows nothing older meanwhile), write the changelog (the
+records come again and change nothing), acknowledge.
+"""
+
+import asyncio
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from schemas.errors import Outage, Permanent
+from streams.log.dead_letters import dead_letter
+from streams.log.protocols import LogRecord, Publisher
+from streams.logs import get_logger
+from streams.metrics import STAGE_DEAD_LETTERS, TABLE_RECOVERING
+from streams.metrics_server import Health
+from streams.redis_keys import Offsets
+from streams.tables.job_table import JobTableApp
+from streams.tables.recovery_watch import RecoveryWatch
+from streams.tables.view_keeper import PartitionKeeper
+
+log = get_logger(__name__)
+
+R = TypeVar("R")
+S = TypeVar("S")
+
+_LOOK_S = 0.1
+_CHECK_S = 0.5
+_RETRY_S = 0.25
+
+Change = tuple[int, bytes, bytes | None]
+
+
+class Taken(NamedTuple):
+    """What a batch changed: (partition, key, value) for the changelog, and what to show, by partition and key."""
+
+    changes: list[Change]
+    shown: Mapping[int, Mapping[bytes, Any]]
+
+
+class Contents(ABC, Generic[R]):
+    """What is in the table, and what records do to it."""
+
+    name: str
+
+    @abstractmethod
+    async def decode(self, record: LogRecord) -> R:
+        """Return the record. Raises Permanent when it can never be folded: it goes to the dead letters."""
+
+    @abstractmethod
+    def take(self, batch: Iterable[tuple[LogRecord, R]]) -> Taken:
+        """Fold records into the table."""
+
+    @abstractmethod
+    def settle(self, partitions: frozenset[int]) -> None:
+        """Make ready after a recovery: these are the partitions held from now on."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    def tidy(self) -> list[Change]:
+        """Return what is to be removed or put together by now; called every second or so."""
+        return []
+
+
+class TableProcess(Generic[R, S]):
+    """Everything of a table's process between its consumer and its views."""
+
+    def __init__(
+        self,
+        table: JobTableApp,
+        contents: Contents[R],
+        keeper: PartitionKeeper[S, Any],
+        publisher: Publisher,
+        health: Health,
+        topics: Sequence[str],
+    ) -> None:
+        self._table, self._contents, self._keeper = table, contents, keeper
+        self._publisher, self._health, self._topics = publisher, health, topics
+        self._generation = -1
+        self._took_over = asyncio.Event()
+        self._failure = ""
+
+    async def run(self, stop: asyncio.Event) -> str:
+        """Work until `stop` is set; returns why the process must be restarted, or an empty text."""
+        self._health.set_starting("joining the consumer group")
+        await self._table.start()
+        try:
+            await self._look_after(stop)
+        finally:
+            self._health.set_unavailable("stopping")
+            await self._table.stop()
+        return self._failure
+
+    async def batch(self, messages: Sequence[Any]) -> int | None:
+        """Fold what came; returns the generation of the group whose records are done."""
+        while self._generation != self._table.generation:
+            self._took_over.clear()
+            await self._took_over.wait()
+        generation = self._generation
+        current = [to_log_record(m) for m in messages if m.generation_id == generation]
+        taken = self._contents.take(await self._decoded(current))
+        await self._keeper.publish(taken.shown, self._following(current))
+        if generation != self._table.generation:
+            return None  # rebalanced while Redis was waited for: whoever has the partition now folds it
+        await self._table.write_changelog(taken.changes)
+        return generation
+
+    async def _look_after(self, stop: asyncio.Event) -> None:
+        watch = RecoveryWatch(self._table.faust)
+        checked = 0.0
+        while not stop.is_set():
+            settled = self._table.settled
+            self._failure = self._failure or self._table.failure or await watch.look(not settled)
+            if self._failure:
+                log.error("table.failed", table=self._contents.name, reason=self._failure)
+                return
+            if settled:
+                await self._take_over()
+                now = time.monotonic()
+                if now - checked >= _CHECK_S:
+                    await self._keeper.check()
+                    await self._table.write_changelog(self._contents.tidy())
+                    checked = now
+            self._tell(settled)
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+
+    async def _take_over(self) -> None:
+        generation = self._table.generation
+        if generation == self._generation:
+            return
+        partitions = self._table.partitions
+        self._contents.settle(partitions)
+        self._health.set_starting("taking over the views")
+        taking = asyncio.create_task(self._keeper.take_over(partitions, generation))
+        while not taking.done():
+            # Redis may be down for long, and the assignment may change meanwhile.
+            await asyncio.wait([taking], timeout=_LOOK_S)
+            self._tell(settled=False)
+            if not taking.done() and (self._table.failure or self._table.generation != generation):
+                taking.cancel()
+                await asyncio.wait([taking])
+                return
+        taking.result()
+        self._generation = generation
+        self._took_over.set()
+        log.info(
+            "table.taken_over",
+            table=self._contents.name,
+            partitions=sorted(partitions),
+            generation=generation,
+            records=len(self._contents),
+        )
+
+    def _tell(self, settled: bool) -> None:
+        TABLE_RECOVERING.set(0 if settled else 1)
+        if self._keeper.trouble:
+            self._health.set_unavailable(self._keeper.trouble)
+        elif not settled or self._generation != self._table.generation:
+            self._health.set_starting(f"recovering the table of {self._contents.name}")
+        else:
+            self._health.set_ready()
+
+    async def _decoded(self, records: Sequence[LogRecord]) -> list[tuple[LogRecord, R]]:
+        decoded: list[tuple[LogRecord, R]] = []
+        for record in records:
+            try:
+                decoded.append((record, await self._contents.decode(record)))
+            except Permanent as e:
+                await self._bury(record, e)
+        return decoded
+
+    def _following(self, records: Iterable[LogRecord]) -> dict[int, Offsets]:
+        # A buried record counts as folded too.
+        following: dict[int, list[int]] = {}
+        for record in records:
+            place = self._topics.index(record.topic)
+            held = following.setdefault(record.partition, [-1, -1])
+            held[place] = max(held[place], record.offset + 1)
+        # A table of one topic has nothing on a second.
+        absent = -1 if len(self._topics) > 1 else 0
+        return {p: Offsets(at[0], max(at[1], absent)) for p, at in following.items()}
+
+    async def _bury(self, record: LogRecord, error: Permanent) -> None:
+        letter = dead_letter(
+            record, stage=self._contents.name, attempts=1, error=error, service="", at_ms=time.time_ns() // 1_000_000
+        )
+        log.warning(
+            "table.dead_letter",
+            table=self._contents.name,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            code=error.code,
+        )
+        while True:
+            try:
+                await self._publisher.publish_raw(*letter)
+            except Outage:
+                await asyncio.sleep(_RETRY_S)
+            else:
+                STAGE_DEAD_LETTERS.labels(record.topic, error.code).inc()
+                return
+
+
+def to_log_record(message: Any) -> LogRecord:
+    """Return Faust's message as ours; its timestamp is in seconds."""
+    return LogRecord(
+        message.topic,
+        message.partition,
+        message.offset,
+        message.key,
+        message.value,
+        dict(message.headers or ()),
+        round(message.timestamp * 1000),
+    )
