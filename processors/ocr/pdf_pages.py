@@ -1,6 +1,7 @@
 """PDF files as pages: the text layer where it can be trusted, and a rendering of bounded size."""
 
 import math
+import re
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,8 @@ MAX_RENDER_PIXELS = 16_000_000
 _MAX_SIDE = 12_000
 _POINTS_PER_INCH = 72.0
 _TAIL_BYTES = 16 * 1024
+_LOOK_BYTES = 256 * 1024
+_NO_PAGES = re.compile(rb"/Kids\s*\[\s*\]\s*/Count\s+0\b|/Count\s+0\s*/Kids\s*\[\s*\]")
 _PASSWORD_CODES = (pdfium_c.FPDF_ERR_PASSWORD, pdfium_c.FPDF_ERR_SECURITY)
 
 
@@ -39,8 +42,8 @@ class PdfFile:
         try:
             self._document = pdfium.PdfDocument(path)
         except pdfium.PdfiumError as error:
-            # A file without pages is no error to PDFium, and no document either.
-            if error.err_code == pdfium_c.FPDF_ERR_SUCCESS:
+            # PDFium does not open a file without pages, and has no error of its own for it.
+            if _says_no_pages(path):
                 return
             if error.err_code in _PASSWORD_CODES:
                 raise InvalidInput(
@@ -132,6 +135,11 @@ def _has_end_mark(path: Path) -> bool:
         stream.seek(max(0, size - _TAIL_BYTES))
         tail = stream.read()
     return b"%%EOF" in tail or b"startxref" in tail
+
+
+def _says_no_pages(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return _NO_PAGES.search(stream.read(_LOOK_BYTES)) is not None
 
 
 def _damaged(name: str, what: str) -> InvalidInput:

@@ -8,9 +8,10 @@ import numpy as np
 from processors.ocr import geometry
 from processors.ocr.engines.base import Engine, EngineWord
 from processors.ocr.geometry import PixelBox
-from processors.ocr.ink import ink_of
+from processors.ocr.ink import Ink, ink_of
+from processors.ocr.orientation import find_turns, turned
 from processors.ocr.page_source import PageSource, Picture, Pixels
-from processors.ocr.prepare.page import Prepared, prepare
+from processors.ocr.prepare.page import Prepared, levelled, prepare
 from processors.ocr.rereading import reread
 from processors.ocr.spacing import respace
 from processors.ocr.text_lines import visual_lines
@@ -32,8 +33,7 @@ def read(source: PageSource, number: int, engine: Engine) -> tuple[Page, bytes]:
 
 def read_picture(picture: Picture, number: int, engine: Engine) -> Page:
     """Read a page from its picture; boxes come back to the page as supplied."""
-    prepared = prepare(picture)
-    found = read_prepared(prepared, engine)
+    prepared, found = _read_upright(prepare(picture), engine)
 
     def place(box: PixelBox) -> Box:
         on_page = geometry.map_box(prepared.to_page, box)
@@ -57,12 +57,19 @@ def read_picture(picture: Picture, number: int, engine: Engine) -> Page:
     )
 
 
-def read_prepared(prepared: Prepared, engine: Engine) -> list[EngineWord]:
-    """Read the page as a whole, put its words together, then read doubtful lines again."""
-    pixels, dpi = prepared.pixels, prepared.dpi
-    ink = ink_of(pixels, dpi)
-    words = respace(engine.read(pixels, dpi), ink)
-    return reread(words, pixels, dpi, ink, engine)
+def _read_upright(prepared: Prepared, engine: Engine) -> tuple[Prepared, list[EngineWord]]:
+    """Read the page as a whole, turned upright where that reads better, then its doubtful lines again."""
+    ink, words = _read_once(prepared, engine)
+    turns = find_turns(prepared, words, ink, engine)
+    if turns:
+        prepared = levelled(turned(prepared, turns))
+        ink, words = _read_once(prepared, engine)
+    return prepared, reread(words, prepared.pixels, prepared.dpi, ink, engine)
+
+
+def _read_once(prepared: Prepared, engine: Engine) -> tuple[Ink, list[EngineWord]]:
+    ink = ink_of(prepared.pixels, prepared.dpi)
+    return ink, respace(engine.read(prepared.pixels, prepared.dpi), ink)
 
 
 def encode_png(pixels: Pixels) -> bytes:

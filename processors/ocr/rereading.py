@@ -25,6 +25,9 @@ DOUBT = 0.86
 AGREED = 1.3
 """Weight of a text that needs more than one reading behind it: a confidence is at most 1."""
 
+SURE = 0.85
+"""A word of the page reading that is to be split or joined by another reading is less sure than that."""
+
 MAX_LINES = 16
 """A page that is doubtful throughout is no better for being read thrice; its worst lines are."""
 
@@ -75,14 +78,18 @@ def vote(readings: Sequence[Sequence[EngineWord]]) -> list[EngineWord]:
     A stretch is the least part of the line at whose ends every reading has a gap. Equal texts add up
     their confidence; the first reading wins a tie.
     """
+    readings = [readings[0], *(_without_lumps(reading, readings[0]) for reading in readings[1:])]
     best: list[EngineWord] = []
     for left, right in _stretches(word.box for reading in readings for word in reading):
         options = [[word for word in reading if left <= word.box[0] and word.box[2] <= right] for reading in readings]
+        texts = [_plain(option) for option in options]
+        usual = sorted(len(text) for text in texts if text)
         weight: dict[str, float] = {}
-        for option in options:
-            text = _plain(option)
+        for text, option in zip(texts, options, strict=True):
             if text:
-                weight[text] = weight.get(text, 0.0) + _confidence(option)
+                # A reading with fewer letters than the others passed some over, however sure it is of the rest.
+                whole = min(1.0, len(text) / usual[len(usual) // 2])
+                weight[text] = weight.get(text, 0.0) + _confidence(option) * whole
         # What the first reading passed over counts only when two others agree on it.
         if not weight or (not _plain(options[0]) and max(weight.values()) < AGREED):
             continue
@@ -90,6 +97,16 @@ def vote(readings: Sequence[Sequence[EngineWord]]) -> list[EngineWord]:
         picked = max((option for option in options if _plain(option) == winner), key=_confidence)
         best.extend(replace(word, line=readings[0][0].line, block=readings[0][0].block) for word in picked)
     return best
+
+
+def _without_lumps(reading: Sequence[EngineWord], first: Sequence[EngineWord]) -> list[EngineWord]:
+    """Return a reading without words that lie over two or more of the page reading's sure words."""
+    sure = [word for word in first if word.confidence >= SURE]
+
+    def covered(word: EngineWord) -> int:
+        return sum(word.box[0] < (s.box[0] + s.box[2]) / 2 < word.box[2] for s in sure)
+
+    return [word for word in reading if covered(word) < 2]
 
 
 def _stretches(boxes: Iterable[PixelBox]) -> list[tuple[float, float]]:

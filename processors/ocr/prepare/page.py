@@ -37,10 +37,11 @@ def prepare(picture: Picture) -> Prepared:
         pixels, to_page = flat.pixels, flat.to_photo
     pixels = light.even_out(pixels)
     unsealed = seal.take_out(pixels, dpi)
-    return _levelled(Prepared(unsealed.pixels, dpi, to_page, unsealed.seals))
+    return levelled(Prepared(unsealed.pixels, dpi, to_page, unsealed.seals))
 
 
-def _levelled(page: Prepared) -> Prepared:
+def levelled(page: Prepared) -> Prepared:
+    """Return the page turned so that its lines are level, or the page itself when they are."""
     degrees = skew.lean(page.pixels)
     if degrees == 0.0:
         return page
@@ -52,5 +53,5 @@ def _levelled(page: Prepared) -> Prepared:
         dpi=page.dpi,
         to_page=page.to_page @ geometry.inverse(turn),
         seals=tuple(geometry.map_box(turn, box) for box in page.seals),
-        lean=degrees,
+        lean=page.lean + degrees,
     )
