@@ -39,6 +39,11 @@ def check_result(raw: bytes) -> None:
         )
 
 
+def _own_organisation(options: str) -> str:
+    value: object = orjson.loads(options or "{}").get("own_organisation", "")
+    return value if isinstance(value, str) else ""
+
+
 async def handle(request: StageRequest, context: Context) -> Result:
     """Extract one letter from the pages that the stage before has read.
 
@@ -52,7 +57,7 @@ async def handle(request: StageRequest, context: Context) -> Result:
         )
     started = time.perf_counter()
     pages = await context.read(request.inputs[0])
-    result: bytes = await context.call(_CHILD, pages, timeout_s=_TIMEOUT_S)
+    result: bytes = await context.call(_CHILD, pages, _own_organisation(request.options), timeout_s=_TIMEOUT_S)
     check_result(result)
     return Result(
         outputs=(json_payload(result, "gongmun.json"),),

@@ -7,7 +7,7 @@ from schemas.errors import InvalidInput
 from schemas.pages import decode_document
 
 
-def extract(raw: bytes) -> bytes:
+def extract(raw: bytes, own_organisation: str = "") -> bytes:
     """Extract from an encoded `schemas.pages.Document` and return the result as JSON.
 
     Raises InvalidInput (`bad_document`) when `raw` is no such document.
@@ -20,4 +20,4 @@ def extract(raw: bytes) -> bytes:
             code="bad_document",
             remedy="let the ocr stage run before gongmun.extract",
         ) from error
-    return orjson.dumps(extract_letter(document))
+    return orjson.dumps(extract_letter(document, own_organisation))

@@ -16,15 +16,19 @@ _CLOCK = re.compile(
 _FULL = (
     # 2025. 8. 11.(월) and 2025년 8월 11일; a dot may be lost
     rf"(?<![\d.])(?P<y>2{_N}{{3}})\s?(?:[.,·]\s*|년\s*|\s)(?P<m>{_N}{{1,2}})\s?(?:[.,·]\s*|월\s*|\s)"
-    rf"(?P<d>{_N}{{1,2}})(?!\d)\s?(?:[.,]|일)?(?!\d){_WEEKDAY}?",
+    rf"(?P<d>{_N}{{1,2}})(?!\d)\s?(?:일|[.,]?(?!\d)){_WEEKDAY}?",
     # 2025년 98 19일: 월 read as a figure
     rf"(?<![\d.])(?P<y>20\d\d)\s?년\s?(?P<m>1[0-2]|[1-9])\s?(?P<slip>[8윌원릴])\s?(?P<d>\d{{1,2}})\s?일{_WEEKDAY}?",
+    # 20250811까지: hyphens lost
+    r"(?<![\d-])(?P<y>20\d\d)(?P<m>[01]\d)(?P<d>[0-3]\d)(?=\s?까지)(?P<slip>)(?P<weekday>)",
     # 2025-08-11, 2025/08/11
-    rf"(?<![\d-])(?P<y>20\d\d)\s?[-/]\s?(?P<m>\d{{1,2}})\s?[-/]\s?(?P<d>\d{{1,2}})(?![\d-]){_WEEKDAY}?",
+    rf"(?<![\d-])(?P<y>20\d\d)\s?[-/]\s?(?P<m>\d{{1,2}})\s?[-/]\s?(?P<d>\d{{2}}(?=\d\d:\d\d)|\d{{1,2}}(?![\d-])){_WEEKDAY}?",
     # '25. 3. 14.
     rf"(?<!\d)'\s*(?P<yy>\d\d)\s*[.,년]\s*(?P<m>\d{{1,2}})\s*[.,월]\s*(?P<d>\d{{1,2}})\s?[일.,]?(?!\d){_WEEKDAY}?",
 )
 _SHORT = (
+    # 25. 3. 14.까지: the apostrophe lost
+    rf"(?<![\d.,\-])(?<!\d\s)(?P<yy>2\d)\s?\.\s?(?P<m>\d{{1,2}})\s?\.\s?(?P<d>\d{{1,2}})\s?\.?(?P<slip>)(?:{_WEEKDAY}|(?=\s?까지))",
     # 3월 14일
     rf"(?<!\d)(?<!년\s)(?<!년)(?P<m>\d{{1,2}})\s*월\s*(?P<d>\d{{1,2}})\s*일(?!\s*간){_WEEKDAY}?",
     # 3. 14.(금), 3/14(금): the weekday makes it a date
@@ -124,7 +128,7 @@ def _written(match: re.Match[str]) -> WrittenDate | None:
     elif groups.get("yy"):
         year = 2000 + int(groups["yy"])
     month, day = int(match["m"].translate(_SLIPS)), int(match["d"].translate(_SLIPS))
-    certainty = 0.8 if raw.translate(_SLIPS) != raw or groups.get("slip") else 1.0
+    certainty = 0.8 if raw.translate(_SLIPS) != raw or groups.get("slip") is not None else 1.0
     end = match.end()
     written = WrittenDate(match.start(), end, year, month, day, certainty, bool(groups.get("weekday")))
     if year is not None and not 2000 <= year <= 2099:

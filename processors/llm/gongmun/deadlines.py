@@ -113,7 +113,8 @@ def _is_deadline(label: str, until: re.Match[str] | None, ranged: bool, rest: st
         return False
     if until is None:
         return due_label
-    clause = _clause(rest[until.end() :])
+    # A word may be broken at the line's end, so spaces do not count.
+    clause = re.sub(r"\s+", "", _clause(rest[until.end() :]))
     if _PROMISE.search(clause) and not _ASK.search(clause):
         return False
     if due_label or _REQUEST.search(clause):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from processors.llm.gongmun.direction import direction_for
 from processors.llm.gongmun.foreign import read_foreign
 from processors.llm.gongmun.kind import is_foreign, is_foreign_letter, korean_kind
 from processors.llm.gongmun.lines import Line, page_lines
@@ -19,8 +20,10 @@ VERSION = "1"
 """Raised when the rules change what they read."""
 
 
-def extract(document: Document) -> dict[str, Any]:
+def extract(document: Document, own_organisation: str = "") -> dict[str, Any]:
     """Read a letter by rules and return the result as the result schema has it.
+
+    `own_organisation` is the caller's: a letter from it is outgoing, one to it is incoming, whatever is printed.
 
     What is not there is left out. A document that is no letter gives a warning and neither origin nor fields.
     """
@@ -31,7 +34,8 @@ def extract(document: Document) -> dict[str, Any]:
         message = "no text was found" if not lines else "neither the labels of a letter nor its salutation were found"
         warning = {"code": "no_text" if not lines else "not_a_letter", "message": message}
         return {"schema_version": "1.0", "warnings": [warning]}
-    tree["seal"] = read_seal(document, lines)
+    tree["seal"] = read_seal(document, lines, tree["origin"] == "foreign")
+    tree["direction"] = direction_for(own_organisation, tree)
     return {"schema_version": "1.0", **render(tree)}
 
 

@@ -30,7 +30,7 @@ _CLOSE = re.compile(
     re.I,
 )
 _ENCLOSURES = re.compile(
-    r"^\s*(?:Enclosures?|Encls?|Enc|Attachments?)\s?(?:\(s\))?\s?(?:\(\d+\))?\s?[.:;]?(?=\s|$)\s*:?\s*", re.I
+    r"^\s*(?:Enclosures?|Encls?|Enc|Attachments?)\s?(?:\(s\))?\s?(?:\(\d+\))?\s?[.:;]{0,2}(?=\s|$)\s*:?\s*", re.I
 )
 _COPY = re.compile(r"^\s*(?:c\s?c|copy(?:\s+to)?|copies\s+to)\s*[.:;]?\s*:?\s+", re.I)
 _ATTENTION = re.compile(r"^\s*(?:Attn|Attention|FAO|For\s+the\s+attention\s+of)\s*[.:;]*\s*", re.I)
@@ -82,7 +82,7 @@ def read_foreign(lines: Sequence[Line], stamp: dict[str, Read]) -> Tree:
         line, written = date_at
         tree["issue_date"] = Read(issued, lines[line].text.cut(written.start, written.end))
     tree["receipt"] = stamp
-    tree["direction"] = "incoming" if stamp else "unknown"
+    tree["direction"] = Read("incoming", next(iter(stamp.values())).at) if stamp else "unknown"
     items = read_items(parts.body)
     texts = [item.text for item in walk(items) if item.text]
     if items:

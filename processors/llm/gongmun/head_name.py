@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from processors.llm.gongmun.lines import Cell, Line, letter_spaced
 from processors.llm.gongmun.placed import Placed, joined
 
+_LOGO_GAP = 3.0
 _NOT_A_NAME = re.compile(r"공\s*문$|시\s*행\s*문|^\W*$|@|www\.|https?:|TEL|FAX|\d{3,4}-\d{4}|^\d[\d\s.,-]*$", re.I)
 
 
@@ -31,7 +32,9 @@ def _name_of(line: Line) -> tuple[Placed, float]:
     """Return the cells of the line's largest type; logos and small print beside the name fall away."""
     cells = [cell for cell in line.cells if _worded(cell) and not _NOT_A_NAME.search(cell.text.plain)]
     hangul = [cell for cell in cells if re.search(r"[가-힣]", cell.text.text)]
-    spread = all(len(cell.text.text) == 1 for cell in hangul)
+    while len(hangul) > 1 and len(hangul[0].text.text) == 1 and hangul[1].x0 - hangul[0].x1 > _LOGO_GAP * line.em_x:
+        hangul = hangul[1:]
+    spread = all(len(cell.text.text) <= 2 for cell in hangul)
     cells = hangul or [cell for cell in cells if len(cell.text.text) > 2]
     size = max((cell.em for cell in cells), default=0.0)
     kept = cells if spread and hangul else [cell for cell in cells if cell.em > 0.72 * size]

@@ -10,6 +10,7 @@ from processors.llm.gongmun.placed import EMPTY, Placed, Read, as_written, joine
 from processors.llm.gongmun.tables import Table, read_table, table_end
 
 _END = re.compile(r"(?:^|(?<=[\s.,다음임함부)\]]))끝\s?[.,。]?\s*$|(?<=[.,])\s*[글꿀끌끌]\s?[.,。]?\s*$")
+_END_MISREAD = re.compile(r"(?<=\d[부매식권장]\.)\s+\S{1,2}\s*$")
 _BLANK_BELOW = re.compile(r"\s*[<(\[]?\s*이\s*하\s*빈\s*칸\s*[>)\]]?\s*$")
 _CENTRED = re.compile(r"^[-=~<\[(\s]*(?:다\s*음|아\s*래)[-=~>\])\s]*$")
 
@@ -34,7 +35,7 @@ def ends_body(plain: str) -> bool:
 
 def without_end(text: Placed) -> Placed:
     """Drop `끝.` and `이하 빈칸` from the end of a text."""
-    for pattern in (_END, _BLANK_BELOW):
+    for pattern in (_END, _BLANK_BELOW, _END_MISREAD):
         match = pattern.search(text.plain)
         if match:
             text = text.cut(0, match.start())
@@ -162,7 +163,9 @@ def _new_paragraph(current: Item, previous: Line | None, line: Line, right: floa
 
 def _splits_date(before: str, marker: Marker) -> bool:
     """A date may be broken at the line's end: `2025. 3.` / `14.까지`."""
-    return marker.kind == "1." and bool(re.search(r"(?:20\d\d|'\d\d|(?:20\d\d|'\d\d)\s?[.]\s?\d{1,2}|\s\d{1,2})\s?[.]\s*$", before))
+    return marker.kind == "1." and bool(
+        re.search(r"(?:20\d\d|'\d\d|(?:20\d\d|'\d\d)\s?[.]\s?\d{1,2}|\s\d{1,2})\s?[.]\s*$", before)
+    )
 
 
 def _without_blank_rows(lines: Sequence[Line]) -> list[Line]:

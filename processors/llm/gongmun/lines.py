@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
-from processors.llm.gongmun.char_boxes import split_box
+from processors.llm.gongmun.char_boxes import advance, split_box
 from processors.llm.gongmun.noise import clean_words, is_noise
 from processors.llm.gongmun.placed import Glyph, Placed, joined
 from processors.llm.gongmun.slope import Slope, page_slope
@@ -89,8 +90,11 @@ def page_lines(page: Page, first_number: int = 0) -> list[Line]:
     slope = page_slope(words, page.width, page.height)
     placed = [_place(word, slope) for word in words]
     lines: list[Line] = []
-    for row in _rows(placed):
-        line = _line(row, page, first_number + len(lines))
+    rows = _rows(placed)
+    aspect = _aspect(page, words)
+    wide = _wide_gap(rows, aspect)
+    for row in rows:
+        line = _line(row, page, first_number + len(lines), wide, aspect)
         if not _PAGE_NUMBER.match(line.plain) and (page.source != "ocr" or _holds_text(line)):
             lines.append(line)
     return lines
@@ -152,17 +156,35 @@ def _lead(word: _Placed) -> int:
     return 1 if _LETTER.search(word.word.text) else 0
 
 
-def _line(row: Sequence[_Placed], page: Page, number: int) -> Line:
+def _aspect(page: Page, words: Sequence[Word]) -> float:
+    """Return what turns a height into a width; plain text has no size in pixels, there the letters tell."""
+    if page.width and page.height:
+        return page.height / page.width
+    ratios = [
+        (w.box[2] - w.box[0]) / (sum(map(advance, w.text)) * (w.box[3] - w.box[1]))
+        for w in words
+        if w.box[3] > w.box[1] and _HANGUL.search(w.text)
+    ]
+    return median(ratios) if ratios else 1.414
+
+
+def _wide_gap(rows: Sequence[Sequence[_Placed]], aspect: float) -> float:
+    """Return from which gap on (in em) words are in different cells: twice the page's usual word space."""
+    gaps = [(b.x0 - a.x1) / max(1e-6, min(a.height, b.height) * aspect) for row in rows for a, b in pairwise(row)]
+    usual = [gap for gap in gaps if 0.1 < gap < 1.6]
+    return max(_WIDE_GAP_EM, 2.1 * median(usual)) if len(usual) >= 12 else _WIDE_GAP_EM
+
+
+def _line(row: Sequence[_Placed], page: Page, number: int, wide: float, aspect: float) -> Line:
     sized = _sized(row)
     em = median(w.height for w in sized)
-    aspect = page.height / page.width if page.width and page.height else 1.414
     em_x = em * aspect
     groups: list[list[Placed]] = [[]]
     members: list[list[_Placed]] = [[]]
     for i, item in enumerate(row):
         text = _word_text(item.word, page, number)
         gap = item.x0 - row[i - 1].x1 if i else 0.0
-        if i and gap > _WIDE_GAP_EM * em_x:
+        if i and gap > wide * em_x:
             groups.append([text])
             members.append([item])
             continue

@@ -10,6 +10,7 @@ from schemas.pages import Box, Page, Word
 
 _CONTENT = re.compile(r"[가-힣A-Za-z0-9㈜]")
 _KEPT_SIGNS = re.compile(r"[()\[\]/~:\-–★☆⊙□■○●◦※①-⑳㉮-㉻☎@]")
+_DOTS = dict.fromkeys(map(ord, "ᆞㆍ・•‧∙･"), "·")
 _EDGE = "|｜ㅣ_"
 _SPECK = 0.35
 _TINY = 0.5
@@ -63,7 +64,8 @@ def is_noise(text: str) -> bool:
 
 def _trim(word: Word) -> Word | None:
     """Cut bars off a word's edges, its box with them."""
-    text = word.text.strip()
+    text = word.text.strip().translate(_DOTS)
+    word = replace(word, text=text)
     start, end = 0, len(text)
     while start < end and text[start] in _EDGE:
         start += 1

@@ -11,12 +11,17 @@ from typing import Any
 
 from schemas.pages import Box
 
-_PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-_PLAIN |= dict.fromkeys(map(ord, "‐‑‒–—―−"), ord("-"))
-_PLAIN |= dict.fromkeys(map(ord, "∼～〜"), ord("~"))
-_PLAIN |= dict.fromkeys(map(ord, "ㆍ・•‧∙･"), ord("·"))
-_PLAIN |= dict.fromkeys(map(ord, "‘’`´｀"), ord("'"))
-_PLAIN |= {ord("、"): ord(","), ord("\u3000"): ord(" "), ord("\u00a0"): ord(" "), ord("﹣"): ord("-")}
+_VARIANTS = {
+    "-": "‐‑‒–—―−﹣",
+    "~": "∼～〜",
+    "·": "ㆍ・•‧∙･ᆞ",
+    "'": "‘’`´｀",
+    ",": "、",
+    " ": "\u3000\u00a0",
+}
+_PLAIN = {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)} | {
+    ord(variant): plain for plain, variants in _VARIANTS.items() for variant in variants
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +144,19 @@ def union(boxes: Sequence[Box]) -> Box:
 class Read:
     """A value and the text it was read from; `certainty` (0 to 1) lowers the confidence of repaired readings.
 
-    Without a place (`at` empty) the value was inferred.
+    What is no text, a seal, has `areas` instead. Without either the value was inferred.
     """
 
     value: str | int | float | bool
     at: Placed = EMPTY
     certainty: float = 1.0
+    areas: tuple[tuple[int, Box], ...] = ()
+
+    def evidence(self) -> list[dict[str, Any]]:
+        """Return where the value was read: the lines of its text, else the areas (page, box) that show it."""
+        if self.at:
+            return self.at.evidence(self.certainty)
+        return [{"page": page, "bbox": [round(value, 5) for value in box], "source": "ocr"} for page, box in self.areas]
 
 
 def as_written(placed: Placed, certainty: float = 1.0) -> Read:

@@ -45,7 +45,7 @@ def read_private(zones: Zones, stamp: dict[str, Read]) -> Tree:
     if date:
         tree["issue_date"] = date
     tree["receipt"] = stamp
-    tree["direction"] = "incoming" if stamp else "unknown"
+    tree["direction"] = Read("incoming", next(iter(stamp.values())).at) if stamp else "unknown"
     tree |= body_fields(zones, issued)
     tree["contacts"] = contacts_of(zones, same_domain(read_block([*zones.above, *zones.tail]), public=False))
     return tree

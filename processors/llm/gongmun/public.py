@@ -36,12 +36,18 @@ def read_public(zones: Zones, stamp: dict[str, Read]) -> Tree:
         tree["issue_date"] = date
     receipt = stamp or (read_received(tail.received) if tail.received is not None else {})
     tree["receipt"] = receipt
-    tree["direction"] = "incoming" if receipt else "outgoing" if tail.received is not None else "unknown"
+    tree["direction"] = _direction(receipt, tail)
     tree |= body_fields(zones, issued)
     tree["contacts"] = contacts_of(zones, same_domain(read_block(tail.contact), public=True))
     tree["approval"] = read_approval(tail.approval, tail.cooperators, issued)
     tree["disclosure"] = read_disclosure(merge_lines(tail.contact)) or {}
     return tree
+
+
+def _direction(receipt: dict[str, Read], tail: Tail) -> Read | str:
+    if receipt:
+        return Read("incoming", next(iter(receipt.values())).at)
+    return Read("outgoing", tail.issued) if tail.received is not None else "unknown"
 
 
 def _sender(zones: Zones, tail: Tail, number: Read | None) -> Tree:

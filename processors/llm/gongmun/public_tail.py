@@ -13,7 +13,7 @@ from processors.llm.gongmun.stamps import receipt_number
 
 _ISSUED = re.compile(r"^\W{0,3}[시사지]\s*[행햄헹앵]\s*[:;]?\s*(?=\S)")
 _RECEIVED = re.compile(r"(?:^|\s)[접점집]\s*[수슈]\s*(?=[\s(가-힣]|$)")
-_LIST = re.compile(r"^\W{0,4}수\s*신\s*[자처]\s*[:;]?\s+(?=\S)")
+_LIST = re.compile(r"^\W{0,4}수\s*신\s*[자처지]\s*[:;.,\"”“'’]{0,2}\s+(?=\S)")
 _COOPERATOR = re.compile(r"^\W{0,3}[협힙]\s*조\s*[자지]?\s*[:;]?(?=\s|$)")
 _CONTACT = re.compile(r"^\W{0,2}우\s*[)(:]?\s*\(?\d{3,5}|^\W{0,2}(?:전\s*화|TEL)|@|팩\s*스|https?:|www\.")
 _OFFICE = re.compile(r"(?:장|지사|군수|청장|감|관|수|원|처|회|부|청|소|단|국|위원회)$")

@@ -18,7 +18,7 @@ def render(tree: Tree) -> dict[str, Any]:
 
 def _plain(node: Any, pointer: str, evidence: dict[str, list[dict[str, Any]]]) -> Any:
     if isinstance(node, Read):
-        entries = node.at.evidence(node.certainty)
+        entries = node.evidence()
         if entries:
             evidence[pointer] = entries
         return node.value

@@ -28,12 +28,14 @@ def without_omitted(text: Placed) -> Placed:
     return text.cut(0, match.start()) if match else text
 
 
-def read_seal(document: Document, lines: Sequence[Line]) -> dict[str, object]:
+def read_seal(document: Document, lines: Sequence[Line], foreign: bool = False) -> dict[str, object]:
     """Read the seal's status from the words and the marks that were seen on the pages."""
     words = find_omitted(lines)
     if words:
         return {"status": Read("omitted", words), "as_written": as_written(words.squeeze())}
     seals = [(page.number, mark) for page in document.pages for mark in page.marks if mark.kind == "seal"]
     if seals:
-        return {"status": Read("present")}
-    return {"status": Read("none")}
+        return {"status": Read("present", areas=tuple((page, mark.box) for page, mark in seals))}
+    # A page whose text was taken from the file was not looked at, so that nothing can be said of a seal.
+    looked = foreign or all(page.source == "ocr" for page in document.pages)
+    return {"status": Read("none")} if looked else {}

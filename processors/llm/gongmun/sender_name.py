@@ -48,9 +48,11 @@ def trimmed_office(signatory: Placed) -> Placed:
 
 def public_sender(head: Read | None, signatory: Placed) -> Read | None:
     """Return the body's name: as the head has it, or corrected by the office that signs when the two nearly agree."""
-    expected = body_of(signatory.text) if signatory else None
-    if head is None or expected is None:
+    expected = (body_of(signatory.text) or _shown_in(head, signatory)) if signatory else None
+    if expected is None:
         return head
+    if head is None or not re.search(r"[가-힣]", str(head.value)):
+        return Read(expected, signatory, 0.6)
     shown = re.sub(r"\s+", "", str(head.value))
     if shown == expected:
         return head
@@ -63,6 +65,15 @@ def public_sender(head: Read | None, signatory: Placed) -> Read | None:
         if re.search(r"(?:도|시|부|청|원|회)$", prefix):
             return head
     return Read(expected, _matching(head.at, expected), 0.8)
+
+
+def _shown_in(head: Read | None, signatory: Placed) -> str | None:
+    """Return the body's name out of a signature whose office is covered by the seal."""
+    text, shown = signatory.squeeze().text, re.sub(r"\s+", "", str(head.value)) if head else ""
+    at = text.find(shown) if len(shown) >= 3 else -1
+    if 0 < at <= 2:
+        return text[: at + len(shown)]
+    return text if re.search(r"[가-힣]{2,}(?:부|청|군|시|도|구|원|위원회)$", text) else None
 
 
 def company_sender(readings: Sequence[Read]) -> Read | None:
@@ -107,7 +118,9 @@ def _unmasked(read: Read) -> Read:
     behind = re.fullmatch(r"(?P<core>[가-힣]{2,}[가-힣A-Za-z\s]*?)\s*[(\[]?\s*(?:[@®©8⑧&#§*]|[0-9])\s*[)\]]?", text)
     if behind:
         return Read(f"{behind['core']} ㈜", read.at, 0.6)
-    before = re.fullmatch(rf"[^가-힣]*[(\[]?\s*(?:[@®©8⑧&#§*0-9][)\]]?|[{_ODD}])\s*(?P<core>[가-힣]{{3,}}[가-힣A-Za-z\s]*)", text)
+    before = re.fullmatch(
+        rf"[^가-힣]*[(\[]?\s*(?:[@®©8⑧&#§*0-9][)\]]?|[{_ODD}])\s*(?P<core>[가-힣]{{3,}}[가-힣A-Za-z\s]*)", text
+    )
     if before:
         return Read(f"㈜{before['core']}", read.at, 0.6)
     return read
@@ -127,12 +140,12 @@ def _bare(text: str) -> str:
 
 
 def _same_company(a: str, b: str) -> bool:
-    return likeness(_bare(a), _bare(b)) > 0.75
+    return likeness(_bare(a), _bare(b)) > 0.45
 
 
 def _cleaner(other: Read, first: Read) -> bool:
     """A reading with signs that names do not have gives way to one without."""
-    strange = re.compile(r"[^가-힣A-Za-z0-9()㈜\s&·.,-]|^[.,、]|^[a-z]\.?\s|\s[a-z]{1,2}$")
+    strange = re.compile(r"[^가-힣A-Za-z0-9()㈜\s&·.,-]|^[.,、-]|^[a-z]\.?\s|\s[a-z]{1,2}$")
     bad = bool(strange.search(str(first.value)))
     return bad and not strange.search(str(other.value)) and bool(_LEGAL.search(str(other.value)))
 

@@ -44,6 +44,9 @@ def split_zones(lines: Sequence[Line]) -> Zones:
     fields = _head_fields(lines)
     last = max((field.index for field in fields), default=-1)
     first = min((field.index for field in fields), default=0)
+    fields += _unlabelled(lines, fields)
+    last = max((field.index for field in fields), default=-1)
+    first = min((field.index for field in fields), default=0)
     title_field = next((field for field in fields if field.name == "title"), None)
     title, start = EMPTY, last + 1
     if title_field is not None:
@@ -87,6 +90,30 @@ def _head_fields(lines: Sequence[Line]) -> list[Field]:
             kept.append(field)
             following = field.index + 1
     return kept
+
+
+def _unlabelled(lines: Sequence[Line], fields: Sequence[Field]) -> list[Field]:
+    """Find 수신 and 제목 whose labels are unreadable by their place: beside (경유), aligned with their neighbours."""
+    names = {field.name for field in fields}
+    found: list[Field] = []
+    if "recipient" not in names and names & {"via", "title"}:
+        index = min(field.index for field in fields if field.name in ("via", "title")) - 1
+        found += _by_place(lines, index, "recipient", fields)
+    if "title" not in names and names & {"via", "recipient"}:
+        index = max(field.index for field in fields) + 1
+        found += _by_place(lines, index, "title", fields)
+    return found
+
+
+def _by_place(lines: Sequence[Line], index: int, name: str, fields: Sequence[Field]) -> list[Field]:
+    if not 0 <= index < len(lines) or not fields:
+        return []
+    line = lines[index]
+    label_x = min(field.label_x for field in fields)
+    if len(line.cells) < 2 or len(line.cells[0].text.text) > 4 or abs(line.x0 - label_x) > 1.5 * line.em_x:
+        return []
+    value = joined((cell.text for cell in line.cells[1:]), "  ")
+    return [Field(name, value, index, line.x0, line.cells[1].x0, False)]
 
 
 def _title(lines: Sequence[Line], field: Field) -> tuple[Placed, int]:
