@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import uvicorn
 import uvloop
@@ -38,19 +40,42 @@ HOST = "127.0.0.1"
 DELIVERY_TIMEOUT_S = 5.0
 # Streams end at once when the process is asked to end; what is left then are uploads.
 _SHUTDOWN_S = 10
+_CLEAN_UP_S = 10
 
 
 class _Server(uvicorn.Server):
-    """Tells the open streams before it waits for them."""
+    """Ends on SIGTERM and SIGINT with exit code 0, and tells the open streams before it waits for them."""
 
     def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
         super().__init__(config)
         self._closing = closing
 
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Take the signals on the loop; uvicorn's own way raises them again at the end, which kills us."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then wait for the requests that are being answered."""
         self._closing.set()
         await super().shutdown(sockets)
+
+
+@asynccontextmanager
+async def bounded_stack() -> AsyncGenerator[AsyncExitStack]:
+    """Give a stack whose clean-up takes `_CLEAN_UP_S` at most: a dependency that is down must not keep us."""
+    stack = AsyncExitStack()
+    try:
+        yield stack
+    finally:
+        try:
+            async with asyncio.timeout(_CLEAN_UP_S):
+                await stack.aclose()
+        except TimeoutError:
+            log.warning("ingress.clean_up_given_up", after_s=_CLEAN_UP_S)
 
 
 async def connect(settings: Settings, stack: AsyncExitStack) -> Dependencies:
@@ -85,7 +110,7 @@ async def connect(settings: Settings, stack: AsyncExitStack) -> Dependencies:
 
 async def serve(settings: Settings, health: Health) -> None:
     """Serve until SIGTERM or SIGINT."""
-    async with AsyncExitStack() as stack:
+    async with bounded_stack() as stack:
         dependencies = await connect(settings, stack)
         following = asyncio.create_task(follow_readiness(dependencies, health), name="readiness")
         stack.callback(following.cancel)
@@ -98,6 +123,7 @@ async def serve(settings: Settings, health: Health) -> None:
             ws="none",
             lifespan="off",
             access_log=False,
+            proxy_headers=False,
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=_SHUTDOWN_S,

@@ -23,7 +23,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     app.state.dependencies = dependencies
     # The submit route takes any name under /v1: it comes last.
     for part in (health, modules, blobs, jobs, job_files, cancel, submit):
-        app.include_router(part.router())
+        part.add_routes(app)
     app.add_api_route("/docs", docs_page, methods=["GET"], include_in_schema=False)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(GatewayError, _gateway_error)

@@ -1,1 +1,1 @@
-"""The routes, one file a concern. Each returns a router; nothing starts by importing them."""
+"""The routes, one file a concern. Each adds its own to an application."""

@@ -1,6 +1,6 @@
 """`POST /v1/blobs`: upload once, refer to it from jobs."""
 
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from ingress.dependencies import dependencies_of
@@ -13,11 +13,9 @@ from schemas.payloads import Payload
 from streams.api_keys import Scope
 
 
-def router() -> APIRouter:
-    """Return the route."""
-    routes = APIRouter()
-    routes.add_api_route("/v1/blobs", upload, methods=["POST"], status_code=201, **BLOB_DOC)
-    return routes
+def add_routes(app: FastAPI) -> None:
+    """Add the route."""
+    app.add_api_route("/v1/blobs", upload, methods=["POST"], status_code=201, **BLOB_DOC)
 
 
 async def upload(request: Request) -> Response:

@@ -2,7 +2,7 @@
 
 import time
 
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from ingress.dependencies import Dependencies, dependencies_of
@@ -24,11 +24,9 @@ from streams.tables.view_json import view_token
 CANCEL = "cancel"
 
 
-def router() -> APIRouter:
-    """Return the route."""
-    routes = APIRouter()
-    routes.add_api_route("/v1/jobs/{job_id}", cancel_job, methods=["DELETE"], **CANCEL_DOC)
-    return routes
+def add_routes(app: FastAPI) -> None:
+    """Add the route."""
+    app.add_api_route("/v1/jobs/{job_id}", cancel_job, methods=["DELETE"], **CANCEL_DOC)
 
 
 async def cancel_job(request: Request) -> Response:

@@ -1,6 +1,6 @@
 """`/healthz`: the process answers. `/readyz`: it serves, with each dependency."""
 
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from ingress.dependencies import dependencies_of
@@ -9,12 +9,10 @@ from ingress.readiness import check_readiness
 from ingress.responses import json_response
 
 
-def router() -> APIRouter:
-    """Return the routes."""
-    routes = APIRouter()
-    routes.add_api_route("/healthz", healthz, methods=["GET"], **HEALTH_DOC)
-    routes.add_api_route("/readyz", readyz, methods=["GET"], **READY_DOC)
-    return routes
+def add_routes(app: FastAPI) -> None:
+    """Add the routes."""
+    app.add_api_route("/healthz", healthz, methods=["GET"], **HEALTH_DOC)
+    app.add_api_route("/readyz", readyz, methods=["GET"], **READY_DOC)
 
 
 async def healthz() -> Response:

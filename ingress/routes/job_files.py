@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response, StreamingResponse
 
 from ingress.dependencies import Dependencies, dependencies_of
@@ -21,12 +21,10 @@ PAGES = "pages"
 _UNTRUSTED = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
 
 
-def router() -> APIRouter:
-    """Return the routes."""
-    routes = APIRouter()
-    routes.add_api_route("/v1/jobs/{job_id}/input", job_input, methods=["GET"], **INPUT_DOC)
-    routes.add_api_route("/v1/jobs/{job_id}/pages/{number}.png", page_image, methods=["GET"], **PAGE_DOC)
-    return routes
+def add_routes(app: FastAPI) -> None:
+    """Add the routes."""
+    app.add_api_route("/v1/jobs/{job_id}/input", job_input, methods=["GET"], **INPUT_DOC)
+    app.add_api_route("/v1/jobs/{job_id}/pages/{number}.png", page_image, methods=["GET"], **PAGE_DOC)
 
 
 async def job_input(request: Request) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import orjson
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response, StreamingResponse
 
 from ingress.auth import Caller
@@ -28,13 +28,11 @@ KEEP_ALIVE_S = 15.0
 _MAX_PAGE = 200
 
 
-def router() -> APIRouter:
-    """Return the routes."""
-    routes = APIRouter()
-    routes.add_api_route("/v1/jobs", list_jobs, methods=["GET"], **JOBS_DOC)
-    routes.add_api_route("/v1/jobs/{job_id}", get_job, methods=["GET"], **JOB_DOC)
-    routes.add_api_route("/v1/jobs/{job_id}/events", follow_job, methods=["GET"], **EVENTS_DOC)
-    return routes
+def add_routes(app: FastAPI) -> None:
+    """Add the routes."""
+    app.add_api_route("/v1/jobs", list_jobs, methods=["GET"], **JOBS_DOC)
+    app.add_api_route("/v1/jobs/{job_id}", get_job, methods=["GET"], **JOB_DOC)
+    app.add_api_route("/v1/jobs/{job_id}/events", follow_job, methods=["GET"], **EVENTS_DOC)
 
 
 async def get_job(request: Request) -> Response:

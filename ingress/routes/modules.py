@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from ingress.dependencies import dependencies_of
@@ -13,11 +13,9 @@ from schemas.modules import ModuleSpec
 from streams.api_keys import Scope
 
 
-def router() -> APIRouter:
-    """Return the route."""
-    routes = APIRouter()
-    routes.add_api_route("/v1/modules", list_modules, methods=["GET"], **MODULES_DOC)
-    return routes
+def add_routes(app: FastAPI) -> None:
+    """Add the route."""
+    app.add_api_route("/v1/modules", list_modules, methods=["GET"], **MODULES_DOC)
 
 
 async def list_modules(request: Request) -> Response:

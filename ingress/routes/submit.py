@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from ingress.auth import Caller
@@ -26,11 +26,9 @@ from streams.modules import Module, canonical_options
 _MAX_KEY_CHARACTERS = 255
 
 
-def router() -> APIRouter:
-    """Return the route. It takes every path under /v1, so it comes after the others."""
-    routes = APIRouter()
-    routes.add_api_route("/v1/{module}", submit, methods=["POST"], status_code=202, **SUBMIT_DOC)
-    return routes
+def add_routes(app: FastAPI) -> None:
+    """Add the route. It takes every path under /v1, so it comes after the others."""
+    app.add_api_route("/v1/{module}", submit, methods=["POST"], status_code=202, **SUBMIT_DOC)
 
 
 async def submit(request: Request) -> Response:
