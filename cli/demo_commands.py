@@ -1,5 +1,6 @@
 """`gateway demo`: the main job, from nothing to a letter's JSON."""
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 LETTER = Path(__file__).resolve().parent / "data" / "demo-letter.pdf"
 _READY_TIMEOUT_S = 120.0
 _PAUSE_S = 0.2
+_TOLD = re.compile(
+    r"/title|/sender/organisation|/document_number|/issue_date|/(recipients|attachments)/\d+/name"
+    r"|/requested_actions/\d+/due_date|/amounts/\d+/value|/contacts/\d+/(phone|email)|/disclosure/level"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -124,11 +129,11 @@ def _print(result: dict[str, Any], as_json: bool) -> None:
 
 
 def evidence_lines(result: dict[str, Any]) -> list[str]:
-    """Return a line for each value that has a place on the page: what, value, page, box in percent, confidence."""
-    lines = ["What was read, and where on the page (from the left and top, in percent):"]
+    """Return a line for each of a letter's main values: where it stands, its page, box in percent, confidence."""
+    lines = ["What was read, and where on the page (from the left and top, in percent); the JSON has all of it:"]
     for pointer, places in result.get("evidence", {}).items():
         value = at_pointer(result, pointer)
-        if isinstance(value, dict | list) or value is None or not places:
+        if not _TOLD.fullmatch(pointer) or isinstance(value, dict | list) or value is None or not places:
             continue
         place = places[0]
         box = " ".join(f"{100 * v:5.1f}" for v in place["bbox"]) if place.get("bbox") else "-"
