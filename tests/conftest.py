@@ -18,7 +18,7 @@ def kafka() -> Iterator[str]:
     with kafka_bootstrap() as bootstrap:
         # In a thread of its own: where an async test asks first, this thread's event loop runs already.
         with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, _create_topics(bootstrap)).result()
+            thread.submit(asyncio.run, create_topics(bootstrap)).result()
         yield bootstrap
 
 
@@ -44,7 +44,8 @@ def wait_until() -> Callable[..., Awaitable[None]]:
     return wait
 
 
-async def _create_topics(bootstrap: str) -> None:
+async def create_topics(bootstrap: str) -> None:
+    """Create every topic of the gateway, as soon as the broker serves."""
     async with asyncio.timeout(60):
         while True:
             try:

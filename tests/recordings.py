@@ -44,9 +44,19 @@ def silence(seconds: float, *, rate: int = 16_000) -> Sound:
 
 
 def write(
-    path: Path, sound: Sound, *, codec: str = "", rate: int = 16_000, layout: str = "mono", picture: bool = False
+    path: Path,
+    sound: Sound,
+    *,
+    codec: str = "",
+    rate: int = 16_000,
+    layout: str = "mono",
+    picture: bool = False,
+    delay_s: float = 0.0,
 ) -> Path:
-    """Write a recording in the format that the path's ending says; `picture` adds a track of film."""
+    """Write a recording in the format that the path's ending says.
+
+    `picture` adds a track of film from 0 s on, against which the sound may be late.
+    """
     with av.open(str(path), "w") as container:
         film = container.add_stream("mpeg4", rate=10) if picture else None
         if film is not None:
@@ -67,7 +77,7 @@ def write(
         for begin in range(0, len(sound), block):
             piece = np.ascontiguousarray(np.tile(sound[begin : begin + block], (channels, 1)))
             given = av.AudioFrame.from_ndarray(piece, format="fltp", layout=layout)
-            given.sample_rate, given.pts, given.time_base = rate, begin, Fraction(1, rate)
+            given.sample_rate, given.pts, given.time_base = rate, begin + round(delay_s * rate), Fraction(1, rate)
             for ready in resampler.resample(given):
                 container.mux(stream.encode(ready))
         for ready in resampler.resample(None) if len(sound) else []:

@@ -1,33 +1,56 @@
-"""What every blob store does: the folder, obstore's memory, and the fake."""
+"""What every blob store does: the folder, S3, obstore's memory, and the fake."""
 
 import hashlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from obstore.store import MemoryStore
 
-from schemas.errors import InvalidInput
+from schemas.errors import InvalidInput, Outage
 from schemas.payloads import json_payload
 from streams.storage import claim_check
 from streams.storage.blobs import BlobMissing, BlobStore
 from streams.storage.fake import FakeBlobs
 from streams.storage.store import ObstoreBlobs, open_blob_store
+from tests.s3_server import S3Server, s3_server
 
 MIB = 1024 * 1024
 LARGE = os.urandom(MIB) * 7
 
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_environment(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3.endpoint,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "local",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
 MAKERS: dict[str, Callable[[Path], BlobStore]] = {
     "folder": lambda folder: open_blob_store(f"file:{folder}"),
     "obstore": lambda _: ObstoreBlobs(MemoryStore()),
+    "s3": lambda _: open_blob_store("s3://bucket/some/prefix"),
     "fake": lambda _: FakeBlobs(),
 }
 
 
 @pytest.fixture(params=MAKERS)
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    if request.param == "s3":
+        request.getfixturevalue("s3_environment")
     return MAKERS[request.param](tmp_path)
 
 
@@ -108,6 +131,29 @@ async def test_an_upload_that_breaks_leaves_nothing(tmp_path: Path):
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.usefixtures("s3_environment")
+async def test_s3_keeps_blobs_under_the_prefix_and_nothing_else(s3: S3Server):
+    """The temporary object of a large upload is gone once it has its name."""
+    s3.objects.clear()
+    ref = await open_blob_store("s3://bucket/some/prefix").put("team-a", "text/plain", _chunks(LARGE))
+    assert list(s3.objects) == [f"/bucket/some/prefix/team-a/{ref.sha256[:2]}/{ref.sha256}"]
+    assert s3.uploads == {}
+
+
+@pytest.mark.usefixtures("s3_environment")
+async def test_a_store_that_does_not_answer_is_an_outage(s3: S3Server):
+    """Not a missing blob."""
+    blobs = open_blob_store("s3://bucket/prefix")
+    ref = await blobs.put_bytes("team-a", "text/plain", b"hello")
+    s3.down = True
+    try:
+        with pytest.raises(Outage) as caught:
+            await blobs.get(ref)
+    finally:
+        s3.down = False
+    assert caught.value.code == "blob_store_down"
 
 
 async def test_large_content_travels_as_a_claim(blobs: BlobStore):

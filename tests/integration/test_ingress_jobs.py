@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import orjson
@@ -25,6 +26,8 @@ from tests.integration.ingress_harness import (
 
 pytestmark = pytest.mark.kafka
 
+# The broker may be one that was used before: each run has services of its own.
+SERVICE = f"team-{uuid4().hex[:8]}"
 PDF = b"%PDF-1.7\nnot parsed here"
 PNG = b"\x89PNG\r\n\x1a\nnot parsed here"
 
@@ -46,7 +49,7 @@ async def ingress(
 
 @pytest_asyncio.fixture(scope="module")
 async def key(ingress: Ingress) -> str:
-    return await ingress.key("team-a")
+    return await ingress.key(SERVICE)
 
 
 @pytest_asyncio.fixture
@@ -138,7 +141,7 @@ async def test_a_large_result_is_read_from_its_blob(client: httpx.AsyncClient, i
     job_id = (await _submit(client)).json()["job_id"]
     raw = orjson.dumps({"text": "가" * 10_000})
     found = await ingress.dependencies.notifications.wait_for_change(job_id, None, 10)
-    ref = await ingress.dependencies.blobs.put_bytes("team-a", "application/json", raw)
+    ref = await ingress.dependencies.blobs.put_bytes(SERVICE, "application/json", raw)
     payload = json_payload(b"").__class__("application/json", blob=ref)
     result = JobResult(event_id(job_id, 0, "result"), found.job, "done", found.steps, result=payload)
     await ingress.dependencies.publisher.publish(RESULTS, job_id, result)
@@ -192,7 +195,7 @@ async def test_the_same_key_with_other_content_is_a_409(client: httpx.AsyncClien
 
 async def test_a_list_has_the_callers_jobs_newest_first(ingress: Ingress):
     """Page by page, filtered."""
-    async with ingress.client(await ingress.key("team-list")) as client:
+    async with ingress.client(await ingress.key(f"list-{SERVICE}")) as client:
         made = [(await _submit(client)).json()["job_id"] for _ in range(5)]
         await client.get(f"/v1/jobs/{made[-1]}")
         await _finish(ingress, made[0], b"{}")
@@ -275,9 +278,9 @@ async def test_page_images_come_from_the_manifest(client: httpx.AsyncClient, ing
     answer = await client.get(f"/v1/jobs/{job_id}/pages/1.png")
     assert (answer.status_code, answer.json()["code"]) == (404, "page_not_found")
     blobs = ingress.dependencies.blobs
-    image = await blobs.put_bytes("team-a", "image/png", PNG)
+    image = await blobs.put_bytes(SERVICE, "image/png", PNG)
     manifest = orjson.dumps({"pages": [{"number": 1, "blob": image, "width": 8, "height": 8}]})
-    ref: BlobRef = await blobs.put_bytes("team-a", "application/json", manifest)
+    ref: BlobRef = await blobs.put_bytes(SERVICE, "application/json", manifest)
     found = await ingress.dependencies.notifications.wait_for_change(job_id, None, 10)
     done = JobEvent(
         event_id(job_id, 0, "done"),
@@ -315,7 +318,7 @@ async def test_a_view_that_is_behind_is_a_503_and_recovers(client: httpx.AsyncCl
 async def test_modules_health_and_documentation(client: httpx.AsyncClient, ingress: Ingress):
     """What a newcomer looks at first."""
     modules = (await client.get("/v1/modules")).json()["modules"]
-    assert [m["name"] for m in modules] == ["gongmun", "noop", "ocr"]
+    assert {"gongmun", "noop", "ocr"} <= {m["name"] for m in modules}
     assert set(modules[0]) >= {
         "name",
         "version",

@@ -2,6 +2,7 @@
 
 import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -48,7 +49,7 @@ async def test_redis_down(kafka: str, tmp_path: Path, wait_until):
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     async with running_ingress(settings_for(kafka, url, tmp_path)) as ingress:
-        key = await ingress.key("team-a")
+        key = await ingress.key(f"team-{uuid4().hex[:8]}")
         async with ingress.client(key) as client, ViewFolder(kafka, url):
             answer = await client.post("/v1/noop", json={"text": "x"}, headers={"Idempotency-Key": "redis-down"})
             assert answer.status_code == 202
@@ -67,8 +68,11 @@ async def test_redis_down(kafka: str, tmp_path: Path, wait_until):
                 async def found() -> bool:
                     return (await client.get(job)).status_code == 200
 
-                await wait_until(found, 30)
-                assert (await client.get("/readyz")).json()["status"] == "ready"
+                async def whole() -> bool:
+                    return (await client.get("/readyz")).json()["status"] == "ready"
+
+                await wait_until(found, 60)
+                await wait_until(whole, 60)
             finally:
                 redis.kill()
                 redis.wait()

@@ -93,6 +93,22 @@ def test_a_photo_aslant_on_a_table_is_read_and_its_boxes_lie_in_the_photo(tmp_pa
     assert y0 * 1600 < middle[1] / middle[2] < y1 * 1600
 
 
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_letter_upside_down_or_on_its_side_is_read_and_its_boxes_stay_where_they_are(
+    tmp_path: Path, turns: int
+) -> None:
+    lying = np.rot90(np.asarray(letter_page()), turns)
+    Image.fromarray(np.ascontiguousarray(lying)).save(tmp_path / "page.png", dpi=(200, 200))
+    page = _read(tmp_path / "page.png")
+    assert "갈숲시장" in _squeezed(page)
+    assert page.rotation == pytest.approx((4 - turns) * 90, abs=1)
+    x0, y0, x1, y1 = next(word.box for word in page.words if word.text == "수신")
+    ink = lying.min(axis=2) < 128
+    assert ink[round(y0 * page.height) : round(y1 * page.height), round(x0 * page.width) : round(x1 * page.width)].any()
+    middle = {1: ((y0 + y1) / 2, 1 - 108 / 900), 2: ((x0 + x1) / 2, 1 - 108 / 900), 3: ((y0 + y1) / 2, 108 / 900)}
+    assert middle[turns][0] == pytest.approx(middle[turns][1], abs=0.01)
+
+
 def test_a_blank_page_has_no_words(tmp_path: Path) -> None:
     Image.new("RGB", (400, 500), "white").save(tmp_path / "blank.png")
     assert _read(tmp_path / "blank.png").words == ()

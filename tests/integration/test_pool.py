@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 
 from processors.llm.backends import AnswerLimits
 from processors.llm.errors import AnswerBroken, CallRefused, NoUpstream, QueueFull, UnknownModel, WaitedTooLong
+from processors.llm.pool.answers import Answer
 from processors.llm.pool.breaker import BreakerPolicy
 from processors.llm.pool.hedging import HedgePolicy
 from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream
@@ -18,10 +19,23 @@ from processors.llm.pool.pool import Caller, Pool, PoolPolicy
 from processors.llm.pool.slots import QueuePolicy
 from processors.llm.protocols.checks import checked_call
 from processors.llm.protocols.values import Call, Dialect, Task
-from tests.sim.launch import Simulator, simulator
+from tests.sim.farm import Farm
+from tests.sim.launch import Simulator
+
+WaitUntil = Callable[..., Awaitable[None]]
 
 ASKER = Caller("team-a", "interactive")
-QUICK = PoolPolicy(breaker=BreakerPolicy(failures=3, cool_down_s=0.2), hedge=HedgePolicy(least_s=0.3))
+QUICK = PoolPolicy(
+    outage_patience_s=0.5, breaker=BreakerPolicy(failures=3, cool_down_s=0.2), hedge=HedgePolicy(least_s=0.3)
+)
+
+
+@pytest.fixture(scope="module")
+def sims() -> Iterator[Farm]:
+    """Simulators, as many as a test asks for."""
+    farm = Farm()
+    yield farm
+    farm.close()
 
 
 def chat(tokens: int = 8, stream: bool = True, text: str = "x", **options: Any) -> Call:
@@ -62,6 +76,23 @@ async def text_of(pool: Pool, call: Call, caller: Caller = ASKER) -> str:
         return "".join([part.text async for batch in answer.batches() for chunk in batch for part in chunk.parts])
 
 
+async def _warm(sim: Simulator) -> None:
+    """Have the model loaded before the pool looks."""
+    async with pool_of(sim) as pool:
+        assert await text_of(pool, chat(tokens=1))
+
+
+async def _is_open(sim: Simulator) -> bool:
+    return (await sim.counts())["open"] > 0
+
+
+async def drained(answer: Answer) -> None:
+    """Read an answer to its end."""
+    async with answer:
+        async for _ in answer.batches():
+            pass
+
+
 def in_use(pool: Pool) -> int:
     """How many slots are taken."""
     return sum(state.outstanding for state in pool.states())
@@ -69,29 +100,28 @@ def in_use(pool: Pool) -> int:
 
 @pytest.mark.parametrize("kind", [Dialect.OLLAMA, Dialect.OPENAI])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_an_answer_is_counted_as_the_upstream_counts_it(kind: Dialect, stream: bool) -> None:
-    with simulator(kind.value) as sim:
-        async with pool_of(sim, kind=kind) as pool:
-            async with await pool.open(chat(8, stream), ASKER) as answer:
-                batches = [batch async for batch in answer.batches()]
-            assert batches
-            assert (answer.used.completion_tokens, answer.used.complete, answer.used.counted) == (8, True, True)
-            counts = await sim.idle()
-            assert counts["tokens_sent"] == 8
-            assert counts["prompt_tokens"] == answer.used.prompt_tokens
-            assert counts["ends"] == {"done": 1}
-            assert in_use(pool) == 0
+async def test_an_answer_is_counted_as_the_upstream_counts_it(sims: Farm, kind: Dialect, stream: bool) -> None:
+    async with sims(kind.value) as sim, pool_of(sim, kind=kind) as pool:
+        async with await pool.open(chat(8, stream), ASKER) as answer:
+            batches = [batch async for batch in answer.batches()]
+        assert batches
+        assert (answer.used.completion_tokens, answer.used.complete, answer.used.counted) == (8, True, True)
+        counts = await sim.idle()
+        assert counts["tokens_sent"] == 8
+        assert counts["prompt_tokens"] == answer.used.prompt_tokens
+        assert counts["ends"] == {"done": 1}
+        assert in_use(pool) == 0
 
 
-async def test_calls_spread_over_the_upstreams() -> None:
-    with simulator(token_ms=5) as one, simulator(token_ms=5) as two:
+async def test_calls_spread_over_the_upstreams(sims: Farm) -> None:
+    async with sims(token_ms=5) as one, sims(token_ms=5) as two:
         async with pool_of(one, two) as pool:
             await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(8)))
         assert [(await s.counts())["requests"] for s in (one, two)] == [4, 4]
 
 
-async def test_no_upstream_gets_more_than_its_limit() -> None:
-    with simulator(token_ms=2) as sim:
+async def test_no_upstream_gets_more_than_its_limit(sims: Farm) -> None:
+    async with sims(token_ms=2) as sim:
         async with pool_of(sim, limit=3) as pool:
             await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(20)))
         assert (await sim.counts())["most_open"] == 3
@@ -100,8 +130,8 @@ async def test_no_upstream_gets_more_than_its_limit() -> None:
 @pytest.mark.parametrize(
     "fault", ["error_500", "not_json", "busy", "error_in_stream", "no_end", "cut", "garbage", "rate_limited", "killed"]
 )
-async def test_a_failure_before_the_first_token_goes_unnoticed(fault: str) -> None:
-    with simulator() as bad, simulator() as good:
+async def test_a_failure_before_the_first_token_goes_unnoticed(sims: Farm, fault: str) -> None:
+    async with sims() as bad, sims() as good:
         await bad.set(fault=fault, fault_after=0)
         async with pool_of(bad, good) as pool:
             for i in range(6):
@@ -111,138 +141,129 @@ async def test_a_failure_before_the_first_token_goes_unnoticed(fault: str) -> No
 
 
 @pytest.mark.parametrize("hang_health", [True, False])
-async def test_a_hung_upstream_costs_a_pause_and_no_call(hang_health: bool) -> None:
-    with simulator() as bad, simulator() as good:
+async def test_a_hung_upstream_costs_a_pause_and_no_call(sims: Farm, hang_health: bool) -> None:
+    async with sims() as bad, sims() as good:
+        await asyncio.gather(_warm(bad), _warm(good))
         async with pool_of(bad, good) as pool:
             await bad.set(fault="hang", hang_health=hang_health)
             texts = await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(8)))
             assert all(texts)
             assert in_use(pool) == 0
-        assert (await good.counts())["ends"] == {"done": 8}
-        assert (await bad.idle())["tokens_sent"] == 0
+        assert (await good.counts())["ends"] == {"done": 9}
+        assert (await bad.idle())["tokens_sent"] == 1
 
 
-async def test_a_killed_upstream_loses_only_streams_that_had_begun() -> None:
-    with simulator(token_ms=5) as bad, simulator(token_ms=5) as good:
-        async with pool_of(bad, good, limit=8) as pool:
-            answers = await asyncio.gather(*(pool.open(chat(100, text=str(i)), ASKER) for i in range(8)))
-            bad.kill()
-            broken = 0
-            for answer in answers:
-                try:
-                    async with answer:
-                        async for _ in answer.batches():
-                            pass
-                except AnswerBroken:
-                    broken += 1
-            assert broken == 4
-            assert all(await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(8))))
-            assert in_use(pool) == 0
+async def test_a_killed_upstream_loses_only_streams_that_had_begun(sims: Farm) -> None:
+    async with sims(token_ms=5) as bad, sims(token_ms=5) as good, pool_of(bad, good, limit=8) as pool:
+        answers = await asyncio.gather(*(pool.open(chat(100, text=str(i)), ASKER) for i in range(8)))
+        bad.kill()
+        broken = 0
+        for answer in answers:
+            try:
+                await drained(answer)
+            except AnswerBroken:
+                broken += 1
+        assert broken == 4
+        assert all(await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(8))))
+        assert in_use(pool) == 0
 
 
 @pytest.mark.parametrize("fault", ["error_in_stream", "no_end", "cut", "garbage", "hang_mid"])
 @pytest.mark.parametrize("kind", [Dialect.OLLAMA, Dialect.OPENAI])
-async def test_an_answer_that_breaks_is_told_and_counted(fault: str, kind: Dialect) -> None:
+async def test_an_answer_that_breaks_is_told_and_counted(sims: Farm, fault: str, kind: Dialect) -> None:
     limits = AnswerLimits(between_tokens_s=0.3)
-    with simulator(kind.value, token_ms=20) as sim:
+    async with sims(kind.value, token_ms=20) as sim:
         await sim.set(fault=fault, fault_after=3)
         async with pool_of(sim, kind=kind, limits=limits) as pool:
             answer = await pool.open(chat(8), ASKER)
             with pytest.raises(AnswerBroken):
-                async with answer:
-                    async for _ in answer.batches():
-                        pass
+                await drained(answer)
             assert answer.used.completion_tokens == 3
             assert not answer.used.complete
             assert in_use(pool) == 0
 
 
-async def test_a_caller_who_leaves_frees_the_upstream_and_is_counted_exactly() -> None:
-    with simulator(token_ms=20) as sim:
-        async with pool_of(sim, limit=50) as pool:
+async def test_a_caller_who_leaves_frees_the_upstream_and_is_counted_exactly(sims: Farm) -> None:
+    async with sims(token_ms=20) as sim, pool_of(sim, limit=50) as pool:
 
-            async def leave_after(batches: int) -> int:
-                async with await pool.open(chat(500, text=str(batches)), ASKER) as answer:
-                    async for _ in answer.batches():
-                        batches -= 1
-                        if batches <= 0:
-                            break
-                return answer.used.completion_tokens
+        async def leave_after(batches: int) -> int:
+            async with await pool.open(chat(500, text=str(batches)), ASKER) as answer:
+                async for _ in answer.batches():
+                    batches -= 1
+                    if batches <= 0:
+                        break
+            return answer.used.completion_tokens
 
-            seen = await asyncio.gather(*(leave_after(1 + i % 7) for i in range(40)))
-            counts = await sim.idle()
-            assert counts["tokens_sent"] == sum(seen)
-            assert counts["ends"] == {"disconnected": 40}
-            assert in_use(pool) == 0
+        seen = await asyncio.gather(*(leave_after(1 + i % 7) for i in range(40)))
+        counts = await sim.idle()
+        assert counts["tokens_sent"] == sum(seen)
+        assert counts["ends"] == {"disconnected": 40}
+        assert in_use(pool) == 0
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_cancelled_call_frees_the_upstream(stream: bool) -> None:
-    with simulator(ttft_ms=60_000) as sim:
-        async with pool_of(sim) as pool:
-            call = asyncio.create_task(pool.open(chat(stream=stream), ASKER))
-            async with asyncio.timeout(10):
-                while not (await sim.counts())["open"]:
-                    await asyncio.sleep(0.005)
-            call.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await call
-            assert (await sim.idle())["ends"] == {"disconnected": 1}
-            assert in_use(pool) == 0
+async def test_a_cancelled_call_frees_the_upstream(sims: Farm, stream: bool, wait_until: WaitUntil) -> None:
+    async with sims(ttft_ms=60_000) as sim, pool_of(sim) as pool:
+        call = asyncio.create_task(pool.open(chat(stream=stream), ASKER))
+        await wait_until(lambda: _is_open(sim))
+        call.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await call
+        assert (await sim.idle())["ends"] == {"disconnected": 1}
+        assert in_use(pool) == 0
 
 
-async def test_a_caller_who_leaves_the_queue_takes_no_slot() -> None:
-    with simulator(token_ms=10) as sim:
-        async with pool_of(sim, limit=1) as pool:
-            async with await pool.open(chat(500), ASKER):
-                waiting = asyncio.create_task(pool.open(chat(), ASKER))
-                await asyncio.sleep(0)
-                assert pool.waiting(interactive=True) == 1
-                waiting.cancel()
-                await asyncio.gather(waiting, return_exceptions=True)
-                assert pool.waiting(interactive=True) == 0
-            assert await text_of(pool, chat())
-
-
-async def test_a_full_queue_and_a_long_wait_are_told_with_retry_after() -> None:
-    policy = PoolPolicy(queue=QueuePolicy(bound=1, interactive_wait_s=0.05))
-    with simulator(token_ms=10) as sim:
-        async with pool_of(sim, limit=1, policy=policy) as pool, await pool.open(chat(500), ASKER):
+async def test_a_caller_who_leaves_the_queue_takes_no_slot(sims: Farm) -> None:
+    async with sims(token_ms=10) as sim, pool_of(sim, limit=1) as pool:
+        async with await pool.open(chat(500), ASKER):
             waiting = asyncio.create_task(pool.open(chat(), ASKER))
             await asyncio.sleep(0)
-            with pytest.raises(QueueFull) as full:
-                await pool.open(chat(), ASKER)
-            assert full.value.retry_after_s >= 1
-            with pytest.raises(WaitedTooLong):
-                await waiting
+            assert pool.waiting(interactive=True) == 1
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            assert pool.waiting(interactive=True) == 0
+        assert await text_of(pool, chat())
 
 
-async def test_a_cold_server_that_says_busy_is_asked_again() -> None:
-    with simulator(load_ms=300, queue=1) as sim:
+async def test_a_full_queue_and_a_long_wait_are_told_with_retry_after(sims: Farm) -> None:
+    policy = PoolPolicy(queue=QueuePolicy(bound=1, interactive_wait_s=0.05))
+    async with (
+        sims(token_ms=10) as sim,
+        pool_of(sim, limit=1, policy=policy) as pool,
+        await pool.open(chat(500), ASKER),
+    ):
+        waiting = asyncio.create_task(pool.open(chat(), ASKER))
+        await asyncio.sleep(0)
+        with pytest.raises(QueueFull) as full:
+            await pool.open(chat(), ASKER)
+        assert full.value.retry_after_s >= 1
+        with pytest.raises(WaitedTooLong):
+            await waiting
+
+
+async def test_a_cold_server_that_says_busy_is_asked_again(sims: Farm) -> None:
+    async with sims(load_ms=300, queue=1) as sim:
         async with pool_of(sim, limit=6) as pool:
             texts = await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(6)))
         assert all(texts)
         assert (await sim.counts())["ends"]["refused"] > 0
 
 
-async def test_all_upstreams_down_is_an_outage_and_heals_by_itself() -> None:
-    with simulator() as sim:
-        async with pool_of(sim) as pool:
-            await sim.set(fault="error_500")
-            for _ in range(4):
-                with pytest.raises(NoUpstream) as down:
-                    await text_of(pool, chat())
-            assert down.value.retry_after_s >= 1
-            assert not pool.states()[0].usable
-            await sim.set(fault="none")
-            async with asyncio.timeout(10):
-                while not pool.states()[0].usable:
-                    await asyncio.sleep(0.005)
-            assert await text_of(pool, chat())
+async def test_all_upstreams_down_is_an_outage_and_heals_by_itself(sims: Farm, wait_until: WaitUntil) -> None:
+    async with sims() as sim, pool_of(sim) as pool:
+        await sim.set(fault="error_500")
+        for _ in range(4):
+            with pytest.raises(NoUpstream) as down:
+                await text_of(pool, chat())
+        assert down.value.retry_after_s >= 1
+        assert not pool.states()[0].usable
+        await sim.set(fault="none")
+        await wait_until(lambda: pool.states()[0].usable)
+        assert await text_of(pool, chat())
 
 
-async def test_an_upstream_that_is_down_at_start_hinders_nothing() -> None:
-    with simulator() as sim:
+async def test_an_upstream_that_is_down_at_start_hinders_nothing(sims: Farm) -> None:
+    async with sims() as sim:
         there = catalogue([sim])
         gone = Upstream("gone", Dialect.OLLAMA, "http://127.0.0.1:9", 4)
         model = PublicModel("tiny", (Route("gone", "tiny"), *there.models["tiny"].routes))
@@ -252,8 +273,8 @@ async def test_an_upstream_that_is_down_at_start_hinders_nothing() -> None:
             assert [state.usable for state in pool.states()] == [False, True]
 
 
-async def test_a_fallback_model_serves_when_the_model_cannot() -> None:
-    with simulator(models=("small:latest",)) as sim:
+async def test_a_fallback_model_serves_when_the_model_cannot(sims: Farm) -> None:
+    async with sims(models=("small:latest",)) as sim:
         name = f"up-{sim.port}"
         upstreams = {name: Upstream(name, Dialect.OLLAMA, sim.url, 4)}
         upstreams["gone"] = Upstream("gone", Dialect.OLLAMA, "http://127.0.0.1:9", 4)
@@ -267,8 +288,8 @@ async def test_a_fallback_model_serves_when_the_model_cannot() -> None:
             assert (answer.model, answer.upstream) == ("small", name)
 
 
-async def test_models_are_found_where_no_file_names_them() -> None:
-    with simulator(models=("tiny:latest", "big:7b")) as sim:
+async def test_models_are_found_where_no_file_names_them(sims: Farm) -> None:
+    async with sims(models=("tiny:latest", "big:7b")) as sim:
         upstream = Upstream("found", Dialect.OLLAMA, sim.url, 4)
         async with open_pool(Catalogue({"found": upstream}, {}), True) as pool:
             assert sorted(pool.catalogue.models) == ["big:7b", "tiny:latest"]
@@ -278,51 +299,46 @@ async def test_models_are_found_where_no_file_names_them() -> None:
             assert "big:7b" in unknown.value.remedy
 
 
-async def test_what_an_upstream_refuses_is_not_tried_elsewhere() -> None:
-    with simulator() as one, simulator() as two:
-        async with pool_of(one, two) as pool:
-            body = {"model": "tiny", "think": True, "messages": [{"role": "user", "content": "x"}]}
-            with pytest.raises(CallRefused) as refused:
-                await pool.open(checked_call(Dialect.OLLAMA, Task.CHAT, body), ASKER)
-            assert (refused.value.status, "thinking" in refused.value.told) == (400, True)
-            assert all(state.usable for state in pool.states())
+async def test_what_an_upstream_refuses_is_not_tried_elsewhere(sims: Farm) -> None:
+    async with sims() as one, sims() as two, pool_of(one, two) as pool:
+        body = {"model": "tiny", "think": True, "messages": [{"role": "user", "content": "x"}]}
+        with pytest.raises(CallRefused) as refused:
+            await pool.open(checked_call(Dialect.OLLAMA, Task.CHAT, body), ASKER)
+        assert (refused.value.status, "thinking" in refused.value.told) == (400, True)
+        assert all(state.usable for state in pool.states())
 
 
-async def test_answers_without_end_are_bounded() -> None:
+async def test_answers_without_end_are_bounded(sims: Farm) -> None:
     limits = AnswerLimits(whole_bytes=20_000)
-    with simulator() as sim:
+    async with sims() as sim:
         await sim.set(fault="endless")
         async with pool_of(sim, limits=limits) as pool:
             answer = await pool.open(chat(8), ASKER)
             with pytest.raises(AnswerBroken, match="longer than 20000 bytes"):
-                async with answer:
-                    async for _ in answer.batches():
-                        pass
+                await drained(answer)
             assert (await sim.idle())["ends"] == {"disconnected": 1}
 
 
 @pytest.mark.parametrize("dialect", list(Dialect))
 @pytest.mark.parametrize("kind", list(Dialect))
-async def test_embeddings_come_from_either_kind(dialect: Dialect, kind: Dialect) -> None:
-    with simulator(kind.value) as sim:
-        async with pool_of(sim, kind=kind) as pool:
-            call = checked_call(dialect, Task.EMBED, {"model": "tiny", "input": ["a", "b"]})
-            async with await pool.open(call, ASKER) as answer:
-                (batch,) = [batch async for batch in answer.batches()]
-            assert [len(vector) for vector in batch[0].embeddings] == [64, 64]
-            assert answer.used.prompt_tokens == (await sim.idle())["prompt_tokens"]
+async def test_embeddings_come_from_either_kind(sims: Farm, dialect: Dialect, kind: Dialect) -> None:
+    async with sims(kind.value) as sim, pool_of(sim, kind=kind) as pool:
+        call = checked_call(dialect, Task.EMBED, {"model": "tiny", "input": ["a", "b"]})
+        async with await pool.open(call, ASKER) as answer:
+            (batch,) = [batch async for batch in answer.batches()]
+        assert [len(vector) for vector in batch[0].embeddings] == [64, 64]
+        assert answer.used.prompt_tokens == (await sim.idle())["prompt_tokens"]
 
 
-async def test_interactive_calls_pass_a_bulk_backlog() -> None:
+async def test_interactive_calls_pass_a_bulk_backlog(sims: Farm) -> None:
     order: list[str] = []
-    with simulator(token_ms=1) as sim:
-        async with pool_of(sim, limit=1) as pool:
+    async with sims(token_ms=1) as sim, pool_of(sim, limit=1) as pool:
 
-            async def ask(lane: str, number: int) -> None:
-                await text_of(pool, chat(4, text=f"{lane}{number}"), Caller("team-a", lane))
-                order.append(lane)
+        async def ask(lane: str, number: int) -> None:
+            await text_of(pool, chat(4, text=f"{lane}{number}"), Caller("team-a", lane))
+            order.append(lane)
 
-            bulk = [asyncio.create_task(ask("bulk", i)) for i in range(20)]
-            await asyncio.sleep(0)
-            await asyncio.gather(ask("interactive", 0), *bulk)
+        bulk = [asyncio.create_task(ask("bulk", i)) for i in range(20)]
+        await asyncio.sleep(0)
+        await asyncio.gather(ask("interactive", 0), *bulk)
     assert order.index("interactive") <= 1

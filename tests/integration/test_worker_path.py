@@ -101,19 +101,18 @@ async def test_neighbours_finish_while_one_is_in_work_and_nothing_is_committed_p
             await gate.enter("slow")
         return Result(request.inputs)
 
-    async with bench(kafka, stage) as it:
-        async with it.worker(handler) as worker:
-            await it.send(slow, *others)
-            await it.until(lambda: len(it.records.results(slow.job.job_id)) == len(others))
-            [held] = [h for h in worker.held.values() if h.works]
-            first = held.works[0].offset
-            await wait_until(lambda: held.committed is not None and len(held.committed.metadata) > 0)
-            assert held.offsets is not None
-            assert held.offsets.committable == first
-            assert held.committed is not None
-            assert held.committed.offset <= first
-            gate.opened.set()
-            await wait_until(lambda: held.committed is not None and held.committed.offset == first + 21)
+    async with bench(kafka, stage) as it, it.worker(handler) as worker:
+        await it.send(slow, *others)
+        await it.until(lambda: len(it.records.results(slow.job.job_id)) == len(others))
+        [held] = [h for h in worker.held.values() if h.works]
+        first = held.works[0].offset
+        await wait_until(lambda: held.committed is not None and len(held.committed.metadata) > 0)
+        assert held.offsets is not None
+        assert held.offsets.committable == first
+        assert held.committed is not None
+        assert held.committed.offset <= first
+        gate.opened.set()
+        await wait_until(lambda: held.committed is not None and held.committed.offset == first + 21)
 
 
 async def test_what_was_finished_out_of_order_is_not_repeated_by_the_next_worker(kafka: str) -> None:

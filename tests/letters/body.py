@@ -38,7 +38,13 @@ class Body:
 
 def public_body(rng: random.Random, issued: date, truth: dict[str, Any], private: bool = False) -> Body:
     """Make up a body and put what it says into the truth."""
-    truth["requested_actions"], truth["events"], truth["amounts"], truth["contacts"], truth["related_documents"] = [], [], [], [], []
+    truth["requested_actions"], truth["events"], truth["amounts"], truth["contacts"], truth["related_documents"] = (
+        [],
+        [],
+        [],
+        [],
+        [],
+    )
     paragraphs: list[Item] = []
     if private:
         paragraphs.append(Item("", rng.choice(words.GREETINGS)))
@@ -67,12 +73,16 @@ def public_body(rng: random.Random, issued: date, truth: dict[str, Any], private
     truth["attachments"] = _attachments(rng)
     truth["body"] = {"items": [_truth(item) for item in paragraphs]}
     closing = not private or rng.random() < 0.7
-    label = rng.choice(["붙임", "붙임", "붙임", "붙 임", "붙임:"]) if not private else rng.choice(["붙임", "첨부", "붙임 :"])
+    label = (
+        rng.choice(["붙임", "붙임", "붙임", "붙 임", "붙임:"])
+        if not private
+        else rng.choice(["붙임", "첨부", "붙임 :"])
+    )
     return Body(paragraphs, truth["attachments"], label, closing)
 
 
 def _forget_unused(truth: dict[str, Any], paragraphs: list[Item]) -> None:
-    text = " ".join(item.markup for item in paragraphs)
+    text = " ".join(part.markup for item in paragraphs for part in (item, *item.children))
     for name in ("requested_actions", "amounts", "related_documents"):
         if f"/{name}/" not in text:
             truth[name] = []
@@ -87,7 +97,13 @@ def _related(rng: random.Random, issued: date, truth: dict[str, Any]) -> str:
     number = f"{rng.choice(words.UNITS)}-{rng.randint(1, 20000)}"
     truth["related_documents"].append({"document_number": number, "issue_date": earlier.isoformat()})
     marked = f"{{/related_documents/0/document_number|{number}}}"
-    return rng.choice([f"관련: {marked}({written_date(earlier, 0)})호", f"관련 : {marked}({written_date(earlier, 0)})", f"{marked}({written_date(earlier, 0)})호와 관련입니다."])
+    return rng.choice(
+        [
+            f"관련: {marked}({written_date(earlier, 0)})호",
+            f"관련 : {marked}({written_date(earlier, 0)})",
+            f"{marked}({written_date(earlier, 0)})호와 관련입니다.",
+        ]
+    )
 
 
 def _lead(rng: random.Random, issued: date, truth: dict[str, Any], topic: str) -> str:
@@ -124,7 +140,12 @@ def _details(rng: random.Random, issued: date, truth: dict[str, Any]) -> Item:
         day = later(rng, issued, 10, 60)
         hour = rng.randint(9, 16)
         text = f"{written_date(day, 1)} {hour:02d}:00"
-        event: dict[str, Any] = {"start": f"{day.isoformat()}T{hour:02d}:00", "place": rng.choice(["시청 2층 대회의실", "가람문화회관 소공연장", "다온도서관 세미나실", "온라인 화상회의"])}
+        event: dict[str, Any] = {
+            "start": f"{day.isoformat()}T{hour:02d}:00",
+            "place": rng.choice(
+                ["시청 2층 대회의실", "가람문화회관 소공연장", "다온도서관 세미나실", "온라인 화상회의"]
+            ),
+        }
         n = len(truth["events"])
         if rng.random() < 0.5:
             event["end"] = f"{day.isoformat()}T{hour + 2:02d}:00"
@@ -140,23 +161,35 @@ def _details(rng: random.Random, issued: date, truth: dict[str, Any]) -> Item:
         label = rng.choice(["신청 기간", "접수기간", "제출기간", "모집 기간"])
         form = 6 if end.year == start.year else 1
         truth["requested_actions"].append({"action": label, "due_date": end.isoformat()})
-        lines.append(f"{label}: {written_date(start, 1)} ~ {{/requested_actions/{n}/due_date|{written_date(end, form)}}}")
+        lines.append(
+            f"{label}: {written_date(start, 1)} ~ {{/requested_actions/{n}/due_date|{written_date(end, form)}}}"
+        )
     elif roll < 0.75:
         start = later(rng, issued, 3, 10)
         end = later(rng, start, 30, 90)
-        lines.append(f"{rng.choice(['사업 기간', '운영기간', '교육 기간', '공사기간'])}: {written_date(start, 0)} ~ {written_date(end, 0)}")
+        lines.append(
+            f"{rng.choice(['사업 기간', '운영기간', '교육 기간', '공사기간'])}: {written_date(start, 0)} ~ {written_date(end, 0)}"
+        )
     elif roll < 0.9:
         due = later(rng, issued, 4, 30)
         text, _, _ = due_phrase(rng, due, issued)
         n = len(truth["requested_actions"])
         truth["requested_actions"].append({"action": "제출", "due_date": due.isoformat(), "due_as_written": text})
-        lines.append(f"{rng.choice(['제출 기한', '회신 기한', '신청 마감', '납부기한'])}: {{/requested_actions/{n}/due_date|{text}}}{rng.choice(['', '까지', ' 18:00까지'])}")
+        lines.append(
+            f"{rng.choice(['제출 기한', '회신 기한', '신청 마감', '납부기한'])}: {{/requested_actions/{n}/due_date|{text}}}{rng.choice(['', '까지', ' 18:00까지'])}"
+        )
     lines += rng.sample(words.BULLETS, rng.randint(1, 4))
     mode = rng.random()
     for line in lines:
         item.children.append(Item("가" if mode < 0.8 else rng.choice(["○"]), line, 2))
     if rng.random() < 0.3:
-        item.children[-1].children = [Item("1", text, 3) for text in rng.sample(["세부 점검 항목", "안전 관리 대책", "비상 연락망 구축", "홍보 계획 수립", "결과 보고"], rng.randint(2, 3))]
+        item.children[-1].children = [
+            Item("1", text, 3)
+            for text in rng.sample(
+                ["세부 점검 항목", "안전 관리 대책", "비상 연락망 구축", "홍보 계획 수립", "결과 보고"],
+                rng.randint(2, 3),
+            )
+        ]
     _number(item.children)
     return item
 
@@ -171,7 +204,12 @@ def _number(items: list[Item]) -> None:
 
 
 def _inquiry(rng: random.Random, truth: dict[str, Any]) -> str:
-    contact: dict[str, str] = {"phone": words.phone(rng, rng.choice([0, 0, 1])), "person": words.person(rng), "title": rng.choice(["주무관", "사무관", "팀장", "연구사"]), "department": rng.choice(words.UNITS)}
+    contact: dict[str, str] = {
+        "phone": words.phone(rng, rng.choice([0, 0, 1])),
+        "person": words.person(rng),
+        "title": rng.choice(["주무관", "사무관", "팀장", "연구사"]),
+        "department": rng.choice(words.UNITS),
+    }
     truth["contacts"].append(contact)
     person = f"{{/contacts/1/person|{contact['person']}}}"
     number = f"{{/contacts/1/phone|{contact['phone']}}}"
@@ -188,13 +226,24 @@ def _table(rng: random.Random) -> tuple[list[str], list[list[str]]]:
     kind = rng.randrange(3)
     if kind == 0:
         header = ["연번", "기관명", "배정 인원", "비고"]
-        rows = [[str(i + 1), words.office(rng)[0], f"{rng.randint(1, 30)}명", rng.choice(["-", "신규", "계속", ""])] for i in range(rng.randint(2, 7))]
+        rows = [
+            [str(i + 1), words.office(rng)[0], f"{rng.randint(1, 30)}명", rng.choice(["-", "신규", "계속", ""])]
+            for i in range(rng.randint(2, 7))
+        ]
     elif kind == 1:
         header = ["구분", "예산액(천원)", "집행액(천원)", "집행률"]
-        rows = [[name, f"{rng.randint(1000, 99999):,}", f"{rng.randint(100, 9999):,}", f"{rng.randint(10, 99)}%"] for name in rng.sample(["인건비", "운영비", "여비", "시설비", "자산취득비"], rng.randint(2, 4))]
+        rows = [
+            [name, f"{rng.randint(1000, 99999):,}", f"{rng.randint(100, 9999):,}", f"{rng.randint(10, 99)}%"]
+            for name in rng.sample(["인건비", "운영비", "여비", "시설비", "자산취득비"], rng.randint(2, 4))
+        ]
     else:
         header = ["점검 항목", "점검 결과", "조치 내용"]
-        rows = [[name, rng.choice(["양호", "보통", "미흡"]), rng.choice(["보수 완료", "교체 예정", "해당 없음"])] for name in rng.sample(["비상구 표지", "소화기 비치", "누전차단기", "난간 고정 상태", "대피로 확보"], rng.randint(2, 4))]
+        rows = [
+            [name, rng.choice(["양호", "보통", "미흡"]), rng.choice(["보수 완료", "교체 예정", "해당 없음"])]
+            for name in rng.sample(
+                ["비상구 표지", "소화기 비치", "누전차단기", "난간 고정 상태", "대피로 확보"], rng.randint(2, 4)
+            )
+        ]
     return header, rows
 
 
@@ -254,7 +303,16 @@ def draw_body(sheet: Sheet, rng: random.Random, body: Body, size: float, leading
         sheet.room(leading)
 
 
-def _draw_items(sheet: Sheet, rng: random.Random, items: list[Item], size: float, leading: float, breaks: str, step: float, hanging: bool) -> bool:
+def _draw_items(
+    sheet: Sheet,
+    rng: random.Random,
+    items: list[Item],
+    size: float,
+    leading: float,
+    breaks: str,
+    step: float,
+    hanging: bool,
+) -> bool:
     table_last = False
     for item in items:
         sheet.room(leading * 1.5)

@@ -36,12 +36,18 @@ def photo(page: Image, rng: random.Random) -> tuple[bytes, NDArray[np.float64]]:
     out_width, out_height = int(width * 1.1), int(height * 1.08)
     source = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
     jitter = np.array([[rng.uniform(0, 0.055) * width, rng.uniform(0, 0.04) * height] for _ in range(4)], np.float32)
-    base = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) + np.array([margin * width * 0.6, margin * height * 0.5], np.float32)
+    base = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32) + np.array(
+        [margin * width * 0.6, margin * height * 0.5], np.float32
+    )
     signs = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]], np.float32)
     target = (base + jitter * signs).astype(np.float32)
     matrix = cv2.getPerspectiveTransform(source, target).astype(np.float64)
-    desk = np.full((out_height, out_width, 3), (rng.randint(60, 120), rng.randint(70, 130), rng.randint(80, 150)), np.uint8)
-    image = cv2.warpPerspective(page, matrix, (out_width, out_height), dst=desk, borderMode=cv2.BORDER_TRANSPARENT, flags=cv2.INTER_AREA)
+    desk = np.full(
+        (out_height, out_width, 3), (rng.randint(60, 120), rng.randint(70, 130), rng.randint(80, 150)), np.uint8
+    )
+    image = cv2.warpPerspective(
+        page, matrix, (out_width, out_height), dst=desk, borderMode=cv2.BORDER_TRANSPARENT, flags=cv2.INTER_AREA
+    )
     y, x = np.mgrid[0:out_height, 0:out_width].astype(np.float32)
     centre_x, centre_y = rng.uniform(0.2, 0.8) * out_width, rng.uniform(0.2, 0.8) * out_height
     distance = np.hypot(x - centre_x, y - centre_y) / np.hypot(out_width, out_height)
@@ -53,17 +59,34 @@ def photo(page: Image, rng: random.Random) -> tuple[bytes, NDArray[np.float64]]:
     return _jpeg(image, rng.randint(60, 88)), matrix
 
 
-def carried(boxes: Boxes, maps: list[NDArray[np.float64]], before: list[tuple[int, int]], after: list[tuple[int, int]]) -> Boxes:
+def carried(
+    boxes: Boxes, maps: list[NDArray[np.float64]], before: list[tuple[int, int]], after: list[tuple[int, int]]
+) -> Boxes:
     """Return the boxes on the degraded pages; sizes are (width, height) in pixels, one a page."""
 
     def move(part: dict[str, Any]) -> dict[str, Any]:
         i = part["page"] - 1
         x0, y0, x1, y1 = part["bbox"]
         width, height = before[i]
-        corners = np.array([[[x0 * width, y0 * height], [x1 * width, y0 * height], [x1 * width, y1 * height], [x0 * width, y1 * height]]], np.float64)
+        corners = np.array(
+            [
+                [
+                    [x0 * width, y0 * height],
+                    [x1 * width, y0 * height],
+                    [x1 * width, y1 * height],
+                    [x0 * width, y1 * height],
+                ]
+            ],
+            np.float64,
+        )
         moved = cv2.perspectiveTransform(corners, maps[i])[0]
         new_width, new_height = after[i]
-        box = [moved[:, 0].min() / new_width, moved[:, 1].min() / new_height, moved[:, 0].max() / new_width, moved[:, 1].max() / new_height]
+        box = [
+            moved[:, 0].min() / new_width,
+            moved[:, 1].min() / new_height,
+            moved[:, 0].max() / new_width,
+            moved[:, 1].max() / new_height,
+        ]
         return {**part, "bbox": [round(float(value), 5) for value in box]}
 
     return {pointer: [[move(part) for part in parts] for parts in found] for pointer, found in boxes.items()}

@@ -33,9 +33,13 @@ _KOREAN = (
 )
 _LATIN = (
     Face(
-        "LiberationSerif", _BASE / "liberation/LiberationSerif-Regular.ttf", _BASE / "liberation/LiberationSerif-Bold.ttf"
+        "LiberationSerif",
+        _BASE / "liberation/LiberationSerif-Regular.ttf",
+        _BASE / "liberation/LiberationSerif-Bold.ttf",
     ),
-    Face("LiberationSans", _BASE / "liberation/LiberationSans-Regular.ttf", _BASE / "liberation/LiberationSans-Bold.ttf"),
+    Face(
+        "LiberationSans", _BASE / "liberation/LiberationSans-Regular.ttf", _BASE / "liberation/LiberationSans-Bold.ttf"
+    ),
     Face("NanumGothic", _BASE / "nanum/NanumGothic.ttf", _BASE / "nanum/NanumGothicBold.ttf"),
 )
 

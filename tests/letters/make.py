@@ -24,7 +24,11 @@ from tests.letters.sheet import Sheet
 
 VARIANTS = ("clean_pdf", "clean_png", "scan", "photo")
 _DPI = 200
-_KINDS = (("domestic_public", draw_public, 0.6), ("domestic_private", draw_private, 0.25), ("foreign", draw_english, 0.15))
+_KINDS = (
+    ("domestic_public", draw_public, 0.6),
+    ("domestic_private", draw_private, 0.25),
+    ("foreign", draw_english, 0.15),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,17 @@ def write_letters(out: Path, seeds: Sequence[int], variants: Sequence[str], kind
             files, boxes = _write_variant(out, letter, variant, pages)
             place = f"boxes/{letter.name}__{variant}.json"
             (out / place).write_text(json.dumps(boxes, ensure_ascii=False))
-            index.append({"doc": letter.name, "variant": variant, "kind": letter.kind, "pages": letter.pages, "files": files, "truth": f"truth/{letter.name}.json", "boxes": place})
+            index.append(
+                {
+                    "doc": letter.name,
+                    "variant": variant,
+                    "kind": letter.kind,
+                    "pages": letter.pages,
+                    "files": files,
+                    "truth": f"truth/{letter.name}.json",
+                    "boxes": place,
+                }
+            )
     (out / "index.json").write_text(json.dumps(index, indent=1))
 
 

@@ -18,8 +18,16 @@ def draw_private(sheet: Sheet, rng: random.Random) -> dict[str, Any]:
     issued = date(rng.choice([2024, 2025, 2026]), 1, 1) + timedelta(days=rng.randint(0, 364))
     organisation = _organisation(rng)
     truth: dict[str, Any] = {"schema_version": "1.0", "language": "ko", "origin": "domestic_private"}
-    signer_title = rng.choice(["대표이사", "대표이사", "대표", "회장", "이사장"]) if "㈜" in organisation or "주식회사" in organisation else rng.choice(["회장", "이사장"])
-    truth["sender"] = {"organisation": organisation, "signatory_title": signer_title, "signatory_name": words.person(rng)}
+    signer_title = (
+        rng.choice(["대표이사", "대표이사", "대표", "회장", "이사장"])
+        if "㈜" in organisation or "주식회사" in organisation
+        else rng.choice(["회장", "이사장"])
+    )
+    truth["sender"] = {
+        "organisation": organisation,
+        "signatory_title": signer_title,
+        "signatory_name": words.person(rng),
+    }
     truth["document_number"] = _number(rng, issued)
     truth["issue_date"] = issued.isoformat()
     stamped = rng.random() < 0.35
@@ -82,7 +90,9 @@ def _contact(rng: random.Random) -> dict[str, str]:
     return contact
 
 
-def _letterhead(sheet: Sheet, rng: random.Random, organisation: str, contact: dict[str, str], in_footer: bool, stamped: bool) -> None:
+def _letterhead(
+    sheet: Sheet, rng: random.Random, organisation: str, contact: dict[str, str], in_footer: bool, stamped: bool
+) -> None:
     sheet.y = rng.uniform(78, 92) if not stamped else rng.uniform(122, 132)
     size = rng.uniform(17, 23)
     markup = f"{{/sender/organisation|{organisation}}}"
@@ -106,13 +116,23 @@ def _contact_lines(sheet: Sheet, rng: random.Random, contact: dict[str, str], ce
     first = f"{rng.choice([f'우 {postal}', f'({postal})', f'우편번호 {postal}'])} {{/contacts/0/address|{contact['address']}}}"
     if "homepage" in contact:
         first += f" / {{/contacts/0/homepage|{contact['homepage']}}}"
-    tel, fax, mail, gap = rng.choice([("TEL ", "FAX ", "E-mail ", " / "), ("T. ", "F. ", "E. ", "  "), ("전화: ", "팩스: ", "이메일: ", "  "), ("Tel: ", "Fax: ", "E-mail: ", " | "), ("대표전화 ", "팩스 ", "전자우편 ", " / ")])
+    tel, fax, mail, gap = rng.choice(
+        [
+            ("TEL ", "FAX ", "E-mail ", " / "),
+            ("T. ", "F. ", "E. ", "  "),
+            ("전화: ", "팩스: ", "이메일: ", "  "),
+            ("Tel: ", "Fax: ", "E-mail: ", " | "),
+            ("대표전화 ", "팩스 ", "전자우편 ", " / "),
+        ]
+    )
     second = [f"{tel}{{/contacts/0/phone|{contact['phone']}}}"]
     if "fax" in contact:
         second.append(f"{fax}{{/contacts/0/fax|{contact['fax']}}}")
     second.append(f"{mail}{{/contacts/0/email|{contact['email']}}}")
     if "person" in contact:
-        second.append(f"담당{rng.choice([' ', ': ', '자: '])}{contact['title']} {{/contacts/0/person|{contact['person']}}}")
+        second.append(
+            f"담당{rng.choice([' ', ': ', '자: '])}{contact['title']} {{/contacts/0/person|{contact['person']}}}"
+        )
     for markup in (first, gap.join(second)):
         while sheet.measure(markup, size) > sheet.inner_right - sheet.left:
             size -= 0.3
@@ -126,7 +146,15 @@ def _contact_lines(sheet: Sheet, rng: random.Random, contact: dict[str, str], ce
 def _labels(sheet: Sheet, rng: random.Random, look: Any, truth: dict[str, Any], issued: date) -> None:
     spaced = rng.random() < 0.6
     colon = rng.choice([" :", " :", ":", ""])
-    names = {"number": "문서번호", "date": rng.choice(["시행일자", "시행일자", "시 행 일", "일    자", "발신일자"]), "to": "수    신" if spaced else "수신", "via": "경    유", "ref": "참    조" if spaced else "참조", "from": "발    신" if spaced else "발신", "title": "제    목" if spaced else "제목"}
+    names = {
+        "number": "문서번호",
+        "date": rng.choice(["시행일자", "시행일자", "시 행 일", "일    자", "발신일자"]),
+        "to": "수    신" if spaced else "수신",
+        "via": "경    유",
+        "ref": "참    조" if spaced else "참조",
+        "from": "발    신" if spaced else "발신",
+        "title": "제    목" if spaced else "제목",
+    }
     x = sheet.left + sheet.measure("시행일자 :", look.size) + rng.uniform(10, 24)
 
     def row(label: str, markup: str, bold: bool = False) -> None:

@@ -75,7 +75,15 @@ def draw_public(sheet: Sheet, rng: random.Random) -> dict[str, Any]:
     return truth
 
 
-def _head(sheet: Sheet, rng: random.Random, look: Style, truth: dict[str, Any], organisation: str, internal: bool, stamped: bool) -> None:
+def _head(
+    sheet: Sheet,
+    rng: random.Random,
+    look: Style,
+    truth: dict[str, Any],
+    organisation: str,
+    internal: bool,
+    stamped: bool,
+) -> None:
     sheet.y = rng.uniform(55, 80)
     if rng.random() < 0.4 and not stamped:
         sheet.centred(rng.choice(words.SLOGANS), 9)
@@ -154,7 +162,16 @@ def _party_markup(i: int, party: dict[str, str]) -> str:
     return f"{{/recipients/{i}/name|{party['name']}}}{attention}"
 
 
-def _tail(sheet: Sheet, rng: random.Random, look: Style, truth: dict[str, Any], issued: date, signatory: str, internal: bool, receipt: str) -> None:
+def _tail(
+    sheet: Sheet,
+    rng: random.Random,
+    look: Style,
+    truth: dict[str, Any],
+    issued: date,
+    signatory: str,
+    internal: bool,
+    receipt: str,
+) -> None:
     size, row = look.tail_size, look.tail_size * rng.uniform(1.5, 1.75)
     listed = truth.pop("_listed")
     truth.pop("_topic")
@@ -188,7 +205,13 @@ def _signature(sheet: Sheet, rng: random.Random, look: Style, truth: dict[str, A
     kind = rng.random()
     if kind < 0.6:
         truth["seal"] = {"status": "present"}
-        square_seal(sheet, end - size * 0.3, sheet.y - size * 0.3, (signatory.replace(" ", "") + "의인")[:9], rng.uniform(52, 66))
+        square_seal(
+            sheet,
+            end - size * 0.3,
+            sheet.y - size * 0.3,
+            (signatory.replace(" ", "") + "의인")[:9],
+            rng.uniform(52, 66),
+        )
     elif kind < 0.9:
         words_omitted = rng.choice(["관인생략", "직인생략"])
         truth["seal"] = {"status": "omitted", "as_written": words_omitted}
@@ -250,7 +273,11 @@ def _issue(sheet: Sheet, rng: random.Random, truth: dict[str, Any], issued: date
         sheet.text(x, "접수" + " " * rng.choice([6, 20]) + "(" + " " * rng.choice([4, 14]) + ")", size)
     elif receipt == "line":
         received = date.fromisoformat(truth["receipt"]["date"])
-        sheet.text(x, f"접수  {{/receipt/number|{truth['receipt']['number']}}} ({{/receipt/date|{written_date(received, 0)}}})", size)
+        sheet.text(
+            x,
+            f"접수  {{/receipt/number|{truth['receipt']['number']}}} ({{/receipt/date|{written_date(received, 0)}}})",
+            size,
+        )
 
 
 def _contact(sheet: Sheet, rng: random.Random, truth: dict[str, Any], size: float, row: float) -> None:
@@ -260,7 +287,8 @@ def _contact(sheet: Sheet, rng: random.Random, truth: dict[str, Any], size: floa
         "phone": words.phone(rng, form),
         "fax": words.phone(rng, form),
         "email": f"{rng.choice(['minwon', 'safety7', 'kim.hr', 'office_1', 'forest', 'edu2025'])}@{domain}",
-        "address": f"{rng.choice(words.METROPOLES)} {rng.choice(words.DISTRICTS)} {rng.choice(words.ROADS)} {rng.randint(1, 300)}" + rng.choice(["", "(본관 3층)", f"-{rng.randint(1, 20)}"]),
+        "address": f"{rng.choice(words.METROPOLES)} {rng.choice(words.DISTRICTS)} {rng.choice(words.ROADS)} {rng.randint(1, 300)}"
+        + rng.choice(["", "(본관 3층)", f"-{rng.randint(1, 20)}"]),
         "postal_code": f"{rng.randint(10000, 63999)}",
         "homepage": rng.choice(["http://www.", "www.", "https://www."]) + domain,
     }
@@ -269,7 +297,11 @@ def _contact(sheet: Sheet, rng: random.Random, truth: dict[str, Any], size: floa
     if rng.random() < 0.1:
         del contact["email"]
     truth["contacts"].insert(0, contact)
-    sheet.text(sheet.left, f"우 {{/contacts/0/postal_code|{contact['postal_code']}}}  {{/contacts/0/address|{contact['address']}}}", size)
+    sheet.text(
+        sheet.left,
+        f"우 {{/contacts/0/postal_code|{contact['postal_code']}}}  {{/contacts/0/address|{contact['address']}}}",
+        size,
+    )
     home = f"/ {{/contacts/0/homepage|{contact['homepage']}}}"
     sheet.text(sheet.inner_right - sheet.measure(home, size), home, size)
     sheet.y += row

@@ -11,7 +11,11 @@ from tests.letters.sheet import PAGE_HEIGHT, Sheet
 
 _RED = (212, 30, 38, 205)
 _PIXELS = 320
-_STAMP_COLOURS = (Color(0.1, 0.15, 0.6, alpha=0.85), Color(0.4, 0.12, 0.55, alpha=0.85), Color(0.75, 0.1, 0.12, alpha=0.85))
+_STAMP_COLOURS = (
+    Color(0.1, 0.15, 0.6, alpha=0.85),
+    Color(0.4, 0.12, 0.55, alpha=0.85),
+    Color(0.75, 0.1, 0.12, alpha=0.85),
+)
 
 
 def square_seal(sheet: Sheet, x: float, y: float, letters: str, size: float) -> None:

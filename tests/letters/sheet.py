@@ -83,18 +83,41 @@ class Sheet:
         """Return the width of a markup's text."""
         return width(plain(markup), self.face.bold if bold else self.face.regular, size)
 
-    def text(self, x: float, markup: str, size: float, *, bold: bool = False, colour: Color = BLACK, y: float | None = None, spacing: float = 0.0) -> float:
+    def text(
+        self,
+        x: float,
+        markup: str,
+        size: float,
+        *,
+        bold: bool = False,
+        colour: Color = BLACK,
+        y: float | None = None,
+        spacing: float = 0.0,
+    ) -> float:
         """Draw one line at base line `y` (the cursor) and return where it ends."""
         return self._draw(x, self.y if y is None else y, self._spans(markup), size, bold, colour, spacing)
 
-    def centred(self, markup: str, size: float, *, bold: bool = False, colour: Color = BLACK, spacing: float = 0.0) -> float:
+    def centred(
+        self, markup: str, size: float, *, bold: bool = False, colour: Color = BLACK, spacing: float = 0.0
+    ) -> float:
         """Draw one line in the middle and return where it begins."""
         total = self.measure(markup, size, bold) + spacing * max(0, len(plain(markup)) - 1)
         x = (PAGE_WIDTH - total) / 2
         self.text(x, markup, size, bold=bold, colour=colour, spacing=spacing)
         return x
 
-    def paragraph(self, x: float, rest_x: float, markup: str, size: float, leading: float, *, bold: bool = False, breaks: str = "word", first_end: float | None = None) -> float:
+    def paragraph(
+        self,
+        x: float,
+        rest_x: float,
+        markup: str,
+        size: float,
+        leading: float,
+        *,
+        bold: bool = False,
+        breaks: str = "word",
+        first_end: float | None = None,
+    ) -> float:
         """Draw wrapped text from the cursor down; return the end of the last line. The cursor is left on it."""
         right = self.inner_right if first_end is None else first_end
         line: list[Span] = []
@@ -119,7 +142,17 @@ class Sheet:
         self.canvas.setLineWidth(thickness)
         self.canvas.line(self.left, PAGE_HEIGHT - y, self.inner_right, PAGE_HEIGHT - y)
 
-    def frame(self, x0: float, y0: float, x1: float, y1: float, *, colour: Color = BLACK, thickness: float = 0.6, fill: Color | None = None) -> None:
+    def frame(
+        self,
+        x0: float,
+        y0: float,
+        x1: float,
+        y1: float,
+        *,
+        colour: Color = BLACK,
+        thickness: float = 0.6,
+        fill: Color | None = None,
+    ) -> None:
         """Draw a rectangle."""
         self.canvas.setStrokeColor(colour)
         self.canvas.setLineWidth(thickness)
@@ -161,7 +194,9 @@ class Sheet:
             glued += [Span(part, span.pointer, span.key) for part in re.findall(pattern, span.text)]
         return glued
 
-    def _draw(self, x: float, y: float, spans: Sequence[Span], size: float, bold: bool, colour: Color, spacing: float) -> float:
+    def _draw(
+        self, x: float, y: float, spans: Sequence[Span], size: float, bold: bool, colour: Color, spacing: float
+    ) -> float:
         whole = "".join(span.text for span in spans)
         face = self.korean if self.korean and re.search(r"[가-힣]", whole) else self.face
         path = face.bold if bold else face.regular

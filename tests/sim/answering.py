@@ -76,6 +76,7 @@ async def answer(
 ) -> web.StreamResponse:
     """Answer one call and close its account, whatever happens."""
     served.prompt_tokens = plan.prompt_tokens
+    counts = engine.counts  # a reset meanwhile gives others a new account
     end = "disconnected"
     try:
         refused = await _refusal(shape, fault)
@@ -97,7 +98,7 @@ async def answer(
     except ConnectionError:
         return web.Response()  # the peer is gone; nobody reads this
     finally:
-        engine.counts.close(served, end)
+        counts.close(served, end)
 
 
 async def _refusal(shape: Shape, fault: Fault) -> web.Response | None:

@@ -14,6 +14,7 @@ class Control:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._at_start = engine.config
 
     def routes(self) -> list[web.AbstractRouteDef]:
         """Return the routes."""
@@ -46,8 +47,11 @@ class Control:
         return _json(self._engine.counts.as_json(each="each" in request.query))
 
     async def reset(self, _: web.Request) -> web.Response:
-        """Start the account anew."""
+        """Start anew: account, settings, nothing loaded. Calls that run keep their old account."""
         self._engine.counts = Counts()
+        self._engine.config = self._at_start
+        self._engine.reset_faults()
+        self._engine.loaded.clear()
         return _json({})
 
 

@@ -32,7 +32,7 @@ class Simulator:
         await self._post("/_sim/config", changes)
 
     async def reset(self) -> None:
-        """Start its account anew."""
+        """Start anew: an empty account, the settings of its start, no model loaded."""
         await self._post("/_sim/reset", {})
 
     async def counts(self, each: bool = False) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tests.unit.records import values
 CODEC = Codec()
 KINDS = pytest.mark.parametrize("kind", RECORD_TYPES, ids=lambda kind: kind.__name__)
 CONTROL = JobControl("e", "job", "service", "cancel", 1)
-slow_to_make = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+slow_to_make = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 
 
 def as_avro(value: Any) -> Any:
@@ -58,6 +58,7 @@ def test_bytes_that_are_cut_short_are_refused(kind: type, data: st.DataObject) -
 
 
 @KINDS
+@slow_to_make
 @given(body=st.binary(max_size=200))
 def test_garbage_behind_a_good_header_never_escapes_as_another_error(kind: type, body: bytes) -> None:
     try:

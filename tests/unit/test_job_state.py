@@ -33,7 +33,7 @@ def result(status: str, at_ms: int = 3_000, *, job: JobRef = JOB, **more: object
     return JobResult(f"r:{status}", job, status, STEPS, finished_at_ms=at_ms, **more)  # type: ignore[arg-type]
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(log=logs().filter(bool), data=st.data())
 def test_order_and_repeats_change_nothing(log: Log, data: st.DataObject) -> None:
     repeats = data.draw(st.lists(st.sampled_from(log), max_size=4))

@@ -66,8 +66,8 @@ def test_what_the_page_reading_passed_over_needs_two_others() -> None:
 
 
 def test_stretches_that_one_reading_joins_are_chosen_as_a_whole() -> None:
-    parted = [_word("1", 0, 10, 0.5), _word("부", 14, 30, 0.5)]
-    assert [word.text for word in vote([[_word("14.", 0, 30, 0.4)], parted])] == ["1", "부"]
+    parted = [_word("1", 0, 10, 0.5), _word("부.", 14, 30, 0.5)]
+    assert [word.text for word in vote([[_word("14.", 0, 30, 0.4)], parted])] == ["1", "부."]
 
 
 def test_tesseracts_table_is_read_picture_by_picture() -> None:

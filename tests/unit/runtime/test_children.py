@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -102,11 +101,11 @@ async def main():
     await pool.call("{HERE}:hang", (), 60, 1 << 30)
 asyncio.run(main())
 """
-    parent = subprocess.Popen([sys.executable, "-c", program])
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
     try:
         await wait_until(lambda: note.exists() and note.read_text())
     finally:
         parent.kill()
-        parent.wait()
+        await parent.wait()
     child = int(note.read_text())
     await wait_until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie")

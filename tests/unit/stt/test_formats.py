@@ -13,7 +13,13 @@ SPOKEN = Transcript(
     language_confidence=0.98,
     duration_s=3725.5,
     segments=(
-        Segment(" 회의를\n\n시작하겠습니다.", 0.0, 3.5, average_log_probability=-0.1, words=(Word(" 회의를", 0.0, 1.0, 0.9),)),
+        Segment(
+            " 회의를\n\n시작하겠습니다.",
+            0.0,
+            3.5,
+            average_log_probability=-0.1,
+            words=(Word(" 회의를", 0.0, 1.0, 0.9),),
+        ),
         Segment("  ", 4.0, 5.0),
         Segment(" a < b --> c & d", 3723.0004, 3725.4996),
     ),

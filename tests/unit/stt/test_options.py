@@ -29,7 +29,12 @@ def test_the_steps_own_settings_come_first() -> None:
 
 @pytest.mark.parametrize(
     ("given", "name"),
-    [('{"task":"sing"}', "task"), ('{"vad":"yes"}', "vad"), ('{"format":"doc"}', "format"), ('{"language":3}', "language")],
+    [
+        ('{"task":"sing"}', "task"),
+        ('{"vad":"yes"}', "vad"),
+        ('{"format":"doc"}', "format"),
+        ('{"language":3}', "language"),
+    ],
 )
 def test_a_wrong_value_is_named(given: str, name: str) -> None:
     """With what would be right."""

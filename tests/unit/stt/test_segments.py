@@ -1,5 +1,7 @@
 """Joining windows: each answers for its side, and what both heard comes once."""
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +69,6 @@ def test_the_merged_recording_is_in_order_and_never_runs_backwards(heard: list[l
     """Whatever engines hear: no segment begins before the one before it ends."""
     pieces = [Piece(shift(s, 20.0 * i, 20.0 * i + 25), 20.0 * i, 20.0 * (i + 1)) for i, s in enumerate(heard)]
     merged = merge(pieces)
-    assert all(before.end <= after.start for before, after in zip(merged, merged[1:], strict=False))
+    assert all(before.end <= after.start for before, after in itertools.pairwise(merged))
     assert all(segment.start <= segment.end for segment in merged)
     assert all(w.start <= w.end for segment in merged for w in segment.words)

@@ -1,0 +1,15 @@
+"""These tests run the real decoder and engine on a model that they make themselves."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("faster_whisper", reason="the extra `stt` is not installed (./gateway install stt)")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that says one sentence for every 30 s of sound."""
+    from tests.models.tiny_whisper import build
+
+    return build(tmp_path_factory.mktemp("models") / "tiny")

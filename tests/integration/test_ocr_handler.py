@@ -1,0 +1,147 @@
+"""The `ocr` stage's handler: a request in; words, page pictures and figures out."""
+
+import hashlib
+import io
+
+import orjson
+import pytest
+
+from processors.ocr.handler import OcrHandler, build_processor, read_options
+from processors.ocr.limits import Limits
+from schemas import topics
+from schemas.errors import InvalidInput
+from schemas.events import JobRef, StageRequest, Step
+from schemas.pages import decode_document
+from schemas.payloads import BlobRef, Payload, text_payload
+from streams.runtime.children import ChildPool
+from streams.runtime.context import WorkContext
+from streams.runtime.processor import Context
+from streams.runtime.testing import FakeContext
+from streams.settings import Settings
+from streams.storage.fake import FakeBlobs
+from tests.letter_pages import letter_page
+from tests.pdf_by_hand import locked_pdf, text_pdf
+
+HANDLER = OcrHandler(limits=Limits(max_pages=20), engine="tesseract", parallel=2)
+
+
+def _request(*inputs: Payload, options: str = "{}") -> StageRequest:
+    job = JobRef("j1", "test", "k1", "ocr", "1", "interactive", 0, "")
+    return StageRequest("e1", job, (Step("ocr", "ocr"),), 0, inputs, options)
+
+
+def _png() -> bytes:
+    buffer = io.BytesIO()
+    letter_page().save(buffer, "PNG", dpi=(200, 200))
+    return buffer.getvalue()
+
+
+async def test_pages_come_back_in_order_with_their_pictures_and_figures() -> None:
+    context = FakeContext()
+    scan = await context.store("image/png", _png(), "scan.png")
+    pdf = Payload("application/pdf", "letter.pdf", inline=text_pdf("SECOND PAGE"))
+    result = await HANDLER(_request(scan, pdf), context)
+
+    body = orjson.loads(result.outputs[0].inline or b"")
+    document = decode_document(result.outputs[0].inline or b"")
+    assert [(page.number, page.source) for page in document.pages] == [(1, "ocr"), (2, "text")]
+    assert body["text"].endswith("\fSECOND PAGE")
+    assert "갈숲시장" in body["text"]
+    assert result.model == document.engine
+    assert result.model.startswith("tesseract-5")
+    assert (result.usage.pages, result.usage.bytes_in) == (2, scan.size + pdf.size)
+    assert result.usage.work_seconds > 0
+    assert [(each.done, each.total, each.unit) for each in context.reported] == [
+        (0, 2, "pages"),
+        (1, 2, "pages"),
+        (2, 2, "pages"),
+    ]
+
+    manifest = orjson.loads(await context.blobs.get(result.artifacts["pages"]))
+    assert [entry["number"] for entry in manifest["pages"]] == [1, 2]
+    for entry, page in zip(manifest["pages"], document.pages, strict=True):
+        picture = await context.blobs.get(BlobRef(**entry["blob"]))
+        assert picture.startswith(b"\x89PNG")
+        assert hashlib.sha256(picture).hexdigest() == entry["blob"]["sha256"]
+        assert page.image == BlobRef(**entry["blob"])
+        assert (entry["width"], entry["height"]) == (page.width, page.height)
+
+
+async def test_a_second_run_gives_the_same_blobs_and_the_same_words() -> None:
+    context = FakeContext()
+    request = _request(Payload("image/png", "scan.png", inline=_png()))
+    first, second = await HANDLER(request, context), await HANDLER(request, context)
+    assert first.artifacts == second.artifacts
+    assert first.outputs == second.outputs
+
+
+async def test_plain_text_is_a_document_without_pictures() -> None:
+    result = await HANDLER(_request(text_payload("수신  갈숲시장\n제목  안내\f붙임  1부.")), FakeContext())
+    document = decode_document(result.outputs[0].inline or b"")
+    assert [(page.source, page.image) for page in document.pages] == [("text", None), ("text", None)]
+    assert [word.text for word in document.pages[0].words] == ["수신", "갈숲시장", "제목", "안내"]
+    assert [word.line for word in document.pages[0].words] == [0, 0, 1, 1]
+    assert result.artifacts == {}
+    assert result.usage.pages == 2
+
+
+async def test_a_page_without_text_is_an_honest_warning() -> None:
+    buffer = io.BytesIO()
+    letter_page((), width=300, height=300).save(buffer, "PNG")
+    result = await HANDLER(_request(Payload("image/png", "blank.png", inline=buffer.getvalue())), FakeContext())
+    assert decode_document(result.outputs[0].inline or b"").warnings == ("page 1: no text found",)
+
+
+async def test_the_error_of_a_page_comes_through_as_it_is() -> None:
+    cut = _png()[:-4000]
+    with pytest.raises(InvalidInput) as raised:
+        await HANDLER(
+            _request(*(Payload("image/png", "scan.png", inline=each) for each in (_png(), cut))), FakeContext()
+        )
+    assert raised.value.code == "image_damaged"
+
+
+async def test_in_child_processes_pages_are_read_and_bad_input_is_told() -> None:
+    processor = build_processor(Settings.from_env({"GATEWAY_WORKERS": "1"}))
+    good = _request(Payload("application/pdf", "letter.pdf", inline=text_pdf("FROM A CHILD")))
+    bad = _request(Payload("application/pdf", "letter.pdf", inline=locked_pdf()))
+    async with ChildPool(1) as children:
+
+        def context(request: StageRequest) -> Context:
+            return WorkContext(
+                processor,
+                request,
+                1,
+                FakeBlobs(),
+                children,
+                on_progress=lambda _: None,
+                before_call=_nothing,
+            )
+
+        result = await processor.handle(good, context(good))
+        assert orjson.loads(result.outputs[0].inline or b"")["text"] == "FROM A CHILD"
+        with pytest.raises(InvalidInput) as raised:
+            await processor.handle(bad, context(bad))
+    assert raised.value.code == "pdf_encrypted"
+    assert raised.value.remedy
+
+
+def test_the_engine_is_the_settings_unless_the_request_names_one() -> None:
+    assert read_options("{}", "tesseract").engine == "tesseract"
+    assert read_options('{"engine": "tesseract"}', "other").engine == "tesseract"
+    with pytest.raises(InvalidInput) as raised:
+        read_options('{"engine": "crystal ball"}', "tesseract")
+    assert raised.value.code == "unknown_engine"
+
+
+def test_the_processor_serves_the_ocr_topics_within_the_settings_limits() -> None:
+    settings = Settings.from_env({"GATEWAY_MAX_PAGES": "7", "GATEWAY_WORKERS": "3"})
+    processor = build_processor(settings)
+    assert processor.topics is topics.OCR
+    assert isinstance(processor.handle, OcrHandler)
+    assert processor.handle.limits.max_pages == 7
+    assert processor.handle.parallel == 3
+
+
+async def _nothing() -> None:
+    return None

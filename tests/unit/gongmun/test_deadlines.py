@@ -1,0 +1,93 @@
+import pytest
+
+from processors.llm.gongmun.deadlines import find_actions
+from processors.llm.gongmun.english_dates import find_english_dates, month_first
+from processors.llm.gongmun.english_deadlines import find_english_actions
+from tests.unit.gongmun.pages import placed
+
+ISSUED = "2025-02-24"
+
+
+@pytest.mark.parametrize(
+    ("text", "due"),
+    [
+        ("참여를 희망하는 곳은 3. 14.(금)까지 제출하여 주시기 바랍니다.", "2025-03-14"),
+        ("의견을 2025. 4. 2.(수) 18:00까지 회신하여 주시기 바랍니다.", "2025-04-02"),
+        ("담당자를 4월 2일까지 알려 주시기 바랍니다.", "2025-04-02"),
+        ("4월 27일까지 회 신하여 주시기 바랍니다.", "2025-04-27"),
+        ("제출 기한: 2025. 4. 2.(수)", "2025-04-02"),
+        ("참석 회신: 2025. 5. 23.(금)까지", "2025-05-23"),
+        ("접수기간: 2025. 3. 3.(월) ~ 3. 21.(금)", "2025-03-21"),
+        ("납부기한: '25. 3. 31.", "2025-03-31"),
+    ],
+)
+def test_deadlines(text: str, due: str) -> None:
+    (action,) = find_actions([placed(text)], [], ISSUED)
+
+    assert action["due_date"].value == due
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "사업 기간: 2025. 3. 3. ~ 2025. 12. 31.",
+        "공사기간: 2025. 3. 3.부터 2025. 12. 31.까지",
+        "일시: 2025. 3. 3.(월) 10:00",
+        "지난 2025. 1. 31.까지 제출하도록 안내하였습니다.",
+        "당사는 2025. 8. 8.까지 납품하겠습니다.",
+        "전시는 3. 3.부터 4. 4.까지 계속 운영됩니다.",
+    ],
+)
+def test_dates_that_are_no_deadlines(text: str) -> None:
+    assert all("due_date" not in action for action in find_actions([placed(text)], [], ISSUED))
+
+
+def test_a_relative_deadline_stays_as_written() -> None:
+    text = placed("지적사항은 이 공문을 받은 날부터 30일 이내에 조치하여 주시기 바랍니다.")
+    (action,) = find_actions([text], [], ISSUED)
+
+    assert action["due_as_written"].value == "이 공문을 받은 날부터 30일 이내"
+    assert "due_date" not in action
+
+
+def test_the_time_of_a_deadline() -> None:
+    (action,) = find_actions([placed("4. 2.(수) 18:00까지 제출하여 주시기 바랍니다.")], [], ISSUED)
+
+    assert action["due_time"].value == "18:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "due"),
+    [
+        ("Could you kindly send the counts by 29 August 2025?", ["2025-08-29"]),
+        ("Please reply no later than March 7, 2025.", ["2025-03-07"]),
+        ("Please return the form on or before 28/03/2025.", ["2025-03-28"]),
+        ("The report was due on 3 February 2025 and has been received.", []),
+        ("We will send the goods by 29 August 2025.", []),
+        ("The meeting will be held on 9 September 2025.", []),
+    ],
+)
+def test_english_deadlines(text: str, due: list[str]) -> None:
+    actions = find_english_actions([placed(text)], "2025-02-24", months_lead=False)
+
+    assert [action["due_date"].value for action in actions if "due_date" in action] == due
+
+
+@pytest.mark.parametrize(
+    ("text", "american", "iso"),
+    [
+        ("07/02/2025", False, "2025-02-07"),
+        ("07/02/2025", True, "2025-07-02"),
+        ("07.02.2025", False, "2025-02-07"),
+        ("7 February 2025", False, "2025-02-07"),
+        ("February 7th, 2025", True, "2025-02-07"),
+    ],
+)
+def test_english_dates(text: str, american: bool, iso: str) -> None:
+    (written,) = find_english_dates(text, months_lead=month_first(text, american))
+
+    assert written.iso() == iso
+
+
+def test_another_date_of_the_letter_shows_the_order() -> None:
+    assert not month_first("07/02/2025 and 28/02/2025", american=True)

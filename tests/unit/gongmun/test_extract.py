@@ -1,0 +1,199 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from processors.llm.gongmun.extract import extract
+from schemas.pages import Document, Page, Word
+from tests.unit.gongmun.pages import PUBLIC, document_of, enlarged, page_of
+
+SCHEMA = Draft202012Validator(json.loads((Path(__file__).parents[3] / "modules" / "gongmun.schema.json").read_text()))
+
+ENGLISH = """\
+                     Northfold Institute of Research
+            12 Harbour Lane, Northfold
+      Tel: +44 555 020 123   Fax: +44 555 020 124   office@northfold.example
+
+Our ref: NF/25/301                                           7 February 2025
+Your ref: KR-12
+
+Ms. Hana Jung
+Forest Care Agency
+16 Jungang-ro, Garam
+Republic of Korea
+
+Dear Ms. Jung,
+
+Invitation to the Regional Workshop
+
+We are pleased to invite your agency to the workshop on coastal data.
+
+Please return the enclosed form no later than 14 March 2025.
+
+Yours sincerely,
+
+
+Dr. Ingrid Halvorsen
+Director of Research
+
+Enclosures:
+  1. Draft programme
+  2. Registration form (2 copies)
+
+cc: City of Larkhaven
+"""
+
+PRIVATE = """\
+                          ㈜한울소재
+
+문서번호 :  HU-2025-077
+시행일자 :  2025. 5. 12.
+수    신 :  산들도지사 귀하
+참    조 :  산업과장
+제    목 :  설명회 참석 요청
+
+1. 귀 기관의 무궁한 발전을 기원합니다.
+2. 설명회에 참석하여 주시기 바랍니다.
+  가. 참석 회신: 2025. 5. 23.(금)까지
+
+붙임  위치도 1부.  끝.
+
+
+                    ㈜한울소재  대표이사  길도담  (직인생략)
+
+
+
+(25501) 산들도 갈숲시 나루터길 3
+담당: 과장 전가을  T. 070-5550-0310  E. bill@hanul.example
+"""
+
+
+def test_a_public_letter() -> None:
+    document = Document((enlarged(page_of(PUBLIC), 0, 1.6),))
+    result = extract(document)
+
+    assert result["origin"] == "domestic_public"
+    assert result["direction"] == "outgoing"
+    assert result["sender"] == {"organisation": "해맑은군", "department": "도로과", "signatory_title": "해맑은군수"}
+    assert result["recipients"] == [{"name": "가람시장", "attention": "도로과장"}]
+    assert result["title"] == "다리 안전점검 결과 제출 협조 요청"
+    assert (result["document_number"], result["issue_date"]) == ("도로과-512", "2025-02-24")
+    assert result["requested_actions"][0]["due_date"] == "2025-03-14"
+    assert [a["name"] for a in result["attachments"]] == ["점검표", "위치도"]
+    assert result["disclosure"]["reasons"] == ["5", "6"]
+    assert "via" not in result
+    SCHEMA.validate(result)
+
+
+def test_a_private_letter() -> None:
+    result = extract(document_of(PRIVATE))
+
+    assert result["origin"] == "domestic_private"
+    assert result["sender"] == {"organisation": "㈜한울소재", "signatory_title": "대표이사", "signatory_name": "길도담"}
+    assert result["recipients"] == [{"name": "산들도지사"}]
+    assert result["references"] == [{"name": "산업과장"}]
+    assert result["document_number"] == "HU-2025-077"
+    assert result["seal"] == {"status": "omitted", "as_written": "직인생략"}
+    assert result["contacts"][0]["phone"] == "070-5550-0310"
+    assert "disclosure" not in result
+    SCHEMA.validate(result)
+
+
+def test_an_english_letter() -> None:
+    result = extract(Document((enlarged(page_of(ENGLISH), 0, 1.5),)))
+
+    assert result["origin"] == "foreign"
+    assert result["sender"]["organisation"] == "Northfold Institute of Research"
+    assert result["recipients"] == [{"name": "Forest Care Agency", "attention": "Ms. Hana Jung"}]
+    assert result["title"] == "Invitation to the Regional Workshop"
+    assert (result["document_number"], result["issue_date"]) == ("NF/25/301", "2025-02-07")
+    assert [a.get("due_date") for a in result["requested_actions"]] == ["2025-03-14"]
+    assert [a["name"] for a in result["attachments"]] == ["Draft programme", "Registration form"]
+    assert result["references"] == [{"name": "City of Larkhaven"}]
+    SCHEMA.validate(result)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "no_text"),
+        ("된장찌개 끓이는 법\n\n1. 물을 붓는다.\n2. 된장을 푼다.\n3. 두부를 넣는다.", "not_a_letter"),
+        ("The quick brown fox jumps over the lazy dog and runs far away into the deep woods.", "not_a_letter"),
+        ("@@ ## 123 %%", "not_a_letter"),
+    ],
+)
+def test_what_is_no_letter_gives_a_warning_and_nothing_else(text: str, code: str) -> None:
+    result = extract(document_of(text))
+
+    assert set(result) == {"schema_version", "warnings"}
+    assert result["warnings"][0]["code"] == code
+    SCHEMA.validate(result)
+
+
+def test_every_value_that_was_read_has_evidence() -> None:
+    result = extract(document_of(PUBLIC))
+
+    for pointer in ("/title", "/document_number", "/issue_date", "/recipients/0/name", "/requested_actions/0/due_date"):
+        assert result["evidence"][pointer], pointer
+
+
+@pytest.mark.parametrize(
+    ("own", "direction"), [("해맑은군", "outgoing"), ("가람시", "incoming"), ("먼나라", "outgoing")]
+)
+def test_the_callers_own_organisation_decides_the_direction(own: str, direction: str) -> None:
+    assert extract(Document((enlarged(page_of(PUBLIC), 0, 1.6),)), own)["direction"] == direction
+
+
+def test_the_receipt_stamp_is_neither_head_nor_issue() -> None:
+    words = list(page_of(PUBLIC).words)
+    stamp = (("접수번호", "습지과-1790"), ("접수일시", "2025. 3. 1. 14:05"), ("처 리 과", "습지과"))
+    for row, (label, value) in enumerate(stamp):
+        y = 0.002 + row * 0.022
+        words.append(Word(label, (0.7, y, 0.76, y + 0.01), 1.0, 100 + row))
+        for i, token in enumerate(value.split()):
+            words.append(Word(token, (0.79 + i * 0.045, y, 0.83 + i * 0.045, y + 0.01), 1.0, 100 + row))
+    result = extract(Document((replace(page_of(PUBLIC), words=tuple(words)),)))
+
+    assert result["receipt"] == {"number": "습지과-1790", "date": "2025-03-01", "time": "14:05"}
+    assert result["direction"] == "incoming"
+    assert result["issue_date"] == "2025-02-24"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [
+                    "수신",
+                    "제목",
+                    "시행",
+                    "1.",
+                    "가.",
+                    "붙임",
+                    "끝.",
+                    "2025.",
+                    "3.",
+                    "(",
+                    "까지",
+                    "Dear",
+                    "접수",
+                    "|",
+                    "㈜",
+                    "원",
+                ]
+            ),
+            st.floats(0, 0.95),
+            st.floats(0, 0.95),
+        ),
+        max_size=40,
+    )
+)
+def test_any_words_at_all_give_a_result_that_fits_the_schema(cells: list[tuple[str, float, float]]) -> None:
+    words = tuple(Word(t, (x, y, x + 0.04, y + 0.012), 0.5, i) for i, (t, x, y) in enumerate(cells))
+
+    SCHEMA.validate(extract(Document((Page(1, 1654, 2339, "ocr", words),))))

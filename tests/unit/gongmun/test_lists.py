@@ -1,0 +1,83 @@
+import pytest
+
+from processors.llm.gongmun.attachments import attachments_start, read_attachments
+from processors.llm.gongmun.recipients import read_parties, see_list
+from processors.llm.gongmun.related import find_related
+from tests.unit.gongmun.pages import lines_of, placed, values
+
+
+@pytest.mark.parametrize(
+    ("text", "parties"),
+    [
+        ("갈숲시장(환경관리과장)", [{"name": "갈숲시장", "attention": "환경관리과장"}]),
+        (
+            "갑시장, 을군수(총무과), 병구청장",
+            [{"name": "갑시장"}, {"name": "을군수", "attention": "총무과"}, {"name": "병구청장"}],
+        ),
+        ("주식회사 해뜰 귀중", [{"name": "주식회사 해뜰"}]),
+        ("해뜰건설(주) 대표이사 귀하", [{"name": "해뜰건설(주)"}]),
+        ("산들도지사 귀하", [{"name": "산들도지사"}]),
+        ("내부결재", [{"name": "내부결재"}]),
+        ("", []),
+    ],
+)
+def test_addressees(text: str, parties: list[dict[str, str]]) -> None:
+    assert values(read_parties(placed(text))) == parties
+
+
+@pytest.mark.parametrize(("text", "refers"), [("수신자 참조", True), ("수신자참조", True), ("갈숲시장", False)])
+def test_a_reference_to_the_list_is_told_from_a_name(text: str, refers: bool) -> None:
+    assert see_list(placed(text)) is refers
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("붙임  계획서 1부.  끝.", [{"name": "계획서", "count": 1, "unit": "부"}]),
+        (
+            "붙임  1. 계획서 1부.\n      2. 서식(제2호) 각 3매.  끝.",
+            [
+                {"number": 1, "name": "계획서", "count": 1, "unit": "부"},
+                {"number": 2, "name": "서식(제2호)", "count": 3, "unit": "매", "count_as_written": "각 3매"},
+            ],
+        ),
+        ("붙 임: 서식.hwpx 1식. 끝.", [{"name": "서식.hwpx", "count": 1, "unit": "식"}]),
+        ("붙임  계획서 l부. 끝.", [{"name": "계획서", "count": 1, "unit": "부"}]),
+        ("붙임  참석자 명단.", [{"name": "참석자 명단"}]),
+        (
+            "붙임  1. 아주 긴 이름의 사업 추진계획과\n         세부 일정 1부.\n      2.2025년 서식 1부. 끝.",
+            [
+                {"number": 1, "name": "아주 긴 이름의 사업 추진계획과 세부 일정", "count": 1, "unit": "부"},
+                {"number": 2, "name": "2025년 서식", "count": 1, "unit": "부"},
+            ],
+        ),
+    ],
+)
+def test_attachments(text: str, expected: list[dict[str, object]]) -> None:
+    assert values(read_attachments(lines_of(text))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("본문입니다.\n붙임  계획서 1부.", 1),
+        ("자료를 수합하오니\n붙임 서식을 작성하여 제출하여 주시기 바랍니다.", None),
+        ("본문입니다.\n22  1. 위치도 2식.", 1),
+    ],
+)
+def test_where_the_attachments_begin(text: str, start: int | None) -> None:
+    lines = lines_of(text)
+
+    assert attachments_start(lines, 0, len(lines)) == start
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("관련: 농촌활력과-340(2025. 2. 3.)호", [{"document_number": "농촌활력과-340", "issue_date": "2025-02-03"}]),
+        ("AI행정팀-9(2025. 2. 3.)와 관련입니다.", [{"document_number": "AI행정팀-9", "issue_date": "2025-02-03"}]),
+        ("문의: 총무과(033-555-0284)", []),
+    ],
+)
+def test_cited_documents(text: str, expected: list[dict[str, str]]) -> None:
+    assert values(find_related([placed(text)])) == expected

@@ -1,0 +1,219 @@
+import pytest
+
+from processors.llm.gongmun.approval import read_approval
+from processors.llm.gongmun.contacts import body_contacts, read_block
+from processors.llm.gongmun.disclosure import read_disclosure
+from processors.llm.gongmun.placed import Read
+from processors.llm.gongmun.public_tail import read_issue, read_received, split_tail
+from processors.llm.gongmun.repairs import repaired_title, same_domain
+from processors.llm.gongmun.seal import find_omitted, read_seal
+from processors.llm.gongmun.sender_name import body_of, company_sender, public_sender
+from schemas.pages import Document, Mark, Page
+from tests.unit.gongmun.pages import document_of, lines_of, placed, values
+
+
+def test_the_approval_line_in_printed_order() -> None:
+    signers = values(
+        read_approval(lines_of("★주무관 하나래     팀장 두별     과장 전결 2025. 2. 24. 서찬"), [], "2025-02-24")
+    )
+
+    assert [(s["role"], s["title"], s["name"], s["delegated"]) for s in signers] == [
+        ("drafter", "주무관", "하나래", False),
+        ("reviewer", "팀장", "두별", False),
+        ("approver", "과장", "서찬", True),
+    ]
+    assert (signers[2]["mark"], signers[2]["date"]) == ("전결", "2025-02-24")
+
+
+def test_a_mark_above_a_name_belongs_to_the_person_below() -> None:
+    lines = lines_of(
+        "                                             대결 2025. 6. 30.\n환경주사  이든      환경사무관  서나래        보전과장 유한별"
+    )
+    signers = values(read_approval(lines, [placed("법무담당관 최가람")], "2025-06-30"))
+
+    assert [s["delegated"] for s in signers] == [False, False, True, False]
+    assert signers[2]["mark"] == "대결"
+    assert signers[3] == {"role": "cooperator", "title": "법무담당관", "name": "최가람", "delegated": False}
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "reasons"),
+    [
+        ("/ 대국민공개", "public", None),
+        ("/ 공 개", "public", None),
+        ("/ 부분공개(6)", "partial", ["6"]),
+        ("/ 부분공개(5, 6)", "partial", ["5", "6"]),
+        ("/ 비공개(1,8)", "closed", ["1", "8"]),
+        ("/ 비 공개", "closed", None),
+        ("부분공개 (12)", "partial", ["1", "2"]),
+    ],
+)
+def test_disclosure(text: str, level: str, reasons: list[str] | None) -> None:
+    tree = values(read_disclosure(placed(text)))
+
+    assert tree["level"] == level
+    assert tree.get("reasons") == reasons
+
+
+def test_words_with_공개_inside_are_no_disclosure() -> None:
+    assert read_disclosure(placed("정보공개청구 안내")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "date"),
+    [
+        ("농촌활력과-512 (2025. 2. 24.)", "농촌활력과-512", "2025-02-24"),
+        ("농촌활력과-512(2025-02-24)", "농촌활력과-512", "2025-02-24"),
+        ("습지보전과 -1187 (2025. 6. 30.)", "습지보전과-1187", "2025-06-30"),
+    ],
+)
+def test_the_issue_line(text: str, number: str, date: str) -> None:
+    read_number, read_date = read_issue(placed(text))
+
+    assert read_number is not None
+    assert read_date is not None
+    assert (read_number.value, read_date.value) == (number, date)
+
+
+def test_an_empty_receipt_reads_as_nothing() -> None:
+    assert read_received(placed("(            )")) == {}
+
+
+def test_a_receipt_with_time() -> None:
+    assert values(read_received(placed("환경과-33 (2025. 7. 1. 14:05)"))) == {
+        "number": "환경과-33",
+        "date": "2025-07-01",
+        "time": "14:05",
+    }
+
+
+def test_the_contact_block_keeps_phone_and_fax_apart() -> None:
+    block = values(
+        read_block(
+            lines_of(
+                "우 25300  산들도 갈숲시 도청길 2      / http://www.sandeul.go.example\n"
+                "전화번호 (033)555-0200  팩스번호 (033)555-0290  / hanuri@sandeul.go.example  / 공개"
+            )
+        )
+    )
+
+    assert block == {
+        "phone": "(033)555-0200",
+        "fax": "(033)555-0290",
+        "email": "hanuri@sandeul.go.example",
+        "address": "산들도 갈숲시 도청길 2",
+        "postal_code": "25300",
+        "homepage": "http://www.sandeul.go.example",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "contact"),
+    [
+        (
+            "문의: 농촌활력과 하누리 주무관(033-555-0284)",
+            {"person": "하누리", "title": "주무관", "department": "농촌활력과", "phone": "033-555-0284"},
+        ),
+        (
+            "문의처: 총무과 팀장 서찬, 전화 055-555-7172",
+            {"person": "서찬", "title": "팀장", "department": "총무과", "phone": "055-555-7172"},
+        ),
+    ],
+)
+def test_contacts_in_the_body(text: str, contact: dict[str, str]) -> None:
+    assert values(body_contacts([placed(text)])) == [contact]
+
+
+def test_amounts_and_dates_are_no_phones() -> None:
+    assert body_contacts([placed("금113,560,000원 2025-02-24 제2025-41호 12345-67890")]) == []
+
+
+def test_a_lost_dot_of_a_domain_comes_back_from_the_homepage() -> None:
+    contact = {"email": Read("a@bgo.example"), "homepage": Read("http://www.b.go.example")}
+
+    assert same_domain(contact, public=True)["email"].value == "a@b.go.example"
+
+
+@pytest.mark.parametrize(
+    ("office", "body"),
+    [
+        ("산들도지사", "산들도"),
+        ("갈숲시장", "갈숲시"),
+        ("너른군수", "너른군"),
+        ("큰별광역시 아라구청장", "큰별광역시아라구"),
+        ("한결도교육감", "한결도교육청"),
+        ("가람교육지원청교육장", "가람교육지원청"),
+        ("생태보전청장", "생태보전청"),
+        ("지역상생부장관", "지역상생부"),
+        ("가람초등학교장", "가람초등학교"),
+        ("마루대학교총장", "마루대학교"),
+        ("대표이사", None),
+    ],
+)
+def test_the_body_behind_an_office(office: str, body: str | None) -> None:
+    assert body_of(office) == body
+
+
+@pytest.mark.parametrize(
+    ("head", "office", "name"),
+    [
+        ("을다온시", "다온시장", "다온시"),
+        ("너른군", "너른군수", "너른군"),
+        ("아주다른이름", "다온시장", "아주다른이름"),
+        ("EAI", "소담시장", "소담시"),
+    ],
+)
+def test_the_head_is_checked_against_the_office(head: str, office: str, name: str) -> None:
+    shown = placed(head)
+    unsure = type(shown)(shown.text, tuple(g and type(g)(g.page, g.line, g.box, 0.8, "ocr") for g in shown.glyphs))
+    read = public_sender(Read(head, unsure), placed(office))
+
+    assert read is not None
+    assert read.value == name
+
+
+@pytest.mark.parametrize(
+    ("readings", "name"),
+    [
+        (["나루상사 @)"], "나루상사 ㈜"),
+        (["때한울소재", "0한울소재"], "㈜한울소재"),
+        (["주식회사 해뜰"], "주식회사 해뜰"),
+        (["바른먹거리협동조합"], "바른먹거리협동조합"),
+    ],
+)
+def test_a_company_with_a_misread_legal_form(readings: list[str], name: str) -> None:
+    read = company_sender([Read(text, placed(text)) for text in readings])
+
+    assert read is not None
+    assert read.value == name
+
+
+def test_a_year_read_as_figures_is_put_right() -> None:
+    assert repaired_title(placed("_20254 빈집 활용 안내")).value == "2025년 빈집 활용 안내"
+
+
+def test_the_seal() -> None:
+    omitted, plain = document_of("너른군수   관인생략", source="ocr"), document_of("너른군수", source="ocr")
+    sealed = Document((Page(1, 100, 100, "ocr", plain.pages[0].words, marks=(Mark("seal", (0.4, 0.7, 0.5, 0.8)),)),))
+
+    assert values(read_seal(omitted, lines_of("너른군수   관인생략")))["status"] == "omitted"
+    assert values(read_seal(sealed, lines_of("너른군수")))["status"] == "present"
+    assert values(read_seal(plain, lines_of("너른군수")))["status"] == "none"
+    assert read_seal(document_of("너른군수"), lines_of("너른군수")) == {}
+    assert find_omitted(lines_of("너른군수")) is None
+
+
+def test_the_tail_is_taken_apart() -> None:
+    tail = split_tail(
+        lines_of(
+            "                         해맑은군수\n\n수신자  가람시장, 다온시장(총무과장)\n\n"
+            "★주무관 하나래      팀장 두별\n협조자  감사팀장 너울\n시행  도로과-512 (2025. 2. 24.)        접수        (      )\n"
+            "우 25300  솔빛도 둑길 2\n"
+        )
+    )
+
+    assert tail.signatory.text == "해맑은군수"
+    assert tail.recipients.text == "가람시장, 다온시장(총무과장)"
+    assert [value.text for value in tail.cooperators] == ["감사팀장 너울"]
+    assert tail.issued.text.startswith("도로과-512")
+    assert len(tail.approval) == 1
