@@ -36,7 +36,5 @@ def closed_row(row: RowId, amounts: Amounts) -> ClosedRow:
 
 def open_row(kept: ClosedRow) -> tuple[RowId, Amounts]:
     """Return a kept row; columns that did not exist when it was written are 0."""
-    row = RowId(
-        kept.start_ms, kept.service, kept.key, kept.module, kept.model, kept.upstream, kept.lane, kept.outcome
-    )
+    row = RowId(kept.start_ms, kept.service, kept.key, kept.module, kept.model, kept.upstream, kept.lane, kept.outcome)
     return row, (*kept.amounts, *(0,) * (WIDTH - len(kept.amounts)))[:WIDTH]

@@ -11,7 +11,10 @@ from schemas.usage_ledger import DAY_MS, HOUR_MS, LedgerEntry, charged, ending
 
 MEASURES = ("prompt_tokens", "completion_tokens", "pages", "audio_ms", "work_ms", "bytes_in")
 COLUMNS = ("requests", "attempts", "estimated", *MEASURES, *(f"waste_{m}" for m in MEASURES))
-"""The amounts of a row, in their order. `estimated` counts charged records whose tokens were estimated."""
+"""The amounts of a row, in their order; new ones go to the end.
+
+`estimated` counts charged records whose tokens were estimated.
+"""
 
 WIDTH = len(COLUMNS)
 _M = len(MEASURES)

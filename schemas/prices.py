@@ -1,0 +1,60 @@
+"""Prices as dated entries: what was used costs what held on the day on which it was used."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+from schemas.usage_rows import COLUMNS, Amounts, RowId
+
+_AT = {name: place for place, name in enumerate(COLUMNS)}
+_MILLION = Decimal(1_000_000)
+_THOUSAND = Decimal(1_000)
+
+EVERY_MODEL = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What holds from a day on: for a million tokens, a second of work (of a GPU, say), a page, a minute of audio."""
+
+    since: date
+    prompt: Decimal = Decimal(0)
+    completion: Decimal = Decimal(0)
+    second: Decimal = Decimal(0)
+    page: Decimal = Decimal(0)
+    audio_minute: Decimal = Decimal(0)
+
+    def cost(self, amounts: Amounts, *, waste: bool = False) -> Decimal:
+        """Return what a row's charged amounts cost; with `waste`, what the others would have cost."""
+        prefix = "waste_" if waste else ""
+
+        def of(column: str) -> int:
+            return amounts[_AT[prefix + column]]
+
+        return (
+            (self.prompt * of("prompt_tokens") + self.completion * of("completion_tokens")) / _MILLION
+            + self.second * of("work_ms") / _THOUSAND
+            + self.page * of("pages")
+            + self.audio_minute * of("audio_ms") / (60 * _THOUSAND)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PriceList:
+    """All prices, each list ordered by date, in one currency.
+
+    The keys are (model, upstream): both as usage names them. An upstream of "" holds for work without
+    one, such as OCR, whose model is the engine.
+    """
+
+    currency: str = ""
+    entries: Mapping[tuple[str, str], tuple[Price, ...]] | None = None
+
+    def price_of(self, row: RowId, day: date) -> Price | None:
+        """Return the price that holds for a row on a day; None where none was set by then."""
+        entries = self.entries or {}
+        for key in ((row.model, row.upstream), (row.model, ""), (EVERY_MODEL, row.upstream)):
+            if key in entries:
+                return next((p for p in reversed(entries[key]) if p.since <= day), None)
+        return None

@@ -1,0 +1,153 @@
+"""The usage report: rows grouped as asked for, with what they cost; and its CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
+from typing import Any
+
+from schemas.prices import PriceList
+from schemas.usage_query import UsageQuery
+from schemas.usage_rows import COLUMNS, LEDGER_OFFSET_MS, ZERO, Amounts, RowId, added
+
+_AT = {name: place for place, name in enumerate(COLUMNS)}
+_PLACES = Decimal("0.000001")
+
+CHARGED = ("requests", "prompt_tokens", "completion_tokens", "pages", "audio_seconds", "work_seconds", "bytes_in")
+WASTED = ("prompt_tokens", "completion_tokens", "pages", "audio_seconds", "work_seconds", "bytes_in")
+
+BOM = "\ufeff"
+"""By it spreadsheets know that a CSV is UTF-8."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One group: its columns in the order asked for, its amounts and what they cost."""
+
+    group: tuple[str, ...]
+    amounts: Amounts
+    cost: Decimal
+    waste_cost: Decimal
+
+    def document(self, columns: Sequence[str]) -> dict[str, Any]:
+        """Return the row for JSON; seconds and cost are numbers, cost to six places."""
+        row: dict[str, Any] = dict(zip(columns, self.group, strict=True))
+        row.update((name, _shown(self.amounts, name)) for name in CHARGED)
+        row["cost"] = _number(self.cost)
+        row["attempts"] = self.amounts[_AT["attempts"]]
+        row["estimated"] = self.amounts[_AT["estimated"]]
+        row["waste"] = {name: _shown(self.amounts, f"waste_{name}") for name in WASTED}
+        row["waste"]["cost"] = _number(self.waste_cost)
+        return row
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report's rows, ordered by their groups. `unpriced` names the models that no price was set for."""
+
+    query: UsageQuery
+    rows: tuple[ReportRow, ...]
+    currency: str = ""
+    unpriced: tuple[str, ...] = field(default_factory=tuple[str, ...])
+
+    @property
+    def total(self) -> ReportRow:
+        """All rows together."""
+        amounts = ZERO
+        for row in self.rows:
+            amounts = added(amounts, row.amounts)
+        cost = sum((row.cost for row in self.rows), Decimal(0))
+        return ReportRow((), amounts, cost, sum((row.waste_cost for row in self.rows), Decimal(0)))
+
+
+def make_report(rows: Mapping[RowId, Amounts], query: UsageQuery, prices: PriceList) -> Report:
+    """Group rows and price them. Prices change with the days of the ledger's zone, whatever the report's is."""
+    amounts: dict[tuple[str, ...], Amounts] = {}
+    costs: dict[tuple[str, ...], list[Decimal]] = {}
+    unpriced: set[str] = set()
+    label = lru_cache(maxsize=None)(query.label)
+    for row, found in rows.items():
+        group = tuple([label(c, row.start_ms) if c in ("day", "hour") else getattr(row, c) for c in query.group_by])
+        held = amounts.get(group)
+        amounts[group] = found if held is None else added(held, found)
+        price = prices.price_of(row, ledger_day(row.start_ms))
+        sums = costs.setdefault(group, [Decimal(0), Decimal(0)])
+        if price is not None:
+            sums[0] += price.cost(found)
+            sums[1] += price.cost(found, waste=True)
+        else:
+            unpriced.add(row.model or row.module)
+    ordered = tuple(ReportRow(group, amounts[group], *costs[group]) for group in sorted(amounts))
+    return Report(query, ordered, prices.currency, tuple(sorted(unpriced)))
+
+
+@lru_cache(maxsize=4_096)
+def ledger_day(at_ms: int) -> date:
+    """Return the day of the ledger's zone in which a time lies."""
+    return (datetime.fromtimestamp(at_ms / 1000, UTC) + timedelta(milliseconds=LEDGER_OFFSET_MS)).date()
+
+
+def to_csv(report: Report) -> str:
+    """Return a report as CSV for spreadsheets: UTF-8 with its mark, and no cell that is taken for a formula."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    columns = report.query.group_by
+    waste = [f"waste_{name}" for name in WASTED]
+    writer.writerow([*columns, *CHARGED, "cost", "currency", "attempts", "estimated", *waste, "waste_cost"])
+    for row in report.rows:
+        shown = row.document(columns)
+        writer.writerow(
+            [
+                *map(_harmless, row.group),
+                *(shown[name] for name in CHARGED),
+                _plain(row.cost),
+                report.currency,
+                shown["attempts"],
+                shown["estimated"],
+                *(shown["waste"][name] for name in WASTED),
+                _plain(row.waste_cost),
+            ]
+        )
+    return BOM + out.getvalue()
+
+
+def statement(reports: Iterable[Report], month: str) -> list[str]:
+    """Return a month's statement as lines of text, one block for each report, which are each of one service."""
+    lines: list[str] = []
+    for report in reports:
+        lines.append(f"{month}  {report.query.service or 'all services'}")
+        for row in report.rows:
+            about = " / ".join(part or "-" for part in row.group)
+            lines.append(f"  {about}: {_words(row)}  {_plain(row.cost)} {report.currency}".rstrip())
+        lines.append(f"  total: {_words(report.total)}  {_plain(report.total.cost)} {report.currency}".rstrip())
+        if report.unpriced:
+            lines.append(f"  without a price: {', '.join(report.unpriced)}")
+        lines.append("")
+    return lines
+
+
+def _words(row: ReportRow) -> str:
+    shown = ((name, _shown(row.amounts, name)) for name in CHARGED if name != "bytes_in")
+    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in shown if value) or "nothing"
+
+
+def _shown(amounts: Amounts, name: str) -> int | float:
+    if name.endswith("_seconds"):
+        return amounts[_AT[name.removesuffix("_seconds") + "_ms"]] / 1000
+    return amounts[_AT[name]]
+
+
+def _number(cost: Decimal) -> float:
+    return float(cost.quantize(_PLACES, ROUND_HALF_UP))
+
+
+def _plain(cost: Decimal) -> str:
+    text = f"{cost.quantize(_PLACES, ROUND_HALF_UP):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
