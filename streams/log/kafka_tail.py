@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -9,6 +10,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from schemas.errors import GatewayError
+from streams.log.closing import close_client
 from streams.log.kafka_errors import translate, translated
 from streams.log.protocols import LogRecord
 from streams.logs import get_logger
@@ -67,6 +69,13 @@ class KafkaTail:
                 log.warning("tail.reconnects", topic=self._topic, code=error.code, reason=error.message)
             except _StalledError as e:
                 log.warning("tail.reconnects", topic=self._topic, code=e.code, reason=e.message)
+            except Exception as e:
+                # aiokafka raises more than its own errors when a broker goes away in the middle of a call.
+                # A reader that ended here would serve what it last knew for ever.
+                places = "".join(traceback.format_tb(e.__traceback__)[-3:])
+                log.error(
+                    "tail.reconnects", topic=self._topic, code="unexpected", reason=type(e).__name__, places=places
+                )
             self._healthy = False
             await asyncio.sleep(_RECONNECT_S)
 
@@ -95,7 +104,7 @@ class KafkaTail:
         finally:
             self._consumer = None
             self._connected.clear()
-            await consumer.stop()
+            await close_client(consumer.stop(), of=self._topic)
 
     async def _poll(self, consumer: AIOKafkaConsumer) -> AsyncGenerator[Sequence[LogRecord]]:
         probed_at, stalled = time.monotonic(), 0

@@ -179,7 +179,14 @@ class Handling:
         else:
             records.append(Outgoing(self._request_topic(following), key, following, headers))
         used = usage_event(
-            request, work.attempt, "done", outcome.usage, now, model=result.model, upstream=result.upstream
+            request,
+            work.attempt,
+            "done",
+            outcome.usage,
+            now,
+            model=result.model,
+            upstream=result.upstream,
+            final=following is None,
         )
         records.append(Outgoing(JOB_EVENTS, key, done_event(request, outcome), headers))
         records.append(Outgoing(USAGE_EVENTS, key, used, headers))
@@ -204,7 +211,7 @@ class Handling:
             letter,
             Outgoing(RESULTS, key, failed_result(request, attempt, error, usage, started, now), headers),
             Outgoing(JOB_EVENTS, key, failed_event(request, attempt, error, usage, started, now), headers),
-            Outgoing(USAGE_EVENTS, key, usage_event(request, attempt, "failed", usage, now), headers),
+            Outgoing(USAGE_EVENTS, key, usage_event(request, attempt, "failed", usage, now, final=True), headers),
         ]
         await self.patiently(lambda: self._tools.publisher.publish_many(records))
         STAGE_DEAD_LETTERS.labels(work.record.topic, error.code).inc()
@@ -219,7 +226,7 @@ class Handling:
     async def publish_cancelled(self, work: Work) -> None:
         """Write what a cancelled attempt used."""
         now = _now_ms()
-        event = usage_event(work.request, work.attempt, "cancelled", _time_used(work, now), now)
+        event = usage_event(work.request, work.attempt, "cancelled", _time_used(work, now), now, final=True)
         await self._publish_usage(work, event)
 
     async def publish_raw(self, letter: Raw) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Set as AbstractSet
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError
 from aiokafka.structs import OffsetAndMetadata
 
 from schemas.errors import Outage
+from streams.log.closing import close_client
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Committed, LogRecord, Partition, Reach, RebalanceListener
@@ -73,12 +74,10 @@ class KafkaSubscriber:
 
     async def stop(self) -> None:
         """Leave the group."""
-        for client in (self._consumer.stop if self._consumer else None, self._admin.close if self._admin else None):
-            if client is not None:
-                try:
-                    await asyncio.wait_for(client(), _CALL_S)
-                except (KafkaError, OSError, TimeoutError) as e:
-                    log.warning("subscriber.stop", group=self._group, reason=type(e).__name__)
+        if self._consumer is not None:
+            await close_client(self._consumer.stop(), of=self._group)
+        if self._admin is not None:
+            await close_client(self._admin.close(), of=self._group)
 
     async def poll(self, timeout_s: float) -> Mapping[Partition, Sequence[LogRecord]]:
         """Return what has come, waiting up to `timeout_s` for something."""

@@ -68,9 +68,12 @@ def failed_result(
     )
 
 
+_REMEDY = "submit it again, or have the operator replay it: ./gateway dlt replay with the job's id"
+
+
 def error_info(request: StageRequest, error: GatewayError) -> ErrorInfo:
     """Return an error as callers see it."""
-    return ErrorInfo(error.code, error.message, request.step.name, error.remedy)
+    return ErrorInfo(error.code, error.message, request.step.name, error.remedy or _REMEDY)
 
 
 def started_event(request: StageRequest, attempt: int, started_ms: int) -> JobEvent:
@@ -124,8 +127,9 @@ def usage_event(
     model: str = "",
     upstream: str = "",
     waste: bool = False,
+    final: bool = False,
 ) -> UsageEvent:
-    """Tell what one attempt used; `outcome` is `done`, `failed` or `cancelled`."""
+    """Tell what one attempt used; `outcome` is `done`, `failed` or `cancelled`. `final`: its job has ended."""
     job, step = request.job, request.step.name
     return UsageEvent(
         event_id=usage_id(job.job_id, job.epoch, step, attempt),
@@ -142,6 +146,8 @@ def usage_event(
         usage=usage,
         measured_at_ms=now_ms,
         waste=waste,
+        epoch=job.epoch,
+        final=final,
     )
 
 
