@@ -35,6 +35,7 @@ class Settings:
     job_ttl_seconds: int
     log_level: str
     metrics_host: str
+    models_file: Path
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -66,6 +67,7 @@ class Settings:
             job_ttl_seconds=read.integer("JOB_TTL_DAYS", 30) * 86_400,
             log_level=read.text("LOG_LEVEL", "info"),
             metrics_host=read.text("METRICS_HOST", "127.0.0.1"),
+            models_file=Path(read.text("MODELS_FILE", "models.yml")).resolve(),
         )
 
 
