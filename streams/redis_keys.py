@@ -6,9 +6,9 @@
 | `gw:jobs:{service}` | sorted set: job ids by `created_at` (ms) | an entry lives as long as its job | job-state |
 | `gw:marker:{partition}` | string: `generation events results`, see `Marker` | for ever, 8 keys | job-state |
 | `gw:usage:marker:{partition}` | string: a marker whose `events` are `usage.events` | for ever, 8 keys | metering |
-| `gw:usage:keys:{partition}` | set: the names of the partition's hashes below, without `gw:usage:` | for ever | metering |
-| `gw:usage:{partition}:h:{service}:{day}` | hash: rows of a day's hours, see `streams.metering.rows` | for ever | metering |
-| `gw:usage:{partition}:d:{service}:{month}` | hash: rows of a month's days | for ever | metering |
+| `gw:usage:keys:{partition}` | set: the names of the partition's hashes of rows | for ever | metering |
+| `gw:usage:{partition}:h:{service}:{day}` | hash: a day's hours, see `streams.metering.rows` | for ever | metering |
+| `gw:usage:{partition}:d:{service}:{month}` | hash: a month's days | for ever | metering |
 | `gw:usage:{partition}:t` | hash with one field: the log's time (ms) up to which is folded | for ever | metering |
 | `gw:changed:{job id}` | pub/sub channel, no key: the job's view changed | | job-state |
 | `gw:changed` | pub/sub channel that keeps a subscriber's connection open; nobody writes to it | | |

@@ -60,7 +60,11 @@ def check_place(position: Position, key: bytes | None, record: JobEvent | JobRes
 
     Raises UndecodableRecord: a job that is spread over partitions cannot be folded.
     """
-    job_id = record.job.job_id
+    check_key(position, key, record.job.job_id)
+
+
+def check_key(position: Position, key: bytes | None, job_id: str) -> None:
+    """See that a record about a job or call stands under its id and in that id's partition; see check_place."""
     if key != job_id.encode():
         raise UndecodableRecord(
             f"the record is about job {job_id}, but its key is another", code="wrong_key", remedy="key it by job id"

@@ -1,0 +1,121 @@
+"""Runs the metering process: `python -m streams.metering`."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+import uvloop
+
+from schemas.codec import Codec
+from schemas.topics import API_KEYS, LEDGER_TABLE_CHANGELOG, SCHEMAS, USAGE_EVENTS
+from streams.log.kafka_publisher import KafkaPublisher
+from streams.log.kafka_tail import KafkaTail
+from streams.log.protocols import Publisher
+from streams.log.schema_reader import SchemaReader
+from streams.logs import configure_logging, get_logger
+from streams.metering.ledger import GROUP, Ledger
+from streams.metering.rows import UsageRows
+from streams.metering.rows_view import RowsKeeper, RowsView
+from streams.metering.services import Services
+from streams.metrics_server import Health, start_metrics_server
+from streams.redis_client import redis_client
+from streams.settings import Settings
+from streams.tables.job_table import JobTableApp, TableSpec
+from streams.tables.positions import GroupPositions
+from streams.tables.table_process import TableProcess
+
+log = get_logger(__name__)
+
+TABLE = TableSpec(GROUP, "ledger", LEDGER_TABLE_CHANGELOG, (USAGE_EVENTS,))
+
+
+class MeteringApp:
+    """Everything of the metering process that is put together from settings and connections."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        codec: Codec,
+        schemas: SchemaReader,
+        publisher: Publisher,
+        services: Services,
+        view: RowsView,
+        health: Health,
+    ) -> None:
+        topics = tuple(topic.name for topic in TABLE.topics)
+        data_dir = settings.data_dir / "faust" / (settings.instance or GROUP)
+        data_dir.mkdir(parents=True, exist_ok=True)
+        table = JobTableApp(
+            settings.kafka_bootstrap,
+            data_dir,
+            lambda messages: self._process.batch(messages),
+            lambda partition, key, present: self._ledger.recovered(partition, key, present),
+            TABLE,
+        )
+        rows = UsageRows()
+        self._ledger = Ledger(table.store, codec, schemas, services, rows)
+        keeper = RowsKeeper(view, rows, GroupPositions(settings.kafka_bootstrap, GROUP, topics))
+        self._process = TableProcess(table, self._ledger, keeper, publisher, health, topics)
+
+    async def run(self, stop: asyncio.Event) -> str:
+        """Work until `stop` is set; returns why the process must be restarted, or an empty text."""
+        return await self._process.run(stop)
+
+
+async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
+    """Serve until `stop`; returns why the process must be restarted, or an empty text."""
+    codec, bootstrap = Codec(), settings.kafka_bootstrap
+    async with AsyncExitStack() as stack:
+        redis = redis_client(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        publisher = await stack.enter_async_context(KafkaPublisher(bootstrap, codec=codec))
+        schemas = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec, publisher))
+        services = Services(KafkaTail(bootstrap, API_KEYS.name), schemas, publisher)
+        await stack.enter_async_context(services.view)
+        health.set_starting("reading the services")
+        if not await _unless_stopped(services.view.caught_up(), stop):
+            return ""
+        app = MeteringApp(settings, codec, schemas, publisher, services, RowsView(redis), health)
+        return await app.run(stop)
+
+
+async def _unless_stopped(waiting: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Wait, but not longer than the process lives; tell whether the wait came to its end."""
+    waited, stopped = asyncio.ensure_future(waiting), asyncio.ensure_future(stop.wait())
+    await asyncio.wait((waited, stopped), return_when=asyncio.FIRST_COMPLETED)
+    done = waited.done()
+    for task in (waited, stopped):
+        task.cancel()
+    await asyncio.gather(waited, stopped, return_exceptions=True)
+    return done
+
+
+async def _main(settings: Settings) -> int:
+    health, stop = Health(), asyncio.Event()
+    server = start_metrics_server(settings.metrics_port, health, host=settings.metrics_host)
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    log.info("metering.starting", metrics_port=server.port)
+    try:
+        failure = await run(settings, health, stop)
+    finally:
+        server.close()
+    return 1 if failure else 0
+
+
+def main() -> None:
+    """Start from the environment."""
+    settings = Settings.from_env(os.environ)
+    configure_logging(settings.log_level, settings.instance or GROUP)
+    # As the policy, so that the thread in which Faust keeps its consumer has a fast loop too.
+    uvloop.install()
+    sys.exit(asyncio.run(_main(settings)))
+
+
+if __name__ == "__main__":
+    main()

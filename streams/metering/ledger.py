@@ -1,0 +1,165 @@
+"""The ledger's table: an entry for each job or call, the rows that follow from them, and days that are closed.
+
+A day is closed when the log's own time says that no event of it can be taken any more. Its rows are then
+kept as they are, in the same table, and the entries that have nothing later are removed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from itertools import islice
+
+from schemas.closed_days import ClosedDay, closed_row, open_row
+from schemas.codec import Codec, UnknownFingerprint
+from schemas.errors import InvalidInput, UndecodableRecord
+from schemas.events import UsageEvent
+from schemas.usage_admission import check_usage
+from schemas.usage_ledger import DAY_MS, HORIZON_MS, HOUR_MS, LedgerEntry, fold_usage, last_measured_ms
+from schemas.usage_rows import Amounts, RowId, day_start_ms, entry_rows
+from streams.log.protocols import Decoder, LogRecord
+from streams.metering.counters import UsageCounters
+from streams.metering.rows import UsageRows
+from streams.metering.services import Services
+from streams.metrics import LEDGER_ENTRIES, LEDGER_FOLDED, LEDGER_ROWS
+from streams.tables.folding import Position, check_key
+from streams.tables.job_states import States
+from streams.tables.table_process import Change, Contents, Taken
+
+GROUP = "metering"
+
+_CLOSED = b"\x00closed:"
+_LOOKED_AT = 500  # entries a turn, so that removing old ones costs no pause
+_CLOSING_MARGIN_MS = 2 * HOUR_MS
+
+
+class Ledger(Contents[UsageEvent]):
+    """Folds usage events; see Contents."""
+
+    name = GROUP
+
+    def __init__(
+        self, store: MutableMapping[bytes, bytes], codec: Codec, decoder: Decoder, services: Services, rows: UsageRows
+    ) -> None:
+        self._store, self._codec, self._decoder, self._services = store, codec, decoder, services
+        self._entries = States(store, codec, LedgerEntry)
+        self._closed: dict[int, set[int]] = {}
+        self._closed_keys: dict[bytes, int] = {}
+        self._rows = rows
+        self._counters = UsageCounters()
+        self._round: Iterator[tuple[int, bytes]] = iter(())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def decode(self, record: LogRecord) -> UsageEvent:
+        """Return the event; UndecodableRecord or InvalidInput when the ledger can never take it."""
+        try:
+            event = self._codec.decode(record.value or b"", UsageEvent)
+        except UnknownFingerprint:
+            event = await self._decoder.decode(record.value or b"", UsageEvent)
+        check_key(Position(record.topic, record.partition, record.offset), record.key, event.request_id)
+        check_usage(event, record.timestamp_ms)
+        if not await self._services.knows(event.service):
+            raise InvalidInput(
+                f"there is no service {event.service!r}",
+                code="unknown_service",
+                remedy="make it known with ./gateway keys create --service, then replay the dead letter",
+            )
+        return event
+
+    def take(self, batch: Iterable[tuple[LogRecord, UsageEvent]]) -> Taken:
+        """Fold events; each changed entry is written once."""
+        changed: dict[tuple[int, bytes], LedgerEntry] = {}
+        shown: dict[int, dict[bytes, bytes]] = {}
+        for record, event in batch:
+            partition, key = record.partition, event.request_id.encode()
+            before = changed.get((partition, key)) or self._entries.get(key)
+            after = fold_usage(before, event, record.offset)
+            keys = {self._rows.logged(partition, record.timestamp_ms)}
+            if after is not before:
+                changed[partition, key] = after
+                old = self._open(partition, entry_rows(before)) if before is not None else {}
+                new = self._open(partition, entry_rows(after))
+                keys |= self._rows.move(partition, old, new)
+                self._counters.count(old, new)
+            shown.setdefault(partition, {}).update(dict.fromkeys(keys, b""))
+            LEDGER_FOLDED.inc()
+        changes: list[Change] = [(p, key, self._entries.put(p, key, entry)) for (p, key), entry in changed.items()]
+        for rows in shown.values():
+            for key in rows:
+                rows[key] = self._rows.get(key) or b""
+        LEDGER_ENTRIES.set(len(self._entries))
+        LEDGER_ROWS.set(len(self._rows))
+        return Taken(changes, shown)
+
+    def recovered(self, partition: int, key: bytes, present: bool) -> None:
+        """Take note of a record that was recovered from the changelog."""
+        if not key.startswith(_CLOSED):
+            self._entries.recovered(partition, key, present)
+        elif present:
+            self._closed_keys[key] = partition
+
+    def settle(self, partitions: frozenset[int]) -> None:
+        """Derive the rows of these partitions from the closed days and, for all others, from the entries."""
+        self._entries.settle(partitions)
+        self._rows.clear(partitions)
+        self._closed = {p: set() for p in partitions}
+        for key, partition in tuple(self._closed_keys.items()):
+            if partition in partitions:
+                self._reopen(partition, self._store[key])
+            else:
+                del self._closed_keys[key]
+                self._store.pop(key, None)
+        for partition, key in self._entries.everything():
+            entry = self._entries.peek(key)
+            if entry is not None:
+                self._rows.move(partition, {}, self._open(partition, entry_rows(entry)))
+                self._rows.logged(partition, last_measured_ms(entry))
+        LEDGER_ENTRIES.set(len(self._entries))
+        LEDGER_ROWS.set(len(self._rows))
+
+    def tidy(self) -> list[Change]:
+        """Close days, then remove entries that only closed days need; a bit at a time."""
+        for partition in self._closed:
+            closable = self._closable_before(partition)
+            due = [d for d in self._rows.days(partition) - self._closed[partition] if d + DAY_MS <= closable]
+            if due:
+                return [self._close(partition, min(due))]
+        return self._expire()
+
+    def _closable_before(self, partition: int) -> int:
+        return self._rows.logged_ms(partition) - HORIZON_MS - _CLOSING_MARGIN_MS
+
+    def _close(self, partition: int, start_ms: int) -> Change:
+        rows = tuple(closed_row(row, amounts) for row, amounts in self._rows.hours_of_day(partition, start_ms))
+        key = _CLOSED + f"{partition}:{start_ms}".encode()
+        value = self._store[key] = self._codec.encode(ClosedDay(partition, start_ms, rows))
+        self._closed_keys[key] = partition
+        self._closed[partition].add(start_ms)
+        return partition, key, value
+
+    def _reopen(self, partition: int, value: bytes) -> None:
+        try:
+            day = self._codec.decode(value, ClosedDay)
+        except UndecodableRecord as e:
+            raise RuntimeError(f"a closed day of partition {partition} cannot be read: {e.message}") from e
+        self._closed[partition].add(day.start_ms)
+        self._rows.move(partition, {}, dict(open_row(row) for row in day.rows))
+
+    def _expire(self) -> list[Change]:
+        looked = list(islice(self._round, _LOOKED_AT))
+        if not looked:
+            self._round = self._entries.everything() if any(self._closed.values()) else iter(())
+        gone: list[Change] = []
+        for partition, key in looked:
+            entry = self._entries.peek(key)
+            closed = self._closed.get(partition)
+            if entry is not None and closed and day_start_ms(last_measured_ms(entry)) in closed:
+                self._entries.remove(partition, key)
+                gone.append((partition, key, None))
+        return gone
+
+    def _open(self, partition: int, rows: Mapping[RowId, Amounts]) -> Mapping[RowId, Amounts]:
+        """Return those rows that are not of closed days."""
+        closed = self._closed.get(partition)
+        if not closed:
+            return rows
+        return {row: amounts for row, amounts in rows.items() if day_start_ms(row.start_ms) not in closed}

@@ -1,0 +1,144 @@
+"""Reads the rows of the usage report from Redis, with how complete they are."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+import numpy as np
+from redis.asyncio import Redis
+
+from schemas.errors import Outage
+from schemas.topics import JOB_PARTITIONS
+from schemas.usage_query import UsageQuery
+from schemas.usage_rows import LEDGER_OFFSET_MS, WIDTH, Amounts, RowId
+from streams import redis_keys
+from streams.metering.rows import BY_DAY, BY_HOUR, read_row
+from streams.redis_client import REDIS_FAILURES
+from streams.redis_keys import NOTHING_FOLDED, decode_marker
+from streams.tables.log_ends import LogEnds
+
+_LEDGER_OFFSET = timedelta(milliseconds=LEDGER_OFFSET_MS)
+_NO_ROWS = np.empty((0, WIDTH), dtype=np.int64)
+
+Hashes = Sequence[tuple[str, Mapping[bytes, bytes]]]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageFound:
+    """The rows of a period, by hour or by day of the ledger's zone, all partitions together.
+
+    `folded` holds for each partition the offset in `usage.events` up to which the rows are made;
+    everything that was logged before `complete_through_ms` is in them.
+    """
+
+    rows: Mapping[RowId, Amounts]
+    folded: tuple[int, ...]
+    complete_through_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageUnknown:
+    """The rows cannot be had now; `reason` is for people."""
+
+    reason: str
+
+
+class UsageReader:
+    """Answers from the rows. Never raises for what Redis or Kafka do: it answers UsageUnknown."""
+
+    def __init__(self, redis: Redis, log_ends: LogEnds, now_ms: Callable[[], int] | None = None) -> None:
+        self._redis = redis
+        self._log_ends = log_ends
+        self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
+
+    async def read(self, query: UsageQuery) -> UsageFound | UsageUnknown:
+        """Return the rows of a query's period and service."""
+        level = BY_DAY if query.by_day else BY_HOUR
+        try:
+            names = await self._names(query, level)
+            markers, logged, hashes = await self._snapshot(names)
+        except REDIS_FAILURES:
+            return UsageUnknown("Redis does not answer")
+        found = [decode_marker(raw) for raw in markers]
+        folded = tuple(m.folded.events for m in found if m is not None and m.folded != NOTHING_FOLDED)
+        if len(folded) < JOB_PARTITIONS:
+            return UsageUnknown("the usage rows are being rebuilt")
+        rows = _merged(hashes, query)
+        return UsageFound(rows, folded, await self._complete_through(folded, logged))
+
+    async def _names(self, query: UsageQuery, level: str) -> list[str]:
+        """Return the names of the hashes that may hold rows of the period."""
+        buckets = _buckets(query, level)
+        if query.service is not None:
+            return [f"{p}:{level}:{query.service}:{b}" for p in range(JOB_PARTITIONS) for b in buckets]
+        wanted = set(buckets)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for p in range(JOB_PARTITIONS):
+                pipe.smembers(redis_keys.usage_index(p))
+            indices = cast("list[set[bytes]]", await pipe.execute())
+        names = [name.decode() for index in indices for name in index]
+        return [n for n in names if (parts := n.split(":"))[1] == level and parts[3] in wanted]
+
+    async def _snapshot(self, names: Sequence[str]) -> tuple[list[bytes | None], list[bytes | None], Hashes]:
+        # One transaction: rows of a moment, with the markers of the same moment.
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.mget([redis_keys.usage_marker(p) for p in range(JOB_PARTITIONS)])
+            for p in range(JOB_PARTITIONS):
+                pipe.hget(redis_keys.usage_rows(f"{p}:t"), "")
+            for name in names:
+                pipe.hgetall(redis_keys.usage_rows(name))
+            answers = await cast("Awaitable[list[object]]", pipe.execute())
+        markers = cast("list[bytes | None]", answers[0])
+        logged = cast("list[bytes | None]", answers[1 : 1 + JOB_PARTITIONS])
+        hashes = cast("list[dict[bytes, bytes]]", answers[1 + JOB_PARTITIONS :])
+        return markers, logged, [(name, fields) for name, fields in zip(names, hashes, strict=True) if fields]
+
+    async def _complete_through(self, folded: Sequence[int], logged: Sequence[bytes | None]) -> int:
+        now_ms = self._now_ms()
+        try:
+            ends = await asyncio.gather(*(self._log_ends.ends(p) for p in range(JOB_PARTITIONS)))
+        except Outage:
+            return min(int(at or 0) for at in logged)
+        behind = [int(at or 0) for at, end, through in zip(logged, ends, folded, strict=True) if through < end.events]
+        return min(behind, default=now_ms)
+
+
+def _buckets(query: UsageQuery, level: str) -> list[str]:
+    first, last = (
+        (datetime.fromtimestamp(at / 1000, UTC) + _LEDGER_OFFSET).date() for at in (query.from_ms, query.to_ms - 1)
+    )
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    form = "%Y-%m-%d" if level == BY_HOUR else "%Y-%m"
+    return list(dict.fromkeys(day.strftime(form) for day in days))
+
+
+def _merged(hashes: Hashes, query: UsageQuery) -> dict[RowId, Amounts]:
+    """Add up the partitions' rows of the period."""
+    places: dict[tuple[str, bytes], int] = {}
+    at: list[int] = []
+    texts: list[bytes] = []
+    for name, fields in hashes:
+        about = name.partition(":")[2]  # the same in every partition
+        for field, amounts in fields.items():
+            at.append(places.setdefault((about, field), len(places)))
+            texts.append(amounts)
+    total = np.zeros((len(places), WIDTH), dtype=np.int64)
+    np.add.at(total, at, _numbers(texts))
+    summed = total.tolist()
+    return {row: tuple(summed[place]) for row, place in _within(places, query)}
+
+
+def _within(places: Mapping[tuple[str, bytes], int], query: UsageQuery) -> Iterator[tuple[RowId, int]]:
+    for (about, field), place in places.items():
+        row = read_row(f"0:{about}", field.decode())
+        if query.from_ms <= row.start_ms < query.to_ms:
+            yield row, place
+
+
+def _numbers(texts: Sequence[bytes]) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]]":
+    if not texts:
+        return _NO_ROWS
+    return np.array(b" ".join(texts).split(), dtype=np.int64).reshape(len(texts), WIDTH)

@@ -1,0 +1,118 @@
+"""The rows of the usage report in this process: by hour and by day, for each partition, and their form in Redis.
+
+A row's key is `{name of its hash}|{field}`. The hash holds the hours of one day, or the days of one month,
+of one service in one partition; the field is hour or day, key, module, model, upstream, lane and outcome.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+
+from schemas.usage_rows import LEDGER_OFFSET_MS, ZERO, Amounts, RowId, added, day_start_ms, subtracted
+
+SEPARATOR = "\x1f"
+BY_HOUR = "h"
+BY_DAY = "d"
+_LEDGER_OFFSET = timedelta(milliseconds=LEDGER_OFFSET_MS)
+
+
+class UsageRows:
+    """Subtotals by partition; kept in step with the ledger, and what views are made of."""
+
+    def __init__(self) -> None:
+        self._amounts: defaultdict[int, dict[bytes, Amounts]] = defaultdict(dict)
+        self._logged_ms: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._amounts.values()))
+
+    def move(self, partition: int, before: Mapping[RowId, Amounts], after: Mapping[RowId, Amounts]) -> set[bytes]:
+        """Replace what one entry added by what it adds now; return the keys of the rows that changed."""
+        rows = self._amounts[partition]
+        changed: set[bytes] = set()
+        for row in before.keys() | after.keys():
+            old, new = before.get(row, ZERO), after.get(row, ZERO)
+            if old == new:
+                continue
+            difference = new if old is ZERO else subtracted(new, old)
+            for key in row_keys(partition, row):
+                held = rows.get(key)
+                rows[key] = difference if held is None else added(held, difference)
+                changed.add(key)
+        return changed
+
+    def logged(self, partition: int, at_ms: int) -> bytes:
+        """Take note of the log's time; return the key under which it is shown."""
+        if at_ms > self._logged_ms.get(partition, 0):
+            self._logged_ms[partition] = at_ms
+        return b"%d:t|" % partition
+
+    def logged_ms(self, partition: int) -> int:
+        """Return the latest time of the log in a partition, 0 while none is known."""
+        return self._logged_ms.get(partition, 0)
+
+    def clear(self, partitions: Iterable[int]) -> None:
+        """Begin anew with these partitions, and no others."""
+        self._amounts.clear()
+        self._logged_ms = {p: at for p, at in self._logged_ms.items() if p in set(partitions)}
+
+    def hours_of_day(self, partition: int, start_ms: int) -> Iterator[tuple[RowId, Amounts]]:
+        """Yield the rows of the hours of one day of the ledger's zone."""
+        for key, amounts in self._amounts[partition].items():
+            name, _, field = key.decode().partition("|")
+            if name.split(":")[1] == BY_HOUR and amounts != ZERO:
+                row = read_row(name, field)
+                if day_start_ms(row.start_ms) == start_ms:
+                    yield row, amounts
+
+    def days(self, partition: int) -> set[int]:
+        """Return the days that have rows, by their begin."""
+        names = {key.partition(b"|")[0] for key in self._amounts[partition]}
+        return {_bucket_ms(n.decode().split(":")[3]) for n in names if n.split(b":")[1] == BY_HOUR.encode()}
+
+    def get(self, key: bytes, /) -> bytes | None:
+        """Return a row as it stands in Redis; empty for one that is no more."""
+        partition = int(key.partition(b":")[0])
+        if key.endswith(b":t|"):
+            return b"%d" % self.logged_ms(partition)
+        amounts = self._amounts[partition].get(key)
+        if amounts is None:
+            return None
+        return b"" if amounts == ZERO else " ".join(map(str, amounts)).encode()
+
+    peek = get
+
+    def keys(self, partition: int, /) -> tuple[bytes, ...]:
+        """Return the keys of a partition's rows."""
+        return (*self._amounts[partition], b"%d:t|" % partition)
+
+
+@lru_cache(maxsize=65_536)
+def row_keys(partition: int, row: RowId) -> tuple[bytes, bytes]:
+    """Return the keys of a row of an hour: its own, and that of its day."""
+    at = datetime.fromtimestamp(row.start_ms / 1000, UTC) + _LEDGER_OFFSET
+    rest = SEPARATOR.join(row[2:])
+    hour = f"{partition}:{BY_HOUR}:{row.service}:{at:%Y-%m-%d}|{at:%H}{SEPARATOR}{rest}"
+    day = f"{partition}:{BY_DAY}:{row.service}:{at:%Y-%m}|{at:%d}{SEPARATOR}{rest}"
+    return hour.encode(), day.encode()
+
+
+def read_row(name: str, field: str) -> RowId:
+    """Return the row that stands in a hash of this name under this field.
+
+    Raises ValueError when it is none of ours.
+    """
+    _, level, service, bucket = name.split(":")
+    within, *rest = field.split(SEPARATOR)
+    if len(rest) != 6:
+        raise ValueError("a field of a usage row has seven parts")
+    start = _bucket_ms(bucket if level == BY_HOUR else f"{bucket}-{within}")
+    if level == BY_HOUR:
+        start += int(within) * 3_600_000
+    return RowId(start, service, *rest)
+
+
+@lru_cache(maxsize=4_096)
+def _bucket_ms(day: str) -> int:
+    return int((datetime.fromisoformat(day).replace(tzinfo=UTC) - _LEDGER_OFFSET).timestamp() * 1000)
