@@ -52,8 +52,7 @@ def read_approval(lines: Sequence[Line], cooperators: Sequence[Placed], issued: 
         role = "drafter" if i == 0 else "approver" if i == len(signers) - 1 else "reviewer"
         trees.append(_tree(signer, role))
     for value in cooperators:
-        for signer in _merge_split(_pairs(value, 0.0)):
-            trees.append(_tree(signer, "cooperator"))
+        trees += [_tree(signer, "cooperator") for signer in _merge_split(_pairs(value, 0.0))]
     return trees
 
 

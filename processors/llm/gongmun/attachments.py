@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from processors.llm.gongmun.items import ends_body, without_end
 from processors.llm.gongmun.lines import Line
 from processors.llm.gongmun.placed import Placed, Read, as_written, joined
+from processors.llm.gongmun.repairs import repaired_name
 
 _LABEL = re.compile(
     r"^\s*[#※*<\[(]?\s*(?:[붙불뭍붇]\s*[임입]|첨\s*부(?:\s*(?:서\s*류|물|파\s*일))?|별\s*첨)\s*[>\])]?\s*(?P<colon>[:;.])?(?=\s|$|[1lI|]\s*[.,)])\s*"
 )
-_NUMBER = re.compile(r"^\s*(?P<n>\d{1,2}|[lI|!])\s?[.,)](?!\d(?!\d{3}\s?년))\s*")
+_NUMBER = re.compile(r"^\s*(?P<n>\d{1,2}|[lI|!L])\s?[.,)](?!\d(?!\d{3}\s?년))\s*")
 _REQUESTS = re.compile(r"주시기|바랍니다|하시기|제출하여|작성하여")
+_LONE_MISREAD = re.compile(r"^\s*([^가-힣\s]{1,4})\s\s(?=[^.]{2,60}\d\s?(?:부|매|식|권|장)\s?[.,]\s*끝)")
 _MISREAD = re.compile(r"^\s*(\S{1,3})\s{1,3}1\s?[.,]\s*(?=[^.]{2,60}\d\s?(?:부|매|식|권|장)\s?[.,]?\s*$)")
 _UNITS = "부|매|식|권|장|개|종|점|건|통|쪽|세트|본|면|질|책|대|벌|조|Set"
-_COUNT = re.compile(rf"\s*(?P<written>(?P<each>각\s*)?(?P<n>\d{{1,3}}|[lI|!]|한|두)\s?(?P<unit>{_UNITS}))\s?[.,]?\s*$")
+_COUNT = re.compile(
+    rf"\s*(?P<written>(?P<each>각\s*)?(?P<n>\d{{1,3}}|[lI|!]|한|두)\s?(?P<unit>{_UNITS}))\s?[.,:;]?\s*$"
+)
 _BARE_COUNT = re.compile(r"\s+(?P<written>[1lI|!]\s?[부무])\s?[.,]?\s*$")
 _WORDS = {"한": 1, "두": 2}
 
@@ -26,7 +30,8 @@ def attachments_start(lines: Sequence[Line], start: int, end: int) -> int | None
             return index
     # The label may be unreadable: what stands before a first numbered and counted entry is it.
     for index in range(start + 1, end):
-        match = _MISREAD.match(lines[index].plain)
+        plain = lines[index].plain
+        match = _MISREAD.match(plain) or _LONE_MISREAD.match(plain)
         if match and match.group(1) != "-" and abs(lines[index].x0 - lines[start].x0) < 2 * lines[index].em_x:
             return index
     return None
@@ -39,7 +44,7 @@ def read_attachments(lines: Sequence[Line]) -> list[dict[str, Read]]:
     for index, line in enumerate(lines):
         text = line.text
         if index == 0:
-            match = _LABEL.match(line.plain) or re.match(r"^\s*\S{1,3}\s{1,3}(?=1\s?[.,])", line.plain)
+            match = _LABEL.match(line.plain) or _MISREAD.match(line.plain) or _LONE_MISREAD.match(line.plain)
             text = text.cut(match.end() if match else 0)
         closing = ends_body(text.plain)
         text = without_end(text)
@@ -66,7 +71,7 @@ def _entry(text: Placed) -> dict[str, Read]:
     name = (text.cut(0, count.start()) if count else text).strip(".,;")
     if not re.search(r"[가-힣A-Za-z]", name.plain):
         return {}
-    tree["name"] = as_written(name)
+    tree["name"] = repaired_name(name)
     if count:
         tree |= _count(text, count)
     return tree
@@ -96,7 +101,7 @@ def _is_sentence(lines: Sequence[Line], index: int) -> bool:
     rest = plain[match.end() :] if match else plain
     if _REQUESTS.search(rest) and re.match(r"\s*\S{1,8}[을를에]\s", rest):
         return True
-    if match and match["colon"] or _NUMBER.match(rest) or _COUNT.search(without_end(lines[index].text).plain):
+    if (match and match["colon"]) or _NUMBER.match(rest) or _COUNT.search(without_end(lines[index].text).plain):
         return False
     return bool(re.match(r"\s*(?:\S{1,8}\s){0,3}?\S*(?:에|을|를|과|와|의|참조|참고|같이)\s", rest + " ")) and bool(
         re.search(r"(?:니다|시오|세요|드림|주시기|하여|따라|작성)", rest)

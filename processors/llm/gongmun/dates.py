@@ -7,7 +7,7 @@ from datetime import date
 
 _SLIPS = str.maketrans({"O": "0", "o": "0", "Q": "0", "l": "1", "I": "1", "|": "1", "!": "1", "S": "5"})
 _N = r"[0-9OolI|!]"
-_WEEKDAY = r"(?P<weekday>\s*[(\[{]\s*[월화수목금토일윌]\s*(?:,\s*[^)]{1,6})?[)\]}])"
+_WEEKDAY = r"(?P<weekday>\s*[(\[{]?\s*[월화수목금토일윌]\s*(?:,\s*[^)]{1,6})?[)\]}])"
 _MINUTES = r"(?P<hour>[01]?\d|2[0-4])\s*:\s*(?P<minute>[0-5]\d)"
 _CLOCK = re.compile(
     rf"(?P<half>오전|오후|낮|밤)?\s*(?:{_MINUTES}|(?P<hour2>[01]?\d|2[0-4])\s*시(?:\s*(?P<minute2>[0-5]?\d)\s*분)?)"

@@ -8,15 +8,23 @@ from processors.llm.gongmun.dates import WrittenDate, complete_year, find_dates,
 from processors.llm.gongmun.placed import Placed, Read, as_written
 from processors.llm.gongmun.tables import Table
 
-_ASKED = "제출|회신|신청|접수|납부|모집|응모|공모|등록|의견|참가|참석|지급|회보|통보|송부|반환|이행|조치|보고|추천|예약|지원|응답|반납|입금|납입|제안|투찰|입찰|수강|동의|작성|입력|청구|보완|시정|개선|정비|회수|변제|상환|답변|협의|검토|확인|원서|서류|자료|설문|조사"
+_ASKED = (
+    "제출|회신|신청|접수|납부|모집|응모|공모|등록|의견|참가|참석|지급|회보|통보|송부|반환|이행|조치|보고|"
+    "추천|예약|지원|응답|반납|입금|납입|제안|투찰|입찰|수강|동의|작성|입력|청구|보완|시정|개선|정비|회수|"
+    "변제|상환|답변|협의|검토|확인|원서|서류|자료|설문|조사"
+)
 _DUE_LABEL = re.compile(
-    rf"(?:{_ASKED})[가-힣\s·및]{{0,8}}(?:기\s?한|기\s?간|기\s?일|마\s?감|일\s?자|시\s?한|마감일)|(?:^|\s)기\s?한|마\s?감|납\s?기|시\s?한|(?:{_ASKED})\s*$"
+    rf"(?:{_ASKED})[가-힣\s·및]{{0,8}}(?:기\s?한|기\s?간|기\s?일|마\s?감|일\s?자|시\s?한|마감일)|(?:^|"
+    rf"\s)기\s?한|마\s?감|납\s?기|시\s?한|(?:{_ASKED})\s*$"
 )
 _PERIOD_LABEL = re.compile(
-    r"기\s?간|일\s?시|일\s?정|행\s?사|교\s?육|공\s?사|사\s?업|운\s?영|시\s?행|적\s?용|유\s?효|계\s?약|점\s?검|개\s?최|전\s?시|축\s?제|회의"
+    r"기\s?간|일\s?시|일\s?정|행\s?사|교\s?육|공\s?사|사\s?업|운\s?영|시\s?행|적\s?용|유\s?효|계\s?약|"
+    r"점\s?검|개\s?최|전\s?시|축\s?제|회의"
 )
 _UNTIL = re.compile(
-    r"^\s*(?P<time>(?:오전|오후|낮)?\s*(?:(?:[01]?\d|2[0-4])\s*:\s*[0-5]\d|(?:[01]?\d|2[0-4])\s*시(?:\s*[0-5]?\d\s*분)?))?\s*[,)]?\s*(?P<until>까\s?지|[깨끼까]지|한(?=[\s)]|$)|限|이전|내로|중으로)"
+    r"^\s*(?P<time>(?:오전|오후|낮)?\s*(?:(?:[01]?\d|2[0-4])\s*:\s*[0-5]\d|(?:[01]?\d|"
+    r"2[0-4])\s*시(?:\s*[0-5]?\d\s*분)?))?\s*[,)]?\s*(?P<until>까\s?지|[깨끼까]지|한(?=[\s)]|$)|限|이전|"
+    r"내로|중으로)"
 )
 _REQUEST = re.compile(rf"(?:{_ASKED}|알려|보내|참여|완료|협조|마쳐|마치|등재|제공|전달|선정|점검|게시|홍보|안내)")
 _RUNNING = re.compile(
@@ -25,13 +33,17 @@ _RUNNING = re.compile(
 _PROMISE = re.compile(r"(?:하겠|드리겠|예정입|예정임|예정이|할\s?계획|계획입|될\s?예정|되었|하였|했|받았|요청한\s?바)")
 _SENTENCE_END = re.compile(r"(?:다|오|요|함|임|것)\s?[.]|[;。\n]|다\.|[.]\s*$")
 _RELATIVE = re.compile(
-    r"(?:이\s?)?(?:공문|통지|문서|본\s?공문|고지서|통보|납부서|안내문)?(?:을|를|서를)?\s?(?:받은|접수한|접수|수령한|수령|도달한|송달받은|통지받은|공고한|공고|시행|발송|계약)\s?(?:날|일)(?:로)?\s?(?:부터|후)\s?\d{1,3}\s?(?:일|주|개월)\s?(?:이내|내)(?:까지|에)?"
+    r"(?:이\s?)?(?:공문|통지|문서|본\s?공문|고지서|통보|납부서|안내문)?(?:을|를|서를)?\s?(?:받은|접수한|"
+    r"접수|수령한|수령|도달한|송달받은|통지받은|공고한|공고|시행|발송|계약)\s?(?:날|일)(?:로)?\s?(?:부터|"
+    r"후)\s?\d{1,3}\s?(?:일|주|개월)\s?(?:이내|내)(?:까지|에)?"
 )
 _ASK = re.compile(
-    r"(?:하여|해|어|아|여)\s?(?:주시기|주실\s?것을|주시길|주십시오|주시면)|(?:하시기|드리오니|주시기)\s?바랍니다|(?:요청|부탁)\s?(?:드립니다|합니다)|바랍니다"
+    r"(?:하여|해|어|아|여)\s?(?:주시기|주실\s?것을|주시길|주십시오|주시면)|(?:하시기|드리오니|"
+    r"주시기)\s?바랍니다|(?:요청|부탁)\s?(?:드립니다|합니다)|바랍니다"
 )
 _CLOSING = re.compile(
-    r"\s*(?:하여|해|하)?\s*(?:주시기|주실\s?것을|주시길|주십시오|주시면|시기|드리오니)?\s*(?:바랍니다|부탁드립니다|요청드립니다|감사하겠습니다|요망|바람)?\s*[.]?\s*$"
+    r"\s*(?:하여|해|하)?\s*(?:주시기|주실\s?것을|주시길|주십시오|주시면|시기|드리오니)?\s*(?:바랍니다|"
+    r"부탁드립니다|요청드립니다|감사하겠습니다|요망|바람)?\s*[.]?\s*$"
 )
 
 
@@ -191,7 +203,6 @@ def _tabled(table: Table, issued: str | None) -> list[Action]:
 
 def _plain_requests(text: Placed) -> list[Action]:
     plain = text.plain
-    start = 0
     actions: list[Action] = []
     for match in re.finditer(r"[^.]*?(?:다|오)\.\s*|[^.]+$", plain):
         sentence = text.cut(match.start(), match.end())
@@ -199,6 +210,4 @@ def _plain_requests(text: Placed) -> list[Action]:
             closing = _CLOSING.search(sentence.plain)
             placed = sentence.cut(0, closing.start() if closing and closing.start() > 0 else None)
             actions.append(Action(as_written(placed or sentence)))
-        start = match.end()
-    del start
     return actions

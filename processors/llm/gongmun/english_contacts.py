@@ -8,10 +8,12 @@ from processors.llm.gongmun.phones import find_reachables
 from processors.llm.gongmun.placed import Read, as_written
 
 _STREET = re.compile(
-    r"^\s*(?P<address>(?:P\.?\s?O\.?\s?Box\s)?\d+[\w\-/]*,?\s+[A-Z][\w.'\-]*(?:[\s,]+[A-Z0-9][\w.'\-]*)*|[A-Z][\w.'\-]*(?:\s[A-Za-z][\w.'\-]*)*\s\d+[a-z]?(?:,\s*[\w.'\- ]+)+)"
+    r"^\s*(?P<address>(?:P\.?\s?O\.?\s?Box\s)?\d+[\w\-/]*,?\s+[A-Z][\w.'\-]*(?:[\s,]+[A-Z0-9][\w.'\-]*)*|"
+    r"[A-Z][\w.'\-]*(?:\s[A-Za-z][\w.'\-]*)*\s\d+[a-z]?(?:,\s*[\w.'\- ]+)+)"
 )
 _POSTAL = re.compile(
-    r"(?:,\s*|\s)(?P<code>\d{4,6}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}|\d{4}\s[A-Z]{2})(?=\s*(?:,|$|\s{2}|\s[A-Z/|]))"
+    r"(?:,\s*|\s)(?P<code>\d{4,6}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}|\d{4}\s[A-Z]{2})(?=\s*(?:,|"
+    r"$|\s{2}|\s[A-Z/|]))"
 )
 
 

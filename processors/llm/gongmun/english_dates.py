@@ -4,7 +4,10 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-_NAMES = "january february march april may june july august september october november december".split()
+_NAMES = (
+    *("january", "february", "march", "april", "may", "june"),
+    *("july", "august", "september", "october", "november", "december"),
+)
 _MONTH = r"(?P<{0}>" + "|".join([*_NAMES, *(name[:3] for name in _NAMES), "sept"]) + r")\.?"
 _WORDED = re.compile(
     rf"(?<!\w)(?:(?P<d1>[0-3]?\d)(?:st|nd|rd|th)?(?:\s+of)?\s+{_MONTH.format('m1')},?(?:\s+(?P<y1>20\d\d))?"
@@ -55,8 +58,10 @@ def find_english_dates(text: str, months_lead: bool = False) -> list[EnglishDate
         found.append(
             EnglishDate(match.start(), match.end(), int(year) if year else None, month, int(match["d1"] or match["d2"]))
         )
-    for match in _ISO.finditer(text):
-        found.append(EnglishDate(match.start(), match.end(), int(match["y"]), int(match["m"]), int(match["d"])))
+    found += [
+        EnglishDate(match.start(), match.end(), int(match["y"]), int(match["m"]), int(match["d"]))
+        for match in _ISO.finditer(text)
+    ]
     for match in _FIGURES.finditer(text):
         a, b, year = int(match["a"]), int(match["b"]), int(match["y"])
         month, day = (a, b) if months_lead else (b, a)

@@ -9,8 +9,11 @@ from processors.llm.gongmun.placed import EMPTY, Placed, Read, as_written
 
 _WHEN = re.compile(r"^(?:[가-힣\s]{0,8})(?:일\s*시|때|기\s*간|일\s*자)\s*[:;]\s*")
 _WHERE = re.compile(r"^(?:[가-힣\s]{0,8})(?:장\s*소|곳|위\s*치)\s*[:;]\s*")
-_EVENT_WORDS = "설명회|간담회|회의|교육|연수|워크숍|세미나|축제|행사|토론회|공청회|기념식|대회|포럼|발표회|박람회|협의회|보고회|평가회|심의회|강연|강좌|체험|캠프|전시회|음악회|훈련|캠페인|점검"
-_QUOTED = re.compile(rf"[「『“\"'‘](?P<name>[^」』”\"'’]{{2,50}})[」』”\"'’]")
+_EVENT_WORDS = (
+    "설명회|간담회|회의|교육|연수|워크숍|세미나|축제|행사|토론회|공청회|기념식|대회|포럼|발표회|박람회|"
+    "협의회|보고회|평가회|심의회|강연|강좌|체험|캠프|전시회|음악회|훈련|캠페인|점검"
+)
+_QUOTED = re.compile(r"[「『“\"'‘](?P<name>[^」』”\"'’]{2,50})[」』”\"'’]")
 _NAMED = re.compile(
     rf"(?P<name>(?:[가-힣A-Za-z0-9·]+\s){{0,3}}[가-힣A-Za-z0-9·]*(?:{_EVENT_WORDS}))(?=[을를이가은는에와과의\s,.])"
 )
@@ -48,23 +51,23 @@ def _time(text: Placed, issued: str | None) -> dict[str, Read]:
     times = list(find_times(text.plain[first.end :]))
     event: dict[str, Read] = {}
     start_times = [t for t in times if last is None or t.start + first.end < last.start]
-    start = _stamp(text, first, start_times[0].value if start_times else None, issued)
+    start = _stamp(first, start_times[0].value if start_times else None, issued)
     if start:
         end = first.end + (start_times[0].end if start_times else 0)
         event["start"] = Read(start, text.cut(first.start, end))
     if last is not None and re.search(r"~|부터|-", text.plain[first.end : last.start]):
         end_times = [t for t in times if t.start + first.end >= last.end]
-        value = _stamp(text, last, end_times[0].value if end_times else None, issued)
+        value = _stamp(last, end_times[0].value if end_times else None, issued)
         if value:
             event["end"] = Read(value, text.cut(last.start, first.end + end_times[0].end if end_times else last.end))
     elif last is None and len(times) > 1:
-        value = _stamp(text, first, times[1].value, issued)
+        value = _stamp(first, times[1].value, issued)
         if value:
             event["end"] = Read(value, text.cut(first.end + times[1].start, first.end + times[1].end))
     return event
 
 
-def _stamp(text: Placed, written: WrittenDate, time: str | None, issued: str | None) -> str | None:
+def _stamp(written: WrittenDate, time: str | None, issued: str | None) -> str | None:
     iso = complete_year(written, issued)
     return f"{iso}T{time}" if iso and time else iso
 
@@ -75,10 +78,11 @@ def _name(items: Sequence[Item]) -> Placed:
             match = pattern.search(item.text.plain)
             if match and (pattern is _NAMED or re.search(_EVENT_WORDS, match["name"])):
                 name = item.text.cut(match.start("name"), match.end("name"))
-                return re.sub(r"^(?:아래와|다음과)\s같이\s", "", name.text) == name.text and name or _behind(name)
+                return _behind(name)
     return EMPTY
 
 
 def _behind(name: Placed) -> Placed:
+    """Drop the 아래와 같이 that leads to the event."""
     match = re.match(r"^(?:아래와|다음과)\s같이\s", name.plain)
     return name.cut(match.end()) if match else name

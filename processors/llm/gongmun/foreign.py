@@ -15,18 +15,21 @@ from processors.llm.gongmun.placed import EMPTY, Placed, Read, as_written, joine
 from processors.llm.gongmun.result import Tree
 
 _OUR_REF = re.compile(
-    r"(?:^|\s)(?:Our\s+ref(?:erence)?|Our\s+no)\s?\.?(?:\s?no\.?)?\s*[:.;]?\s*(?P<value>[A-Z0-9][\w/.\-()]*(?:\s?[/\-]\s?[\w.\-]+)*(?:\s\d[\w\-/]*)?)",
+    r"(?:^|\s)(?:Our\s+ref(?:erence)?|"
+    r"Our\s+no)\s?\.?(?:\s?no\.?)?\s*[:.;]?\s*(?P<value>[A-Z0-9][\w/.\-()]*(?:\s?[/\-]\s?[\w.\-]+)*(?:\s\d[\w\-/]*)?)",
     re.I,
 )
 _REF = re.compile(
-    r"(?:^|\s{2})(?:Ref(?:erence)?\s?\.?(?:\s?(?:no|number)\.?)?|Letter\s+no\.?|Document\s+no\.?|File\s+(?:no|ref)\.?|No\.)\s*[:;]?\s*(?P<value>[A-Z0-9][\w/.\-()]*(?:\s?[/\-]\s?[\w.\-]+)*)",
+    r"(?:^|\s{2})(?:Ref(?:erence)?\s?\.?(?:\s?(?:no|number)\.?)?|Letter\s+no\.?|Document\s+no\.?|"
+    r"File\s+(?:no|ref)\.?|No\.)\s*[:;]?\s*(?P<value>[A-Z0-9][\w/.\-()]*(?:\s?[/\-]\s?[\w.\-]+)*)",
     re.I,
 )
 _YOUR = re.compile(r"\byour\s+ref", re.I)
 _SUBJECT = re.compile(r"^\s*(?:Subject|Subj\.?|RE|Re|Regarding|Title)\s*[:;.]\s*")
 _SALUTATION = re.compile(r"^\s*(?:Dear\b|To whom it may concern|Ladies and Gentlemen)", re.I)
 _CLOSE = re.compile(
-    r"^\s*(?:Yours\s+(?:sincerely|faithfully|truly)|Sincerely|(?:Best|Kind|Warm|With\s+(?:best|kind|warm))\s+regards|Respectfully|Very\s+truly|Regards|Cordially|With\s+thanks)\b",
+    r"^\s*(?:Yours\s+(?:sincerely|faithfully|truly)|Sincerely|(?:Best|Kind|Warm|With\s+(?:best|kind|"
+    r"warm))\s+regards|Respectfully|Very\s+truly|Regards|Cordially|With\s+thanks)\b",
     re.I,
 )
 _ENCLOSURES = re.compile(
@@ -37,18 +40,29 @@ _ATTENTION = re.compile(r"^\s*(?:Attn|Attention|FAO|For\s+the\s+attention\s+of)\
 _PERSON = re.compile(r"^(?:Mr|Ms|Mrs|Miss|Dr|Prof(?:essor)?|Sir|Dame)\b\.?\s", re.I)
 _TO = re.compile(r"^\s*To\s*[:;]\s*", re.I)
 _ORGANISATION = re.compile(
-    r"\b(?:Agency|Ministry|Department|Institute|University|Council|City|County|Province|Office|Company|Co\.|Ltd|Inc|Corp(?:oration)?|Authority|Association|Foundation|Bureau|Commission|Centre|Center|Government|Trust|Society|Union|Federation|Board|Committee|Group|GmbH|LLC|LLP|PLC|Pty|B\.?V|S\.?A|AG|Museum|Library|Hospital|School|College|Laboratory|Network|Service|Bank|Energy|Trading|Systems|Park|Hall|Fund|Partners|Works|Industries|Division|Administration|Organisation|Organization)\b"
+    r"\b(?:Agency|Ministry|Department|Institute|University|Council|City|County|Province|Office|Company|"
+    r"Co\.|Ltd|Inc|Corp(?:oration)?|Authority|Association|Foundation|Bureau|Commission|Centre|Center|"
+    r"Government|Trust|Society|Union|Federation|Board|Committee|Group|GmbH|LLC|LLP|PLC|Pty|B\.?V|S\.?A|AG|"
+    r"Museum|Library|Hospital|School|College|Laboratory|Network|Service|Bank|Energy|Trading|Systems|Park|"
+    r"Hall|Fund|Partners|Works|Industries|Division|Administration|Organisation|Organization)\b"
 )
 _ADDRESS = re.compile(
-    r"^\d+[\w\-]*,?\s|\b(?:Street|Road|Avenue|Lane|Drive|Square|-ro|-gil|-daero|Boulevard|Way|P\.?\s?O\.?\s?Box|Floor|Suite)\b|\b\d{4,6}\b|^(?:Republic of Korea|South Korea|Korea|United Kingdom|Germany|France|Japan)$|, (?:Republic of )?Korea",
+    r"^\d+[\w\-]*,?\s|\b(?:Street|Road|Avenue|Lane|Drive|Square|-ro|-gil|-daero|Boulevard|Way|"
+    r"P\.?\s?O\.?\s?Box|Floor|Suite)\b|\b\d{4,6}\b|^(?:Republic of Korea|South Korea|Korea|United Kingdom|"
+    r"Germany|France|Japan)$|, (?:Republic of )?Korea",
     re.I,
 )
 _AMERICAN = re.compile(r"\b(?:USA|U\.S\.A\.|United States)\b|,\s[A-Z]{2}\s\d{5}(?:-\d{4})?\b|\bUS\$|\+1[\s(.-]")
 _POSITION = re.compile(
-    r"\b(?:Director|Manager|Coordinator|Head|Officer|President|Chair(?:man|woman|person)?|Secretary|Professor|Curator|Lead|Chief|Partner|Editor|Engineer|Representative|Dean|Minister|Commissioner|Executive|Consultant|Adviser|Advisor|Specialist|Fellow|Administrator|Registrar|Attach[eé]|Counsellor|Ambassador|Controller|Assistant|Planner|Treasurer|CEO|CFO|Analyst|Scientist|Buyer|Auditor)\b"
+    r"\b(?:Director|Manager|Coordinator|Head|Officer|President|Chair(?:man|woman|person)?|Secretary|"
+    r"Professor|Curator|Lead|Chief|Partner|Editor|Engineer|Representative|Dean|Minister|Commissioner|"
+    r"Executive|Consultant|Adviser|Advisor|Specialist|Fellow|Administrator|Registrar|Attach[eé]|"
+    r"Counsellor|Ambassador|Controller|Assistant|Planner|Treasurer|CEO|CFO|Analyst|Scientist|Buyer|"
+    r"Auditor)\b"
 )
 _ITEM = re.compile(r"^\s*(?:\(?\d{1,2}[.)]|[-•*·])\s*")
 _COPIES = re.compile(r"\s*\((?P<written>(?P<n>\d+|one|two|three|four)\s+(?:copies|copy|pages?|sets?))\)\s*$", re.I)
+_REACHED = re.compile(r"\w@\w|www\.|https?:|\+\d|\b(?:Tel|Fax|Phone)\b", re.I)
 _WORDS = {"one": 1, "two": 2, "three": 3, "four": 4}
 
 
@@ -91,7 +105,7 @@ def read_foreign(lines: Sequence[Line], stamp: dict[str, Read]) -> Tree:
     tree["events"] = find_english_events(texts, issued, leads)
     tree["amounts"] = [amount.tree() for text in texts for amount in find_amounts(text)]
     tree["attachments"] = _enclosures(parts.after)
-    tree["contacts"] = _contacts(parts, lines)
+    tree["contacts"] = _contacts(parts)
     return tree
 
 
@@ -191,10 +205,12 @@ def _block_above(lines: Sequence[Line], end: int) -> int:
 def _sender(head: Sequence[Line]) -> Tree:
     best: tuple[float, int, Placed] | None = None
     for i, line in enumerate(head):
-        if re.search(r"@|www\.|https?:|\+\d|\b(?:Tel|Fax|Phone)\b", line.plain, re.I) or find_english_dates(line.plain):
+        if _REACHED.search(line.plain) or find_english_dates(line.plain):
             continue
-        cells = [cell for cell in line.cells if len(re.findall(r"[A-Za-z]", cell.text.text)) >= 3] or list(line.cells)
-        cell = max(cells, key=lambda c: (round(c.em, 4), len(c.text.text)))
+        cells = [cell for cell in line.cells if len(re.findall(r"[A-Za-z]", cell.text.text)) > 3] or list(line.cells)
+        largest = max(cell.em for cell in cells)
+        # A logo is read as a few letters, larger than the name beside it.
+        cell = max(cells, key=lambda c: (c.em > 0.55 * largest, len(c.text.text)))
         text = letter_spaced(line.text if len(line.cells) == 1 else cell.text).strip(".,;:|*·-_")
         size = cell.em * (1.12 if text.plain.isupper() else 1.0)
         if len(re.findall(r"[A-Za-z]", text.text)) >= 3 and (best is None or size > best[0] * 1.06):
@@ -208,7 +224,8 @@ def _sender(head: Sequence[Line]) -> Tree:
         and not _ADDRESS.search(following.plain)
         and not re.search(r"[@|]|www\.|\d|https?:", following.plain)
         and re.search(
-            r"\b(?:Department|Division|Office|Programmes?|Programs?|Unit|Section|Team|Bureau|Directorate|Faculty|School|Centre|Center|Branch|Services|Affairs|Group)\b",
+            r"\b(?:Department|Division|Office|Programmes?|Programs?|Unit|Section|Team|Bureau|Directorate|Faculty|"
+            r"School|Centre|Center|Branch|Services|Affairs|Group)\b",
             following.plain,
         )
     ):
@@ -321,14 +338,12 @@ def _enclosures(lines: Sequence[Line]) -> list[Tree]:
     first = lines[start].text.cut(label.end() if label else 0)
     entries: list[Placed] = [part for part in _split_inline(first) if part]
     for line in lines[start + 1 :]:
-        previous = lines[line.number - lines[start].number + start - 1] if False else None
-        del previous
         if _COPY.match(line.plain) or re.search(r"@|www\.|\bTel\b|\+\d{2}", line.plain):
             break
         numbered = _ITEM.match(line.plain)
         if not numbered and entries and line.y - _last_y(lines, line) > 2.4 * line.em:
             break
-        if numbered or not entries or line.x0 <= lines[start].x0 + 12 * line.em_x and not _wraps(lines, line):
+        if numbered or not entries or (line.x0 <= lines[start].x0 + 12 * line.em_x and not _wraps(lines, line)):
             entries.append(line.text)
         else:
             entries[-1] = joined([entries[-1], line.text])
@@ -398,7 +413,7 @@ def _copies(lines: Sequence[Line]) -> list[Tree]:
     return [{"name": as_written(name.strip(".,;"))} for name in names if name]
 
 
-def _contacts(parts: _Parts, lines: Sequence[Line]) -> list[Tree]:
+def _contacts(parts: _Parts) -> list[Tree]:
     block = read_english_block([*parts.head, *parts.after])
     contacts: list[Tree] = [block] if block else []
     known = {str(read.value) for read in block.values()}

@@ -8,12 +8,15 @@ from processors.llm.gongmun.zones import Zones
 
 _SALUTATION = re.compile(r"^\s*(?:Dear\b|To whom it may concern|Ladies and Gentlemen)", re.I)
 _CLOSE = re.compile(
-    r"^\s*(?:Yours\s+(?:sincerely|faithfully|truly)|Sincerely|(?:Best|Kind|With\s+(?:best|kind))\s+regards|Respectfully|Very truly yours|Regards|Cordially)\b",
+    r"^\s*(?:Yours\s+(?:sincerely|faithfully|truly)|Sincerely|(?:Best|Kind|With\s+(?:best|"
+    r"kind))\s+regards|Respectfully|Very truly yours|Regards|Cordially)\b",
     re.I,
 )
 _REFERENCE = re.compile(r"^\s*(?:(?:Our|Your)\s+ref|Ref(?:erence)?\b|Subject\s*:|RE\s*:|Attn|Date\s*:|Encl)", re.I)
 _PUBLIC_TAIL = re.compile(
-    r"[협힙]\s*조\s*[자지](?:\s|$)|^\W{0,3}[시사]\s*[행햄헹]\s+\S*[가-힣]|비\s?공\s?개|대\s?국\s?민\s?공\s?개|부\s?분\s?공\s?개|/\s*공\s?개\s*$|수\s*신\s*자\s*참\s*조|내\s*부\s*결\s*재|관\s?인\s?생\s?[략락]|[전대]\s?결\s*\d{4}"
+    r"[협힙]\s*조\s*[자지](?:\s|$)|^\W{0,3}[시사]\s*[행햄헹]\s+\S*[가-힣]|비\s?공\s?개|"
+    r"대\s?국\s?민\s?공\s?개|부\s?분\s?공\s?개|/\s*공\s?개\s*$|수\s*신\s*자\s*참\s*조|내\s*부\s*결\s*재|"
+    r"관\s?인\s?생\s?[략락]|[전대]\s?결\s*\d{4}"
 )
 _VIA = re.compile(r"^\W{0,2}\(\s*경\s*유\s*\)")
 _HANGUL = re.compile(r"[가-힣]")

@@ -61,4 +61,4 @@ def labelled(lines: Sequence[Line], start: int = 0, end: int | None = None) -> l
 
 def _is_later_label(match: re.Match[str]) -> bool:
     """A second label in a line must carry a colon, else it is a word of the value."""
-    return match.start() == 0 or match["end"].strip() in (":", ";") and bool(match["end"].strip())
+    return match.start() == 0 or (match["end"].strip() in (":", ";") and bool(match["end"].strip()))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 SYLLABLES = "가나다라마바사아자차카타파하거너더러머버서어저처커터퍼허"
 _CIRCLED_NUMBERS = "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳"
 _CIRCLED_SYLLABLES = "㉮㉯㉰㉱㉲㉳㉴㉵㉶㉷㉸㉹㉺㉻"
-_ONE = "lI|!i"
+_ONE = "lI|!iL"
 
 _KINDS = (
     ("1.", re.compile(rf"(?P<n>\d{{1,2}}|[{_ONE}])\s?[.,](?!\d)(?!\s?\([월화수목금토일]\)|\s?까지|\s?[.~])\s*")),

@@ -4,7 +4,7 @@ import re
 
 _SLIPS = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1", "|": "1", "!": "1", "S": "5", "B": "8", "]": "1"})
 UNIT_NUMBER = re.compile(
-    r"(?P<unit>[가-힣A-Z][가-힣A-Za-z0-9·]*?[가-힣])\s*[-~_=.:ㅡ]{1,2}\s*(?P<serial>\d[\dOolI|!]{0,6})"
+    r"(?P<unit>[가-힣A-Z][가-힣A-Za-z0-9·]*?[가-힣])\s*[-~_=.:ㅡ/\\]{1,3}\s*(?P<serial>\d[\dOolI|!]{0,6})"
 )
 _LOST_HYPHEN = re.compile(r"(?P<unit>[가-힣]+(?:과|팀|실|관|국|단|원|소|처|부|센터))\s*(?P<serial>\d{1,6})")
 _TAIL = re.compile(r"[가-힣]+(?:과|팀|실|관|국|단|원|소|처|부|센터|담당관|본부|지원청|위원회)$")

@@ -3,8 +3,10 @@
 import re
 
 from processors.llm.gongmun.placed import Placed, Read
+from processors.llm.gongmun.sender_name import likeness
 
 _YEAR_AS_FIGURES = re.compile(r"(?<!\d)(?P<year>20[123]\d)(?P<slip>4[45]?)(?=\s?[가-힣])")
+_EXTENSION = re.compile(r"\.\s?(?=\S*[\[\\0-9|])[\[\]\\0-9lI|/()A-Za-z]{1,4}[×x*]$")
 _EDGES = "_|~^`'*.,:;\"”“’ㆍ"
 
 
@@ -12,9 +14,22 @@ def repaired_title(placed: Placed) -> Read:
     """Read a title: stray signs off its edges, and `20254 빈집` back to `2025년 빈집`."""
     placed = _stripped(placed)
     text = placed.single_spaced().text
-    fixed = _YEAR_AS_FIGURES.sub(lambda m: f"{m['year']}{'년도' if m['slip'].endswith('5') else '년'}", text)
+    fixed = _with_years(text)
     fixed = re.sub(r"(?<=[가-힣])\s?[.](?=\s[가-힣])", "", fixed) if placed.confidence() < 1.0 else fixed
     return Read(fixed, placed, 1.0 if fixed == text else 0.75)
+
+
+def repaired_name(placed: Placed) -> Read:
+    """Read an attachment's name: years as in titles, and the extension of the office format as which few are met."""
+    text = placed.single_spaced().text
+    fixed = _with_years(text)
+    if placed.confidence() < 1.0:
+        fixed = _EXTENSION.sub(".hwpx", fixed)
+    return Read(fixed, placed, 1.0 if fixed == text else 0.6)
+
+
+def _with_years(text: str) -> str:
+    return _YEAR_AS_FIGURES.sub(lambda m: f"{m['year']}{'년도' if m['slip'].endswith('5') else '년'}", text)
 
 
 def same_domain(contact: dict[str, Read], public: bool) -> dict[str, Read]:
@@ -26,7 +41,7 @@ def same_domain(contact: dict[str, Read], public: bool) -> dict[str, Read]:
     fixed = domain
     if home is not None:
         host = re.sub(r"^(?:https?://)?(?:www\.)?", "", str(home.value)).split("/")[0]
-        if host != domain and host.replace(".", "") == domain.replace(".", "") and host.count(".") >= domain.count("."):
+        if host != domain and _is_better(host, domain, home.at.confidence() >= email.at.confidence()):
             fixed = host
     if public:
         fixed = re.sub(r"(?<=[a-z0-9]{2})go\.(kr|example)$", r".go.\1", fixed) if ".go." not in fixed else fixed
@@ -35,6 +50,13 @@ def same_domain(contact: dict[str, Read], public: bool) -> dict[str, Read]:
     if fixed == domain:
         return contact
     return {**contact, "email": Read(f"{user}@{fixed}", email.at, 0.7)}
+
+
+def _is_better(host: str, domain: str, surer: bool) -> bool:
+    """A homepage's host shows the domain when only dots differ, or a letter and the homepage was read better."""
+    if host.replace(".", "") == domain.replace(".", ""):
+        return host.count(".") >= domain.count(".")
+    return surer and likeness(host, domain) > 0.85
 
 
 def _stripped(placed: Placed) -> Placed:

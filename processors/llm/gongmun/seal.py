@@ -7,7 +7,9 @@ from processors.llm.gongmun.lines import Line
 from processors.llm.gongmun.placed import Placed, Read, as_written
 from schemas.pages import Document
 
-_OMITTED = re.compile(r"[(\[<]?\s*(?P<words>(?:[관직청공]\s?인|서\s?명|날\s?인|인\s?장)\s?생\s?[략락])\s*[)\]>]?")
+_OMITTED = re.compile(
+    r"[(\[<]?\s*(?P<words>(?:[관직청공]\s?인|서\s?명|날\s?인|인\s?장)\s?[생상샘성]\s?[략락랙])\s*[)\]>]?"
+)
 
 
 def find_omitted(lines: Sequence[Line]) -> Placed | None:

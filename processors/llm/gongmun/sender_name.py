@@ -1,6 +1,7 @@
 """The sender's name, checked against the other places that show it: the signing office, or the company's signature."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from processors.llm.gongmun.placed import Placed, Read
@@ -56,14 +57,12 @@ def public_sender(head: Read | None, signatory: Placed) -> Read | None:
     shown = re.sub(r"\s+", "", str(head.value))
     if shown == expected:
         return head
-    shared = likeness(shown, expected)
-    if shared < 0.6 or (head.at.confidence() > 0.985 and signatory.confidence() <= head.at.confidence()):
+    sure, office_sure = head.at.confidence(), signatory.confidence()
+    if expected in shown and re.fullmatch(r"[가-힣]+", shown):
+        # The longer of two good readings is whole, unless the shorter one was read much better.
+        return head if sure >= office_sure - 0.03 else Read(expected, _matching(head.at, expected), 0.8)
+    if likeness(letters(shown), letters(expected)) < 0.62 or sure > max(0.985, office_sure):
         return head
-    # Both were read with care: a longer head may be the full name of what the office abbreviates.
-    if expected in shown and re.fullmatch(r"[가-힣\s]+", shown) and head.at.confidence() > 0.9:
-        prefix = shown[: shown.index(expected)]
-        if re.search(r"(?:도|시|부|청|원|회)$", prefix):
-            return head
     return Read(expected, _matching(head.at, expected), 0.8)
 
 
@@ -83,19 +82,25 @@ def company_sender(readings: Sequence[Read]) -> Read | None:
     """
     if not readings:
         return None
-    first = readings[0]
+    first = _without_logo(readings[0], readings[1:])
     text = str(first.value)
     if _LEGAL.search(text):
         legal = next((r for r in readings[1:] if _same_company(text, str(r.value)) and _cleaner(r, first)), None)
         return legal or first
     for other in readings[1:]:
         core = _common(text, str(other.value))
-        if _LEGAL.search(str(other.value)) and likeness(_bare(text), _bare(str(other.value))) > 0.75:
-            return Read(other.value, first.at, 0.8)
+        if _LEGAL.search(str(other.value)) and _same_company(text, str(other.value)):
+            better = other.at.confidence() > first.at.confidence()
+            return other if better else Read(other.value, first.at, 0.8)
         if len(core) >= 3 and core != text and len(text) - len(core) <= 3:
             front = text.endswith(core)
             return Read(f"㈜{core}" if front else f"{core} ㈜", first.at, 0.6)
     return _unmasked(first)
+
+
+def letters(text: str) -> str:
+    """Return a text with its Hangul syllables taken apart, so that one wrong stroke costs one letter."""
+    return unicodedata.normalize("NFD", text)
 
 
 def likeness(a: str, b: str) -> float:
@@ -110,6 +115,18 @@ def likeness(a: str, b: str) -> float:
             row[j + 1] = previous + 1 if x == y else max(row[j], held)
             previous = held
     return row[-1] / max(len(b), min(len(a), len(b) + 3))
+
+
+def _without_logo(first: Read, others: Sequence[Read]) -> Read:
+    """Drop a lone syllable in front, which is what a logo was read as, when no other reading has it."""
+    match = re.match(r"^\S{1,2}\s+(?=\S{3})", str(first.value))
+    if not match or _LEGAL.match(str(first.value)) or not others:
+        return first
+    bare = str(first.value)[match.end() :]
+    other = str(others[0].value)
+    if likeness(bare, other) <= likeness(str(first.value), other) and not other.startswith(bare[:2]):
+        return first
+    return Read(bare, first.at.cut(match.end()), 0.7)
 
 
 def _unmasked(read: Read) -> Read:
@@ -136,11 +153,11 @@ def _matching(placed: Placed, expected: str) -> Placed:
 
 
 def _bare(text: str) -> str:
-    return re.sub(r"[^가-힣A-Za-z]", "", _LEGAL.sub("", text))
+    return re.sub(r"[^가-힣A-Za-z]", "", _LEGAL.sub("", re.sub(r"^주\)", "", text)))
 
 
 def _same_company(a: str, b: str) -> bool:
-    return likeness(_bare(a), _bare(b)) > 0.45
+    return likeness(letters(_bare(a)), letters(_bare(b))) > 0.62
 
 
 def _cleaner(other: Read, first: Read) -> bool:

@@ -72,28 +72,28 @@ def receipt_number(value: Placed) -> Read | None:
 def _region(page: Page) -> Box | None:
     """Return the box of the stamp: that of a seen mark that holds its labels, else grown around the labels."""
     rows = [
-        (line, i, cell)
+        (line, cell)
         for line in page_lines(page)
-        for i, cell in enumerate(line.cells)
-        if _ROW.match(cell.text.plain) and _is_row(line, i, cell)
+        for cell in line.cells
+        if _ROW.match(cell.text.plain) and _is_row(line, cell)
     ]
     if not rows:
         return None
-    boxes = [glyph.box for _, _, cell in rows for glyph in cell.text.glyphs if glyph]
+    boxes = [glyph.box for _, cell in rows for glyph in cell.text.glyphs if glyph]
     for mark in page.marks:
         if mark.kind == "stamp" and any(_inside(box, mark.box) for box in boxes):
             return mark.box
-    if len(rows) < _MIN_ROWS and not any(_STRONG.search(cell.text.plain) for _, _, cell in rows):
+    if len(rows) < _MIN_ROWS and not any(_STRONG.search(cell.text.plain) for _, cell in rows):
         return None
     left = min(box[0] for box in boxes)
     top, bottom = min(box[1] for box in boxes), max(box[3] for box in boxes)
-    em = max(line.em for line, _, _ in rows)
-    missing = 3 - len({line.number for line, _, _ in rows})
+    em = max(line.em for line, _ in rows)
+    missing = 3 - len({line.number for line, _ in rows})
     margin = em * (0.9 if missing <= 0 else 3.2)
     return (left - 0.012, top - margin, 1.0, bottom + margin)
 
 
-def _is_row(line: Line, i: int, cell: Cell) -> bool:
+def _is_row(line: Line, cell: Cell) -> bool:
     """A row label is in the right half and in the upper third; the 결문 has its 접수 at the bottom."""
     return cell.x0 > 0.45 and line.y < 0.4
 

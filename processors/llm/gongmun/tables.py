@@ -26,9 +26,7 @@ def table_end(lines: Sequence[Line], start: int) -> int:
     end = start + 1
     while end < len(lines):
         line = lines[end]
-        if len(line.cells) >= 2 and not _is_item(line):
-            end += 1
-        elif (
+        if (len(line.cells) >= 2 and not _is_item(line)) or (
             _is_wrapped_cell(lines[start], line)
             and end + 1 < len(lines)
             and len(lines[end + 1].cells) >= 2

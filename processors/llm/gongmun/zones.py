@@ -11,6 +11,7 @@ from processors.llm.gongmun.labels import Field, labelled
 from processors.llm.gongmun.lines import Line
 from processors.llm.gongmun.markers import read_marker
 from processors.llm.gongmun.placed import EMPTY, Placed, joined
+from processors.llm.gongmun.unlabelled import head_by_form
 
 _TAIL_START = re.compile(
     r"^\s*(?:수\s*신\s*자\s|[★☆⊙]|협\s*조\s*자|[시사]\s*행\s+\S*[가-힣]\S*\s*-?\s*\d|기\s*안\s*자)|[(\[]?[관직]\s?인\s?생\s?[략락]"
@@ -42,6 +43,8 @@ class Zones:
 def split_zones(lines: Sequence[Line]) -> Zones:
     """Find the zones by labels, 끝., 붙임, type size and place."""
     fields = _head_fields(lines)
+    if not {field.name for field in fields} & {"title", "recipient"}:
+        fields = head_by_form(lines)
     last = max((field.index for field in fields), default=-1)
     first = min((field.index for field in fields), default=0)
     fields += _unlabelled(lines, fields)
@@ -147,7 +150,7 @@ def _body_end(lines: Sequence[Line], start: int) -> tuple[int, bool]:
     usual = median(sizes) if sizes else 0.0
     for index in range(start, len(lines)):
         line = lines[index]
-        if _TAIL_START.search(line.plain) or _SIGNATURE.search(line.plain) and len(line.plain) < 60:
+        if _TAIL_START.search(line.plain) or (_SIGNATURE.search(line.plain) and len(line.plain) < 60):
             return index, False
         short = len(line.plain.replace(" ", "")) <= 24
         if (
