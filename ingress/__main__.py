@@ -14,15 +14,17 @@ import uvloop
 from ingress.app import create_app
 from ingress.auth import KeyRing
 from ingress.dependencies import Dependencies
+from ingress.price_file import PriceFile
 from ingress.readiness import follow_readiness
 from schemas.codec import Codec
 from schemas.events import ApiKey
-from schemas.topics import API_KEYS, SCHEMAS
+from schemas.topics import API_KEYS, SCHEMAS, USAGE_EVENTS
 from streams.log.compacted_view import CompactedView
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.schema_reader import SchemaReader
 from streams.logs import configure_logging, get_logger
+from streams.metering.reader import UsageReader
 from streams.metrics_server import Health, start_metrics_server
 from streams.modules import load_modules
 from streams.redis_client import redis_client
@@ -93,6 +95,8 @@ async def connect(settings: Settings, stack: AsyncExitStack) -> Dependencies:
     )
     log_ends = KafkaLogEnds(bootstrap)
     stack.push_async_callback(log_ends.stop)
+    usage_ends = KafkaLogEnds(bootstrap, (USAGE_EVENTS.name,))
+    stack.push_async_callback(usage_ends.stop)
     reader = JobReader(redis, log_ends)
     notifications = Notifications(redis, reader)
     await notifications.start()
@@ -105,6 +109,8 @@ async def connect(settings: Settings, stack: AsyncExitStack) -> Dependencies:
         modules=load_modules(settings.modules_dir, noop=settings.noop),
         jobs=reader,
         notifications=notifications,
+        usage=UsageReader(redis, usage_ends),
+        prices=PriceFile(settings.models_file),
     )
 
 

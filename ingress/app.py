@@ -13,7 +13,7 @@ from ingress.docs_page import docs_page
 from ingress.examples import DESCRIPTION, complete_openapi
 from ingress.problems import Problem, problem_of, problem_response
 from ingress.request_log import RequestLog
-from ingress.routes import blobs, cancel, health, job_files, jobs, modules, submit
+from ingress.routes import blobs, cancel, health, job_files, jobs, modules, submit, usage
 from schemas.errors import GatewayError
 
 
@@ -22,7 +22,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     app = FastAPI(title="LLM Gateway", version="0.1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.dependencies = dependencies
     # The submit route takes any name under /v1: it comes last.
-    for part in (health, modules, blobs, jobs, job_files, cancel, submit):
+    for part in (health, modules, usage, blobs, jobs, job_files, cancel, submit):
         part.add_routes(app)
     app.add_api_route("/docs", docs_page, methods=["GET"], include_in_schema=False)
     app.add_exception_handler(Problem, _problem)

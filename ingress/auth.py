@@ -63,11 +63,11 @@ class Authenticator:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
-    def caller(self, request: Request, scope: Scope) -> Caller:
+    def caller(self, request: Request, scope: Scope, *or_one_of: Scope) -> Caller:
         """Return who is calling.
 
-        Raises Problem: 401 without a key that opens anything, 403 without `scope`, 503 while the
-        keys are being read.
+        Raises Problem: 401 without a key that opens anything, 403 without `scope` or one of the others,
+        503 while the keys are being read.
         """
         parts = parse_key(_presented(request))
         record = self._keys.get(parts.key_id) if parts else None
@@ -80,7 +80,7 @@ class Authenticator:
             raise _unauthenticated("key_revoked", f"the API key {record.key_id} was revoked", "make another key")
         if is_expired(record, int(time.time() * 1000)):
             raise _unauthenticated("key_expired", f"the API key {record.key_id} has expired", "make another key")
-        if scope not in record.scopes:
+        if caller.scopes.isdisjoint((scope, *or_one_of)):
             raise Problem(
                 403,
                 "missing_scope",

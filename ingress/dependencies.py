@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from ingress.auth import Authenticator, KeyRing
+from ingress.price_file import PriceFile
 from streams.log.protocols import Publisher
+from streams.metering.reader import UsageReader
 from streams.modules import Modules
 from streams.settings import Settings
 from streams.storage.blobs import BlobStore
@@ -25,6 +27,8 @@ class Dependencies:
     modules: Modules
     jobs: JobReader
     notifications: Notifications
+    usage: UsageReader
+    prices: PriceFile
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

@@ -72,6 +72,11 @@ EXAMPLES: tuple[Example, ...] = (
         'job = client.post("/v1/gongmun", json={"input": {"blob": blob}, "options": {}}).json()',
     ),
     Example(
+        "What your service has used this month, by module and day",
+        f'curl -s {_AUTH} "{{base}}/v1/usage?group_by=module,day"',
+        'print(client.get("/v1/usage", params={"group_by": "module,day"}).json()["rows"])',
+    ),
+    Example(
         "What modules there are", f"curl -s {_AUTH} {{base}}/v1/modules", 'print(client.get("/v1/modules").json())'
     ),
 )
@@ -206,6 +211,29 @@ BLOB_DOC = _doc(
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
         },
     },
+)
+USAGE_DOC = _doc(
+    "Report usage and cost",
+    "usage",
+    {
+        200: "Rows by what was asked for, and up to when everything is in them",
+        **_COMMON,
+        422: "An unknown column, a period that is reversed or too long, an unknown time zone",
+        503: "The rows are being rebuilt; see Retry-After",
+    },
+    parameters=[
+        _parameter("from", "query", "string", "date or time, ISO 8601; the month's first day if left out"),
+        _parameter("to", "query", "string", "date (that day included) or time; today if left out"),
+        _parameter(
+            "group_by",
+            "query",
+            "string",
+            "any of service, key, module, model, upstream, lane, outcome, day, hour, comma-separated",
+        ),
+        _parameter("tz", "query", "string", "time zone of days, hours and bare dates (Asia/Seoul)"),
+        _parameter("format", "query", "string", "json or csv"),
+        _parameter("service", "query", "string", "with scope admin: only this service, else all"),
+    ],
 )
 MODULES_DOC = _doc("List the modules", "modules", {200: "What can be asked for", **_COMMON})
 HEALTH_DOC = _doc("Alive", "health", {200: "The process answers"}, security=[])

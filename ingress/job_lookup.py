@@ -13,8 +13,10 @@ from streams.tables.job_reader import Missing, Unknown
 PATIENCE_S = 2.0
 
 
-async def find_job(request: Request, dependencies: Dependencies, caller: Caller, job_id: str) -> JobView:
-    """Return the caller's job.
+async def find_job(
+    request: Request, dependencies: Dependencies, caller: Caller, job_id: str, wait_s: float = 0
+) -> JobView:
+    """Return the caller's job; one who is ready to wait is not turned away while the view catches up.
 
     Raises Problem: 404 when there is none, or it belongs to another service; 503 while the view
     cannot tell.
@@ -24,7 +26,7 @@ async def find_job(request: Request, dependencies: Dependencies, caller: Caller,
     request.scope["job_id"] = job_id
     found = await dependencies.jobs.get(job_id)
     if isinstance(found, Unknown):
-        found = await dependencies.notifications.wait_for_change(job_id, None, PATIENCE_S)
+        found = await dependencies.notifications.wait_for_change(job_id, None, max(PATIENCE_S, wait_s))
     return checked(found, caller)
 
 

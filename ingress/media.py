@@ -17,12 +17,21 @@ UNKNOWN = "application/octet-stream"
 
 _IMAGES = ("image/png", "image/jpeg", "image/tiff", "image/webp", "image/bmp", "image/heic")
 
-INPUT_KINDS: dict[str, str] = {PDF: "document", TEXT: "text", **dict.fromkeys(_IMAGES, "image")}
+_AUDIO = ("audio/wav", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/flac", "audio/webm")
+
+INPUT_KINDS: dict[str, str] = {
+    PDF: "document",
+    TEXT: "text",
+    **dict.fromkeys(_IMAGES, "image"),
+    **dict.fromkeys(_AUDIO, "audio"),
+}
 """Media type to the kind of input that modules declare; types without a kind can only be stored."""
 
-_READABLE = "PDF, PNG, JPEG, TIFF, WebP, BMP, HEIC or plain text"
+_READABLE = "PDF, PNG, JPEG, TIFF, WebP, BMP, HEIC, plain text, or sound as WAV, MP3, M4A, MP4, OGG, FLAC or WebM"
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_MP4_BRANDS = frozenset({b"M4A ", b"M4B ", b"isom", b"iso2", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"dash", b"qt  "})
+_MPEG_FRAME_BITS = 0xFFE0  # the eleven bits with which every MPEG audio frame begins
 _TIFF_MARKS = frozenset({b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"})
 _OLE_MARK = bytes.fromhex("d0cf11e0a1b11ae1")
 
@@ -37,11 +46,31 @@ _BY_SUFFIX = {
     "bmp": "image/bmp",
     "heic": "image/heic",
     "heif": "image/heic",
+    "wav": "audio/wav",
+    "mp3": "audio/mpeg",
+    "m4a": "audio/mp4",
+    "mp4": "audio/mp4",
+    "ogg": "audio/ogg",
+    "oga": "audio/ogg",
+    "opus": "audio/ogg",
+    "flac": "audio/flac",
+    "webm": "audio/webm",
     "txt": TEXT,
     "md": TEXT,
     "hwp": HWP,
     "hwpx": HWPX,
     "zip": ZIP,
+}
+_OTHER_NAMES = {
+    "audio/x-wav": "audio/wav",
+    "audio/wave": "audio/wav",
+    "audio/mp3": "audio/mpeg",
+    "audio/x-m4a": "audio/mp4",
+    "audio/m4a": "audio/mp4",
+    "video/mp4": "audio/mp4",
+    "audio/opus": "audio/ogg",
+    "audio/x-flac": "audio/flac",
+    "video/webm": "audio/webm",
 }
 _ZIP_BASED = frozenset({HWPX, ZIP})
 
@@ -110,6 +139,24 @@ def _by_mark(head: bytes) -> str | None:
         return HWPX if head[30:].startswith(b"mimetype" + HWPX.encode()) else ZIP
     if head.startswith(_OLE_MARK):
         return HWP
+    return _sound_by_mark(head)
+
+
+def _sound_by_mark(head: bytes) -> str | None:
+    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
+        return "audio/wav"
+    if head[4:8] == b"ftyp" and head[8:12] in _MP4_BRANDS:
+        return "audio/mp4"
+    if head.startswith(b"OggS"):
+        return "audio/ogg"
+    if head.startswith(b"fLaC"):
+        return "audio/flac"
+    if head.startswith(b"\x1a\x45\xdf\xa3"):
+        return "audio/webm"
+    frame = int.from_bytes(head[:2], "big")
+    # Layer II or III: no one uses layer I, and UTF-16's mark (FF FE) would look like it.
+    if head.startswith(b"ID3") or (frame & _MPEG_FRAME_BITS == _MPEG_FRAME_BITS and 0 < (frame >> 1 & 3) < 3):
+        return "audio/mpeg"
     return None
 
 
@@ -134,7 +181,7 @@ def _claim(name: str, content_type: str) -> str | None:
         return TEXT
     if declared in INPUT_KINDS or declared.startswith("image/"):
         return declared
-    return None
+    return _OTHER_NAMES.get(declared)
 
 
 def _agree(found: str, claimed: str) -> bool:

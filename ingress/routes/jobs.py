@@ -40,9 +40,10 @@ async def get_job(request: Request) -> Response:
     dependencies = dependencies_of(request)
     caller = dependencies.authenticator.caller(request, Scope.JOBS)
     wait_s = min(integer(request, "wait", 0, least=0), MAX_WAIT_S)
-    view = await find_job(request, dependencies, caller, request.path_params["job_id"])
+    deadline = asyncio.get_running_loop().time() + wait_s
+    view = await find_job(request, dependencies, caller, request.path_params["job_id"], wait_s)
     if wait_s and not is_final(view):
-        view = await _wait_for_end(dependencies, caller, view, wait_s)
+        view = await _wait_for_end(dependencies, caller, view, deadline)
     return json_response(await full_document(view, dependencies.blobs))
 
 
@@ -77,8 +78,7 @@ async def follow_job(request: Request) -> Response:
     )
 
 
-async def _wait_for_end(dependencies: Dependencies, caller: Caller, view: JobView, wait_s: float) -> JobView:
-    deadline = asyncio.get_running_loop().time() + wait_s
+async def _wait_for_end(dependencies: Dependencies, caller: Caller, view: JobView, deadline: float) -> JobView:
     while not is_final(view) and not dependencies.closing.is_set():
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
