@@ -33,7 +33,9 @@ class ProcessKind:
 PROCESS_KINDS: tuple[ProcessKind, ...] = (
     ProcessKind("ingress", "ingress", scalable=False),  # replicas would want one HTTP port
     ProcessKind("job-state", "streams.tables"),
+    ProcessKind("metering", "streams.metering"),
     ProcessKind("ocr", "processors.ocr"),
+    ProcessKind("stt", "processors.stt"),
     ProcessKind("llm", "processors.llm"),
 )
 
