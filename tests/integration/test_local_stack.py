@@ -76,8 +76,8 @@ def stack() -> Iterator[Stack]:
 
 
 def test_the_whole_stack_comes_up_and_tells_how_it_is(stack: Stack) -> None:
-    services = stack.until("kafka", "redis", "ingress", "job-state", "ocr", "llm", state="ready")
-    assert list(services) == ["kafka", "redis", "ingress", "job-state", "ocr", "llm"]
+    services = stack.until("kafka", "redis", "ingress", "job-state", "metering", "ocr", "llm", state="ready")
+    assert list(services) == ["kafka", "redis", "ingress", "job-state", "metering", "ocr", "llm"]
     for service in services.values():
         assert set(service) == {"name", "kind", "pid", "state", "port", "restarts", "reason"}
         assert psutil.pid_exists(service["pid"])
@@ -112,7 +112,7 @@ def test_a_killed_broker_comes_back(stack: Stack) -> None:
 
 
 def test_a_second_up_only_says_that_it_is_up(stack: Stack) -> None:
-    stack.until("ingress", "job-state", "ocr", "llm", state="ready")
+    stack.until("ingress", "job-state", "metering", "ocr", "llm", state="ready")
     done = stack.run("up", "--detach")
     assert done.returncode == 0, done.stdout
     assert "up already" in done.stdout

@@ -109,7 +109,10 @@ def _related(rng: random.Random, issued: date, truth: dict[str, Any]) -> str:
 def _lead(rng: random.Random, issued: date, truth: dict[str, Any], topic: str) -> str:
     roll = rng.random()
     if roll < 0.2:
-        return f"위 호와 관련하여 「{topic.strip('「」')}」에 관한 사항을 다음과 같이 알려드리니 업무에 참고하시기 바랍니다."
+        return (
+            f"위 호와 관련하여 「{topic.strip('「」')}」에 관한 사항을 다음과 같이 알려드리니 "
+            f"업무에 참고하시기 바랍니다."
+        )
     if roll < 0.3:
         truth["requested_actions"].append({"action": "조치", "due_as_written": "이 공문을 받은 날부터 15일 이내"})
         return f"{topic} 관련 지적사항을 이 공문을 받은 날부터 15일 이내에 조치하여 주시기 바랍니다."
@@ -123,11 +126,15 @@ def _lead(rng: random.Random, issued: date, truth: dict[str, Any], topic: str) -
     marked = f"{{/requested_actions/{n}/due_date|{text}}}{until}"
     return rng.choice(
         [
-            f"{topic} 추진을 위하여 관련 자료를 수합하오니, 각 기관에서는 붙임 서식을 작성하여 {marked} 제출하여 주시기 바랍니다.",
-            f"{topic}와 관련하여 귀 기관의 의견을 조회하오니 {marked} 회신하여 주시기 바라며, 기한 내 회신이 없는 경우 의견이 없는 것으로 보겠습니다.",
+            f"{topic} 추진을 위하여 관련 자료를 수합하오니, 각 기관에서는 붙임 서식을 작성하여 "
+            f"{marked} 제출하여 주시기 바랍니다.",
+            f"{topic}와 관련하여 귀 기관의 의견을 조회하오니 {marked} 회신하여 주시기 바라며, "
+            f"기한 내 회신이 없는 경우 의견이 없는 것으로 보겠습니다.",
             f"{topic}을(를) 아래와 같이 추진하오니, 참여를 희망하는 기관은 {marked} 신청하여 주시기 바랍니다.",
-            f"우리 기관에서 추진하는 {topic} 업무에 협조하여 주시기 바라며, 담당자 지정 결과를 {marked} 알려 주시기 바랍니다.",
-            f"{topic} 대상자를 추천하고자 하니 {marked} 공문으로 통보하여 주시고, 기타 사항은 붙임을 참고하시기 바랍니다.",
+            f"우리 기관에서 추진하는 {topic} 업무에 협조하여 주시기 바라며, 담당자 지정 결과를 "
+            f"{marked} 알려 주시기 바랍니다.",
+            f"{topic} 대상자를 추천하고자 하니 {marked} 공문으로 통보하여 주시고, 기타 사항은 "
+            f"붙임을 참고하시기 바랍니다.",
         ]
     )
 
@@ -168,7 +175,8 @@ def _details(rng: random.Random, issued: date, truth: dict[str, Any]) -> Item:
         start = later(rng, issued, 3, 10)
         end = later(rng, start, 30, 90)
         lines.append(
-            f"{rng.choice(['사업 기간', '운영기간', '교육 기간', '공사기간'])}: {written_date(start, 0)} ~ {written_date(end, 0)}"
+            f"{rng.choice(['사업 기간', '운영기간', '교육 기간', '공사기간'])}: {written_date(start, 0)} "
+            f"~ {written_date(end, 0)}"
         )
     elif roll < 0.9:
         due = later(rng, issued, 4, 30)
@@ -176,7 +184,9 @@ def _details(rng: random.Random, issued: date, truth: dict[str, Any]) -> Item:
         n = len(truth["requested_actions"])
         truth["requested_actions"].append({"action": "제출", "due_date": due.isoformat(), "due_as_written": text})
         lines.append(
-            f"{rng.choice(['제출 기한', '회신 기한', '신청 마감', '납부기한'])}: {{/requested_actions/{n}/due_date|{text}}}{rng.choice(['', '까지', ' 18:00까지'])}"
+            rng.choice(["제출 기한", "회신 기한", "신청 마감", "납부기한"])
+            + f": {{/requested_actions/{n}/due_date|{text}}}"
+            + rng.choice(["", "까지", " 18:00까지"])
         )
     lines += rng.sample(words.BULLETS, rng.randint(1, 4))
     mode = rng.random()
@@ -217,7 +227,8 @@ def _inquiry(rng: random.Random, truth: dict[str, Any]) -> str:
         [
             f"문의: {contact['department']} {person} {contact['title']}({number})",
             f"문의처: {contact['department']} {contact['title']} {person}, 전화 {number}",
-            f"기타 자세한 사항은 {contact['department']} {person} {contact['title']}({number})에게 문의하시기 바랍니다.",
+            f"기타 자세한 사항은 {contact['department']} {person} {contact['title']}({number})에게 "
+            f"문의하시기 바랍니다.",
         ]
     )
 

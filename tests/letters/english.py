@@ -84,7 +84,20 @@ _ENCLOSURES = [
     "Invoice copy",
     "Travel guide",
 ]
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 
 
 def draw_english(sheet: Sheet, rng: random.Random) -> dict[str, Any]:
@@ -208,7 +221,8 @@ def _references(sheet: Sheet, rng: random.Random, truth: dict[str, Any], issued:
         )
         sheet.text(
             sheet.left,
-            f"{rng.choice(['Our ref: ', 'Our Ref.: ', 'Ref: ', 'Reference: '])}{{/document_number|{truth['document_number']}}}",
+            rng.choice(["Our ref: ", "Our Ref.: ", "Ref: ", "Reference: "])
+            + f"{{/document_number|{truth['document_number']}}}",
             size,
         )
         if rng.random() < 0.5:
@@ -282,8 +296,10 @@ def _paragraphs(rng: random.Random, truth: dict[str, Any], issued: date, form: i
     paragraphs = [
         rng.choice(
             [
-                "We are writing with reference to our correspondence of last month and are pleased to continue this cooperation.",
-                "It was a pleasure to meet your colleagues during the recent symposium, and we thank you for the warm welcome.",
+                "We are writing with reference to our correspondence of last month and are pleased "
+                "to continue this cooperation.",
+                "It was a pleasure to meet your colleagues during the recent symposium, and we "
+                "thank you for the warm welcome.",
                 "On behalf of our organisation I would like to thank you for your continued interest in our work.",
             ]
         )
@@ -295,7 +311,8 @@ def _paragraphs(rng: random.Random, truth: dict[str, Any], issued: date, form: i
         paragraphs.append(
             rng.choice(
                 [
-                    f"Please return the enclosed form to this office no later than {dated}, so that the necessary arrangements can be made.",
+                    f"Please return the enclosed form to this office no later than {dated}, so that "
+                    f"the necessary arrangements can be made.",
                     f"We would be grateful if you could send us your comments by {dated}.",
                     f"Kindly confirm your participation on or before {dated}. Late replies cannot be considered.",
                     f"Your reply is due on {dated}; please send it to the address given above.",

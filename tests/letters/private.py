@@ -78,7 +78,7 @@ def _contact(rng: random.Random) -> dict[str, str]:
     contact = {
         "phone": words.phone(rng, rng.choice([0, 0, 2, 3])),
         "email": f"{rng.choice(['info', 'sales', 'contact', 'help.desk', 'pr_team'])}@{domain}",
-        "address": f"{rng.choice(words.METROPOLES)} {rng.choice(words.DISTRICTS)} {rng.choice(words.ROADS)} {rng.randint(1, 300)}, {rng.randint(2, 15)}층",
+        "address": f"{words.address(rng)}, {rng.randint(2, 15)}층",
         "postal_code": f"{rng.randint(10000, 63999)}",
     }
     if rng.random() < 0.75:
@@ -113,7 +113,8 @@ def _letterhead(
 def _contact_lines(sheet: Sheet, rng: random.Random, contact: dict[str, str], centred: bool) -> None:
     size = rng.uniform(8.2, 9.2)
     postal = f"{{/contacts/0/postal_code|{contact['postal_code']}}}"
-    first = f"{rng.choice([f'우 {postal}', f'({postal})', f'우편번호 {postal}'])} {{/contacts/0/address|{contact['address']}}}"
+    first = rng.choice([f"우 {postal}", f"({postal})", f"우편번호 {postal}"])
+    first += f" {{/contacts/0/address|{contact['address']}}}"
     if "homepage" in contact:
         first += f" / {{/contacts/0/homepage|{contact['homepage']}}}"
     tel, fax, mail, gap = rng.choice(

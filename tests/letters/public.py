@@ -125,7 +125,7 @@ def _head(
     topic, ask = rng.choice(words.TOPICS)
     title = f"{rng.choice(['', '', '2025년 ', '제2차 ', '[긴급] '])}{topic} {ask}"
     if rng.random() < 0.25:
-        title = f"{rng.choice(['「지역상생 발전을 위한 특별법」 시행에 따른 ', '2025년도 제1회 추가경정예산 편성에 따른 '])}{title}{rng.choice(['', ' 및 관련 자료 제출 협조 요청', '(2차)'])}"
+        title = rng.choice(words.TITLE_LEADS) + title + rng.choice(["", " 및 관련 자료 제출 협조 요청", "(2차)"])
     truth["title"] = title
     truth["_topic"], truth["_listed"] = topic, listed
     labelled("제목", f"{{/title|{title}}}", bold=rng.random() < 0.6)
@@ -266,7 +266,8 @@ def _approval(sheet: Sheet, rng: random.Random, truth: dict[str, Any], issued: d
 
 def _issue(sheet: Sheet, rng: random.Random, truth: dict[str, Any], issued: date, size: float, receipt: str) -> None:
     space = rng.choice([" ", "", "  "])
-    issue = f"시행  {{/document_number|{truth['document_number']}}}{space}({{/issue_date|{written_date(issued, rng.choice([0, 0, 0, 3]))}}})"
+    written = written_date(issued, rng.choice([0, 0, 0, 3]))
+    issue = f"시행  {{/document_number|{truth['document_number']}}}{space}({{/issue_date|{written}}})"
     end = sheet.text(sheet.left, issue, size)
     x = max(end + 18, sheet.left + 190)
     if receipt in ("none", "stamp"):
@@ -287,8 +288,7 @@ def _contact(sheet: Sheet, rng: random.Random, truth: dict[str, Any], size: floa
         "phone": words.phone(rng, form),
         "fax": words.phone(rng, form),
         "email": f"{rng.choice(['minwon', 'safety7', 'kim.hr', 'office_1', 'forest', 'edu2025'])}@{domain}",
-        "address": f"{rng.choice(words.METROPOLES)} {rng.choice(words.DISTRICTS)} {rng.choice(words.ROADS)} {rng.randint(1, 300)}"
-        + rng.choice(["", "(본관 3층)", f"-{rng.randint(1, 20)}"]),
+        "address": words.address(rng) + rng.choice(["", "(본관 3층)", f"-{rng.randint(1, 20)}"]),
         "postal_code": f"{rng.randint(10000, 63999)}",
         "homepage": rng.choice(["http://www.", "www.", "https://www."]) + domain,
     }

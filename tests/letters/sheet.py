@@ -210,8 +210,8 @@ class Sheet:
                 lead = len(span.text) - len(span.text.lstrip())
                 shift = width(span.text[:lead], path, size)
                 text = span.text.strip()
-                l, t, r, b = ink(text, path, size)
-                box = (position + shift + l, y + t, position + shift + r + spacing * (len(text) - 1), y + b)
+                x0, y0, x1, y1 = ink(text, path, size)
+                box = (position + shift + x0, y + y0, position + shift + x1 + spacing * (len(text) - 1), y + y1)
                 self._record(span, box, text)
             position += advance
         return position

@@ -204,6 +204,14 @@ GREETINGS = [
 ]
 
 
+TITLE_LEADS = ["「지역상생 발전을 위한 특별법」 시행에 따른 ", "2025년도 제1회 추가경정예산 편성에 따른 "]
+
+
+def address(rng: random.Random) -> str:
+    """Return a road address."""
+    return f"{rng.choice(METROPOLES)} {rng.choice(DISTRICTS)} {rng.choice(ROADS)} {rng.randint(1, 300)}"
+
+
 def person(rng: random.Random) -> str:
     """Return a name of two to four syllables."""
     return rng.choice(SURNAMES) + rng.choice(GIVEN)

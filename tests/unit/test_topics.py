@@ -8,6 +8,7 @@ from schemas.topics import (
     JOB_EVENTS,
     JOB_PARTITIONS,
     JOB_TABLE_CHANGELOG,
+    LEDGER_TABLE_CHANGELOG,
     RESULTS,
     SCHEMAS,
     STAGE_PARTITIONS,
@@ -23,12 +24,13 @@ def test_every_topic_is_declared_once() -> None:
 
 def test_every_topic_that_is_consumed_has_a_dead_letter_topic() -> None:
     names = {t.name for t in all_topics()}
-    consumed = [t for t in all_topics() if t.record is not None and t != JOB_TABLE_CHANGELOG]
+    changelogs = (JOB_TABLE_CHANGELOG, LEDGER_TABLE_CHANGELOG)
+    consumed = [t for t in all_topics() if t.record is not None and t not in changelogs]
     assert [t.name for t in consumed if t.dead_letters not in names] == []
 
 
 def test_topics_of_jobs_share_their_partitions_with_the_table() -> None:
-    for topic in (JOB_EVENTS, RESULTS, USAGE_EVENTS, JOB_TABLE_CHANGELOG):
+    for topic in (JOB_EVENTS, RESULTS, USAGE_EVENTS, JOB_TABLE_CHANGELOG, LEDGER_TABLE_CHANGELOG):
         assert topic.partitions == JOB_PARTITIONS
 
 
@@ -44,7 +46,7 @@ def test_every_stage_has_three_lanes_and_room_to_scale() -> None:
 
 
 def test_what_must_be_kept_for_ever_is_compacted() -> None:
-    for topic in (API_KEYS, SCHEMAS, JOB_TABLE_CHANGELOG):
+    for topic in (API_KEYS, SCHEMAS, JOB_TABLE_CHANGELOG, LEDGER_TABLE_CHANGELOG):
         assert topic.compact
         assert topic.retention is None
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("av", reason="the extra `stt` is not installed (./gateway install stt)")
 
@@ -32,8 +34,9 @@ def code_of(path: Path, limits: Limits | None = None) -> str:
 
 
 def _read(path: Path, limits: Limits) -> None:
-    inspect(str(path), path.name, limits)
-    whole(path)
+    assert inspect(str(path), path.name, limits).seconds > 0
+    sound, _ = AudioReader(str(path), path.name).window(0, 600 * RATE)
+    assert np.isfinite(sound).all()
 
 
 @pytest.mark.parametrize("ending", CODECS)
@@ -185,6 +188,46 @@ def test_damage_in_the_middle_costs_what_is_damaged(tmp_path: Path) -> None:
     assert len(sound) / RATE == pytest.approx(15, abs=0.5)
     loud = np.flatnonzero(np.abs(sound[8 * RATE :]) > 0.1)[0] + 8 * RATE
     assert loud / RATE == pytest.approx(10, abs=0.2)
+
+
+def test_titles_in_another_encoding_do_not_matter(tmp_path: Path) -> None:
+    """An mp3 whose tag is in CP949, as many in Korea are."""
+    tag = "제목".encode("cp949")
+    frame = b"TIT2" + (len(tag) + 1).to_bytes(4, "big") + b"\x00\x00\x03" + tag
+    header = b"ID3\x03\x00\x00" + bytes([0, 0, len(frame) >> 7, len(frame) & 0x7F])
+    path = write(tmp_path / "a.mp3", tone(2))
+    path.write_bytes(header + frame + path.read_bytes()[45:])
+    assert inspect(str(path), "a.mp3", Limits()).seconds == pytest.approx(2, abs=0.2)
+
+
+@pytest.fixture(scope="module")
+def sound_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """A sound recording of each format."""
+    folder = tmp_path_factory.mktemp("sound")
+    return {ending: write(folder / f"a.{ending}", tone(2)).read_bytes() for ending in CODECS}
+
+
+@given(
+    ending=st.sampled_from(sorted(CODECS)),
+    keep=st.floats(0, 1),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=30),
+)
+@settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_damaged_is_read_or_refused(
+    tmp_path: Path, sound_files: dict[str, bytes], ending: str, keep: float, changes: list[tuple[float, int]]
+) -> None:
+    """Cut anywhere, changed anywhere: sound comes out or an error that says what is wrong, and nothing else."""
+    raw = bytearray(sound_files[ending])
+    for place, value in changes:
+        raw[int(place * len(raw))] = value
+    path = tmp_path / f"damaged.{ending}"
+    path.write_bytes(bytes(raw[: round(keep * len(raw))]))
+    outcome = ""
+    try:
+        _read(path, Limits())
+    except InvalidInput as error:
+        outcome = error.code
+    assert outcome in ("", "audio_damaged", "audio_empty", "audio_too_long", "no_audio")
 
 
 def test_sound_that_cannot_be_decoded_at_all(tmp_path: Path) -> None:

@@ -15,11 +15,13 @@ MIB = 1024 * 1024
 
 # In an interpreter of its own, whose peak is that of this work alone.
 _READ_ALL = """
-import resource, sys
+import sys
+from pathlib import Path
 from processors.stt.audio_reader import AudioReader
 from processors.stt.engine import RATE
 from processors.stt.windows import WindowRule, plan
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+# Not getrusage: its peak is that of the process that was forked, if that was larger.
+peak = lambda: Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]
 rule = WindowRule()
 reader, start, index = AudioReader(sys.argv[1], "long"), 0, 0
 while True:

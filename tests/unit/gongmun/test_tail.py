@@ -27,7 +27,8 @@ def test_the_approval_line_in_printed_order() -> None:
 
 def test_a_mark_above_a_name_belongs_to_the_person_below() -> None:
     lines = lines_of(
-        "                                             대결 2025. 6. 30.\n환경주사  이든      환경사무관  서나래        보전과장 유한별"
+        "                                             대결 2025. 6. 30.\n"
+        "환경주사  이든      환경사무관  서나래        보전과장 유한별"
     )
     signers = values(read_approval(lines, [placed("법무담당관 최가람")], "2025-06-30"))
 
@@ -55,7 +56,7 @@ def test_disclosure(text: str, level: str, reasons: list[str] | None) -> None:
     assert tree.get("reasons") == reasons
 
 
-def test_words_with_공개_inside_are_no_disclosure() -> None:
+def test_a_word_that_holds_the_level_is_no_disclosure() -> None:
     assert read_disclosure(placed("정보공개청구 안내")) is None
 
 
@@ -207,7 +208,8 @@ def test_the_tail_is_taken_apart() -> None:
     tail = split_tail(
         lines_of(
             "                         해맑은군수\n\n수신자  가람시장, 다온시장(총무과장)\n\n"
-            "★주무관 하나래      팀장 두별\n협조자  감사팀장 너울\n시행  도로과-512 (2025. 2. 24.)        접수        (      )\n"
+            "★주무관 하나래      팀장 두별\n협조자  감사팀장 너울\n"
+            "시행  도로과-512 (2025. 2. 24.)        접수        (      )\n"
             "우 25300  솔빛도 둑길 2\n"
         )
     )

@@ -149,6 +149,16 @@ def test_a_full_queue_takes_from_the_one_who_has_most() -> None:
     assert bulk.push(waiter("a", True)) is waiting
 
 
+def test_a_call_that_is_tried_again_keeps_its_place() -> None:
+    queue: FairQueue[int] = FairQueue(10)
+    both = frozenset({"up", "other"})
+    for number in (2, 3, 4):
+        queue.push(Waiter("a", True, both, number, since=number))
+    queue.push(Waiter("a", True, UP, 1, since=1))
+    queue.push(Waiter("a", True, both, 0, since=2.5))
+    assert [w.payload for w in drain(queue, 9)] == [1, 2, 0, 3, 4]
+
+
 def test_only_who_can_use_an_upstream_gets_it() -> None:
     queue: FairQueue[int] = FairQueue(10)
     queue.push(Waiter("a", True, frozenset({"other"}), 1))

@@ -1,0 +1,103 @@
+"""Replicas share an upstream's limit through Redis, and never hold more than it together."""
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from redis.asyncio import Redis
+
+from processors.llm.pool.leases import LeasePolicy, Leases
+from streams.redis_client import REDIS_FAILURES, redis_client
+
+WaitUntil = Callable[..., Awaitable[None]]
+POLICY = LeasePolicy(life_s=0.3, interval_s=0.02)
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A client."""
+    client = redis_client(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A table of the test's own."""
+    return f"test:{uuid.uuid4().hex}:"
+
+
+def replica(redis: Redis, name: str, prefix: str, limit: int = 8) -> Leases:
+    """A replica's leases on the one upstream `up`."""
+    return Leases(redis, name, {"up": limit}, POLICY, prefix=prefix)
+
+
+async def settled(replicas: dict[Leases, int], wait_until: WaitUntil, limit: int = 8) -> list[int]:
+    """Renew in turns until the limit is given out, and return what each holds; `replicas` says what they want."""
+
+    async def whole() -> bool:
+        for leases, wanted in replicas.items():
+            await leases.renew("up", 0, wanted)
+            assert sum(r.limit("up") for r in replicas) <= limit
+        return sum(r.limit("up") for r in replicas) == limit
+
+    await wait_until(whole)
+    for _ in range(3):
+        await whole()
+    return [r.limit("up") for r in replicas]
+
+
+async def test_shares_follow_what_each_could_use(redis: Redis, prefix: str, wait_until: WaitUntil) -> None:
+    one, two = replica(redis, "one", prefix), replica(redis, "two", prefix)
+    assert await settled({one: 0}, wait_until) == [8]
+    assert await settled({one: 0, two: 0}, wait_until) == [4, 4]
+    assert await settled({one: 20, two: 1}, wait_until) == [7, 1]
+    assert await settled({one: 20, two: 20}, wait_until) == [4, 4]
+
+
+async def test_slots_in_use_are_not_taken_away(redis: Redis, prefix: str, wait_until: WaitUntil) -> None:
+    one, two = replica(redis, "one", prefix), replica(redis, "two", prefix)
+    await settled({one: 8}, wait_until)
+    for _ in range(5):
+        await two.renew("up", 0, 8)
+        await one.renew("up", 6, 8)
+    assert (one.limit("up"), two.limit("up")) == (6, 2)
+
+
+async def test_a_missing_table_is_unknown_and_nobody_rises(redis: Redis, prefix: str, wait_until: WaitUntil) -> None:
+    one, two = replica(redis, "one", prefix), replica(redis, "two", prefix)
+    await settled({one: 20, two: 1}, wait_until)
+    await redis.delete(f"{prefix}up")
+    await two.renew("up", 1, 20)
+    assert two.limit("up") == 1, "the other has not re-added its lease yet"
+    await one.renew("up", 7, 20)
+    assert one.limit("up") == 7
+    assert await settled({one: 20, two: 20}, wait_until) == [4, 4]
+
+
+async def test_leases_expire_with_their_holder(redis: Redis, prefix: str, wait_until: WaitUntil) -> None:
+    one, two = replica(redis, "one", prefix), replica(redis, "two", prefix)
+    await settled({one: 4, two: 4}, wait_until)
+    assert await settled({two: 20}, wait_until) == [8]
+
+
+async def test_a_replica_that_leaves_gives_its_slots_back(redis: Redis, prefix: str, wait_until: WaitUntil) -> None:
+    one, two = replica(redis, "one", prefix), replica(redis, "two", prefix)
+    await settled({one: 4, two: 4}, wait_until)
+    await one.close()
+    for _ in range(2):  # the first renewal learns that nobody else is there
+        await two.renew("up", 0, 20)
+    assert two.limit("up") == 8
+
+
+async def test_without_redis_a_replica_keeps_its_share(prefix: str, wait_until: WaitUntil) -> None:
+    nowhere = redis_client("redis://127.0.0.1:9/0")
+    leases = replica(nowhere, "one", prefix)
+    told: list[str] = []
+    with pytest.raises(REDIS_FAILURES):
+        await leases.renew("up", 0, 1)
+    leases.start(lambda _: 0, lambda _: 1, told.extend)
+    await wait_until(lambda: told)
+    assert leases.limit("up") == 1
+    await leases.close()
+    await nowhere.aclose()
