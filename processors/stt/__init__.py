@@ -1,0 +1,1 @@
+"""Speech to text: recordings in, what was said and when out."""

@@ -1,0 +1,31 @@
+"""The `stt` process: `python -m processors.stt`, with its settings in the environment."""
+
+import asyncio
+import os
+from dataclasses import replace
+from functools import partial
+
+from processors.stt.availability import usable_model, wait_for_model
+from processors.stt.checkpoints import open_checkpoints
+from processors.stt.handler import build_processor, child_count
+from processors.stt.models import model_folders
+from streams.logs import configure_logging
+from streams.runtime.run import run
+from streams.settings import Settings
+
+
+def main() -> None:
+    """Wait for a model, then serve `stt.requests` until SIGTERM."""
+    settings = Settings.from_env(os.environ)
+    # As many child processes as there shall be models in memory, rather than one for each core.
+    settings = replace(settings, workers=child_count(settings))
+    configure_logging(settings.log_level, settings.instance or "stt")
+    find = partial(usable_model, settings.stt_model, model_folders(settings.data_dir, os.environ))
+    model = asyncio.run(wait_for_model(find, settings))
+    if model is not None:
+        processor = build_processor(settings, model, open_checkpoints(settings.blob_url))
+        run(processor, settings=settings, name="stt", preload=("processors.stt.child",))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Finished windows of a recording, kept where the next attempt finds them: under the job's own name.
+
+The place is a function of service, job id, epoch, step and window, so nothing has to remember it. A
+checkpoint is written after its window and before the next: whoever dies repeats one window at most.
+They are not removed by the handler, which cannot know that its result has reached the log; they go
+with the retention of the store.
+"""
+
+import hashlib
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import obstore
+import orjson
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore, from_url
+
+from processors.stt.speech import Segment, Word
+from processors.stt.work import WindowDone
+from schemas.errors import Outage
+from schemas.events import StageRequest
+
+PREFIX = "_work"
+"""First part of the places; no service can be called so."""
+
+_VERSION = 1
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointKey:
+    """What a checkpoint belongs to. `work` tells how the windows are made: another model starts again."""
+
+    service: str
+    job_id: str
+    epoch: int
+    step: str
+    work: str
+    window: int
+
+    @property
+    def path(self) -> str:
+        """The place in the store. Raises ValueError for names that could lead elsewhere."""
+        for part in (self.service, self.job_id, self.step, self.work):
+            if _SAFE.fullmatch(part) is None:
+                raise ValueError(f"{part[:80]!r} cannot be part of a checkpoint's place")
+        return f"{PREFIX}/{self.service}/{self.job_id}/{self.epoch}/{self.step}/{self.work}/{self.window:05d}.json"
+
+
+class Checkpoints(Protocol):
+    """Keeps small documents by key.
+
+    Every call raises schemas.errors.Outage when the store cannot be reached.
+    """
+
+    async def load(self, key: CheckpointKey) -> bytes | None:
+        """Return what was saved under the key, or None."""
+        ...
+
+    async def save(self, key: CheckpointKey, content: bytes) -> None:
+        """Save, all or nothing; what was there before is replaced."""
+        ...
+
+
+class StoredCheckpoints:
+    """Checkpoints beside the blobs, in any obstore store."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    async def load(self, key: CheckpointKey) -> bytes | None:
+        """Read one."""
+        try:
+            found = await obstore.get_async(self._store, key.path)
+            return bytes(await found.bytes_async())
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise _down(error) from error
+
+    async def save(self, key: CheckpointKey, content: bytes) -> None:
+        """Write one."""
+        try:
+            await obstore.put_async(self._store, key.path, content)
+        except (BaseError, OSError) as error:
+            raise _down(error) from error
+
+
+class MemoryCheckpoints:
+    """Checkpoints in a dictionary, for tests. While `down` is true, every call raises Outage."""
+
+    def __init__(self) -> None:
+        self.saved: dict[str, bytes] = {}
+        self.down = False
+
+    async def load(self, key: CheckpointKey) -> bytes | None:
+        """Read one."""
+        self._check()
+        return self.saved.get(key.path)
+
+    async def save(self, key: CheckpointKey, content: bytes) -> None:
+        """Write one."""
+        self._check()
+        self.saved[key.path] = content
+
+    def _check(self) -> None:
+        if self.down:
+            raise Outage("the blob store is down", code="blob_store_down")
+
+
+def open_checkpoints(blob_url: str) -> StoredCheckpoints:
+    """Open the checkpoints of the blob store at `file:/path` or `s3://bucket/prefix`."""
+    if blob_url.startswith("file:"):
+        folder = Path("/" + blob_url.removeprefix("file:").lstrip("/"))
+        return StoredCheckpoints(from_url(folder.as_uri(), mkdir=True))
+    return StoredCheckpoints(from_url(blob_url))
+
+
+def checkpoint_key(request: StageRequest, work: str, window: int) -> CheckpointKey:
+    """Return the key of a window of the request's step."""
+    job = request.job
+    return CheckpointKey(job.service, job.job_id, job.epoch, request.step.name, work, window)
+
+
+def work_mark(*parts: object) -> str:
+    """Return a short mark that changes when anything changes that windows and their text depend on."""
+    return hashlib.sha256(repr((_VERSION, *parts)).encode()).hexdigest()[:16]
+
+
+def encode(done: WindowDone) -> bytes:
+    """Encode a finished window."""
+    return orjson.dumps(asdict(done))
+
+
+def decode(content: bytes) -> WindowDone:
+    """Decode a finished window. Raises ValueError when the content is none."""
+    try:
+        body: dict[str, Any] = orjson.loads(content)
+        fields: dict[str, Any] = {**body, "segments": tuple(_segment(segment) for segment in body["segments"])}
+        return WindowDone(**fields)
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError("the checkpoint is no finished window") from error
+
+
+def _segment(body: dict[str, Any]) -> Segment:
+    fields: dict[str, Any] = {**body, "words": tuple(Word(**word) for word in body["words"])}
+    return Segment(**fields)
+
+
+def _down(error: Exception) -> Outage:
+    return Outage(f"the blob store cannot be reached: {type(error).__name__}", code="blob_store_down")
