@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -112,26 +112,6 @@ def to_csv(report: Report) -> str:
             ]
         )
     return BOM + out.getvalue()
-
-
-def statement(reports: Iterable[Report], month: str) -> list[str]:
-    """Return a month's statement as lines of text, one block for each report, which are each of one service."""
-    lines: list[str] = []
-    for report in reports:
-        lines.append(f"{month}  {report.query.service or 'all services'}")
-        for row in report.rows:
-            about = " / ".join(part or "-" for part in row.group)
-            lines.append(f"  {about}: {_words(row)}  {_plain(row.cost)} {report.currency}".rstrip())
-        lines.append(f"  total: {_words(report.total)}  {_plain(report.total.cost)} {report.currency}".rstrip())
-        if report.unpriced:
-            lines.append(f"  without a price: {', '.join(report.unpriced)}")
-        lines.append("")
-    return lines
-
-
-def _words(row: ReportRow) -> str:
-    shown = ((name, _shown(row.amounts, name)) for name in CHARGED if name != "bytes_in")
-    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in shown if value) or "nothing"
 
 
 def _shown(amounts: Amounts, name: str) -> int | float:
