@@ -34,6 +34,10 @@ atexit.register(time.sleep, _EXIT_PAUSE_S)
 
 UNKNOWN_TYPE = "application/octet-stream"
 
+# Lies in the folder of a local store. Where it is missing the folder is away (moved, not mounted): then
+# nothing may be written beside it, and a blob that is not found is an outage, not a loss.
+_MARK = ".gateway-blobs"
+
 
 def open_blob_store(url: str) -> BlobStore:
     """Open the store at `file:/path` (made when missing) or `s3://bucket/prefix`.
@@ -46,6 +50,7 @@ def open_blob_store(url: str) -> BlobStore:
         root = Path(parts.path)
         try:
             root.mkdir(parents=True, exist_ok=True)
+            (root / _MARK).touch()
         except OSError as e:
             raise Outage(
                 f"the blob folder {root} cannot be made: {e.strerror}",
@@ -87,20 +92,21 @@ class ObstoreBlobs:
         """Store bytes that are in memory anyway."""
         ref = BlobRef(service, hashlib.sha256(content).hexdigest(), len(content), media_type)
         path = ref_path(ref)
-        with _translated(path):
+        with self._translated(path):
+            self._check_folder(path)
             if not await self._exists(path):
                 await obstore.put_async(self._store, path, content, use_multipart=False)
         return ref
 
     async def get(self, ref: BlobRef) -> bytes:
         """Return a blob's bytes."""
-        with _translated(ref_path(ref)):
+        with self._translated(ref_path(ref)):
             answer = await obstore.get_async(self._store, ref_path(ref))
             return bytes(await answer.bytes_async())
 
     async def stream(self, ref: BlobRef) -> AsyncIterator[bytes]:
         """Yield a blob's bytes in chunks of about 1 MiB."""
-        with _translated(ref_path(ref)):
+        with self._translated(ref_path(ref)):
             answer = await obstore.get_async(self._store, ref_path(ref))
             async for chunk in answer.stream(min_chunk_size=_SMALL_BYTES):
                 yield bytes(chunk)
@@ -112,6 +118,7 @@ class ObstoreBlobs:
         if self._root is not None:
             file = self._root / path
             if not await asyncio.to_thread(file.is_file):
+                self._check_folder(path)
                 raise _missing(path)
             yield file
             return
@@ -126,7 +133,7 @@ class ObstoreBlobs:
         if not is_sha256(sha256):
             return None
         path = blob_path(service, sha256)
-        with _translated(path):
+        with self._translated(path):
             try:
                 meta = await obstore.head_async(self._store, path)
             except FileNotFoundError:
@@ -139,24 +146,25 @@ class ObstoreBlobs:
         digest = hashlib.sha256(head)
         size = len(head)
         temporary = upload_path()
+        self._check_folder(temporary)
         try:
             writer = obstore.open_writer_async(
                 self._store, temporary, buffer_size=_PART_BYTES, max_concurrency=_PARTS_IN_FLIGHT
             )
             try:
-                with _translated(temporary):
+                with self._translated(temporary):
                     await writer.write(head)
                 async for chunk in rest:
                     digest.update(chunk)
                     size += len(chunk)
-                    with _translated(temporary):
+                    with self._translated(temporary):
                         await writer.write(chunk)
             finally:
-                with _translated(temporary):
+                with self._translated(temporary):
                     await writer.close()
             ref = BlobRef(service, digest.hexdigest(), size, media_type)
             path = ref_path(ref)
-            with _translated(path):
+            with self._translated(path):
                 if await self._exists(path):
                     await obstore.delete_async(self._store, temporary)
                 else:
@@ -176,20 +184,28 @@ class ObstoreBlobs:
             return False
         return True
 
+    @contextmanager
+    def _translated(self, path: str) -> Generator[None]:
+        try:
+            yield
+        except FileNotFoundError as e:
+            self._check_folder(path)
+            raise _missing(path) from e
+        except (BaseError, OSError) as e:
+            raise _down(path, e) from e
 
-@contextmanager
-def _translated(path: str) -> Generator[None]:
-    try:
-        yield
-    except FileNotFoundError as e:
-        raise _missing(path) from e
-    except (BaseError, OSError) as e:
-        # The text of obstore's errors names addresses and may quote headers: its class is enough here.
-        raise Outage(
-            f"the blob store failed at {path}: {type(e).__name__}",
-            code="blob_store_down",
-            remedy="check GATEWAY_BLOB_URL, the space and the rights there; work goes on by itself afterwards",
-        ) from e
+    def _check_folder(self, path: str) -> None:
+        if self._root is not None and not (self._root / _MARK).is_file():
+            raise _down(path, FileNotFoundError())
+
+
+def _down(path: str, error: Exception) -> Outage:
+    # The text of obstore's errors names addresses and may quote headers: its class is enough here.
+    return Outage(
+        f"the blob store failed at {path}: {type(error).__name__}",
+        code="blob_store_down",
+        remedy="check GATEWAY_BLOB_URL, the space and the rights there; work goes on by itself afterwards",
+    )
 
 
 def _missing(path: str) -> BlobMissing:
