@@ -58,7 +58,15 @@ def read_attachments(lines: Sequence[Line]) -> list[dict[str, Read]]:
                 entries[-1] = joined([entries[-1], text])
         if closing:
             break
+    if len(entries) > 1 and _NUMBER.match(entries[1].plain):
+        # The first of several has a number, whatever the OCR made of its dot.
+        entries[0] = entries[0].cut(_number_without_dot(entries[0].plain))
     return [entry for entry in map(_entry, entries) if entry]
+
+
+def _number_without_dot(plain: str) -> int:
+    match = re.match(r"^\s*[1lI|!L]\s+(?=[가-힣\d])", plain)
+    return match.end() if match else 0
 
 
 def _entry(text: Placed) -> dict[str, Read]:

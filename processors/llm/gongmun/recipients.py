@@ -6,6 +6,9 @@ from processors.llm.gongmun.placed import Placed, Read, as_written
 
 _SEE_LIST = re.compile(r"수\s*신\s*[자처지]\s*[참잠]\s*[조죠]|수신자\s*참|붙\s*임\s*참\s*조")
 _HONORIFIC = re.compile(r"\s*(?:귀\s*하|귀\s*중|님|앞)\s*$")
+_LOST_BRACKET = re.compile(
+    r"^(?P<name>.+?(?:시장|도지사|군수|구청장|[가-힣]청장|장관|교육감|교육장|서장|교장))\s?(?P<unit>[가-힣]+(?:과|팀|실|관|국)장?)\)$"
+)
 _TITLE_AFTER_COMPANY = re.compile(r"\s*(?:대\s*표\s*이\s*사|대\s*표|회\s*장|사\s*장)(?:\s+[가-힣]{2,4})?\s*$")
 _COMPANY = re.compile(
     r"주\s?식\s?회\s?사|\(주\)|㈜|유한회사|\(사\)|\(재\)|사단법인|재단법인|협회|조합|재단|상사|기업|회사"
@@ -40,6 +43,9 @@ def split_list(value: Placed) -> list[Placed]:
 
 
 def _party(text: Placed) -> dict[str, Read]:
+    if "(" not in text.plain and (lost := _LOST_BRACKET.match(text.plain)):
+        unit = text.cut(lost.start("unit"), lost.end("unit"))
+        return {"name": as_written(text.cut(0, lost.end("name"))), "attention": as_written(unit)}
     text = text.cut(0, _honorific_start(text.plain))
     tree: dict[str, Read] = {}
     match = re.search(r"\s*[(\[{](?P<unit>[^()\[\]{}]*)[)\]}]?\s*$", text.plain)
@@ -56,7 +62,11 @@ def _party(text: Placed) -> dict[str, Read]:
             name = name.cut(0, title.start())
     if not re.search(r"[가-힣A-Za-z]", name.plain):
         return {}
-    return {"name": as_written(_compact(name)), **tree}
+    written = as_written(_compact(name))
+    if re.search(r"[가-힣]정장$", str(written.value)):
+        # No office ends so; the one that looks like it does.
+        written = Read(f"{str(written.value)[:-2]}청장", written.at, 0.7)
+    return {"name": written, **tree}
 
 
 def _honorific_start(plain: str) -> int:

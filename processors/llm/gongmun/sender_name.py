@@ -61,7 +61,8 @@ def public_sender(head: Read | None, signatory: Placed) -> Read | None:
     if expected in shown and re.fullmatch(r"[가-힣]+", shown):
         # The longer of two good readings is whole, unless the shorter one was read much better.
         return head if sure >= office_sure - 0.03 else Read(expected, _matching(head.at, expected), 0.8)
-    if likeness(letters(shown), letters(expected)) < 0.62 or sure > max(0.985, office_sure):
+    clean = re.fullmatch(r"[가-힣A-Za-z·()]+", shown) is not None
+    if likeness(letters(shown), letters(expected)) < 0.62 or (clean and sure > max(0.985, office_sure)):
         return head
     return Read(expected, _matching(head.at, expected), 0.8)
 
