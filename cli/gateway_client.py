@@ -1,10 +1,10 @@
 """The gateway's REST interface, as the client commands use it."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -20,6 +20,7 @@ _WAIT_S = 30
 _TIMEOUT = httpx.Timeout(_WAIT_S + 30, connect=5)
 
 Job = dict[str, Any]
+T = TypeVar("T")
 
 
 class GatewayClient:
@@ -90,10 +91,21 @@ class GatewayClient:
         """Cancel a job and return it."""
         return self._patiently(lambda: self._http.delete(f"/v1/jobs/{job_id}"))
 
+    def usage(self, params: Mapping[str, str]) -> dict[str, Any]:
+        """Return a usage report."""
+        return self._patiently(lambda: self._http.get("/v1/usage", params=dict(params)))
+
+    def usage_csv(self, params: Mapping[str, str]) -> bytes:
+        """Return a usage report as CSV, byte for byte as the gateway makes it."""
+        return self._ask(lambda: self._http.get("/v1/usage", params={**params, "format": "csv"}), _content)
+
     def _patiently(self, send: Any) -> dict[str, Any]:
+        return self._ask(send, _body)
+
+    def _ask(self, send: Callable[[], httpx.Response], read: Callable[[httpx.Response], T]) -> T:
         for left in reversed(range(_TRIES)):
             try:
-                answer: httpx.Response = send()
+                answer = send()
             except httpx.ConnectError as e:
                 raise Outage(
                     f"nothing answers at {self._base_url}",
@@ -106,7 +118,7 @@ class GatewayClient:
                 time.sleep(1)
                 continue
             if answer.status_code != 503 or not left:
-                return _body(answer)
+                return read(answer)
             time.sleep(_retry_after(answer))
         raise AssertionError("the last try returns or raises")
 
@@ -114,6 +126,12 @@ class GatewayClient:
 def _retry_after(answer: httpx.Response) -> float:
     text = answer.headers.get("retry-after", "")
     return min(float(text), 30.0) if text.isdecimal() else 1.0
+
+
+def _content(answer: httpx.Response) -> bytes:
+    if not answer.is_success:
+        _body(answer)  # raises
+    return answer.content
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:
