@@ -23,6 +23,11 @@ class BenchStack:
     bootstrap: str
     env: Mapping[str, str]
 
+    @property
+    def data_dir(self) -> Path:
+        """Where the stack keeps its files."""
+        return Path(self.env["GATEWAY_DATA_DIR"])
+
     def status(self) -> list[dict[str, object]]:
         """Return what `gateway status --json` says."""
         out = subprocess.run([ROOT / "gateway", "status", "--json"], env=self.env, stdout=subprocess.PIPE, check=False)
@@ -36,8 +41,9 @@ class BenchStack:
 
 
 @contextlib.contextmanager
-def bench_stack(*up_args: str) -> Iterator[BenchStack]:
-    """Start a stack, and take it down and its folder away at the end."""
+def bench_stack(*up_args: str, env: Mapping[str, str] | None = None) -> Iterator[BenchStack]:
+    """Start a stack (with more settings in `env`), and take it down and its folder away at the end."""
+    more = env or {}
     folder = Path(tempfile.mkdtemp(prefix="gateway-bench-"))
     http, kafka, redis = free_ports(3)
     env = {
@@ -46,6 +52,7 @@ def bench_stack(*up_args: str) -> Iterator[BenchStack]:
         "GATEWAY_HTTP_PORT": str(http),
         "GATEWAY_KAFKA_PORT": str(kafka),
         "GATEWAY_REDIS_PORT": str(redis),
+        **more,
     }
     try:
         subprocess.run([ROOT / "gateway", "up", "--detach", *up_args], env=env, check=True, stdout=subprocess.DEVNULL)

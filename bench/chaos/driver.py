@@ -1,0 +1,173 @@
+"""Submits jobs of several services from outside, writes down what was acknowledged, and looks at them by REST."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import aiohttp
+
+from bench.chaos.journal import Journal, Planned
+from bench.stack import ROOT
+from schemas.ids import keyed_job_id
+
+LETTER = ROOT / "cli" / "data" / "demo-letter.pdf"
+FINAL = frozenset({"done", "failed", "cancelled"})
+
+_CALL = aiohttp.ClientTimeout(total=40, sock_connect=5)
+_SUBMIT_S = 150.0
+_RETRY_S = 0.5
+_LARGE_BYTES = 20_000
+_DOOR = "rest"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A kind of job: its module and options, and what has to become of it."""
+
+    module: str = "probe"
+    options: Mapping[str, Any] | None = None
+    status: str = "done"
+    code: str = ""
+    padding: int = 0
+
+
+PLAIN = Wish()
+LETTER_WISH = Wish("gongmun")
+
+
+class Driver:
+    """Talks to the gateway for services whose keys it has; every submission repeats until it is acknowledged."""
+
+    def __init__(self, http: aiohttp.ClientSession, keys: Mapping[str, str], journal: Journal, seed: int) -> None:
+        self._http = http
+        self._keys = dict(keys)
+        self._journal = journal
+        self._chance = random.Random(seed)
+        self._letter = LETTER.read_bytes()
+        self.refused: list[str] = []
+        self.given_up = 0
+
+    async def pump(self, jobs_per_s: float, letter_every_s: float, stop: asyncio.Event) -> None:
+        """Submit at this pace until told to stop; what is under way is finished."""
+        under_way: set[asyncio.Task[str]] = set()
+        next_letter = time.monotonic()
+        while not stop.is_set():
+            now = time.monotonic()
+            wish = self._wish()
+            if letter_every_s and now >= next_letter:
+                wish, next_letter = LETTER_WISH, now + letter_every_s
+            # While the door is shut they pile up here, so it is bounded: the pace drops instead.
+            if len(under_way) < 200:
+                task = asyncio.create_task(self.submit(wish))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
+            try:
+                await asyncio.wait_for(stop.wait(), self._chance.expovariate(jobs_per_s))
+            except TimeoutError:
+                continue
+        await asyncio.gather(*under_way)
+
+    async def submit(self, wish: Wish) -> str:
+        """Submit a job until it is acknowledged and return its id; refusals and giving up are noted."""
+        service = self._chance.choice(list(self._keys))
+        key = str(UUID(int=self._chance.getrandbits(128)))
+        job_id = keyed_job_id(service, _DOOR, key)
+        text = expected_text(job_id, wish.padding)
+        is_letter = wish.module == "gongmun"
+        self._journal.plan(
+            Planned(
+                job_id,
+                service,
+                wish.module,
+                time.time(),
+                wish.status,
+                wish.code,
+                text_bytes=0 if is_letter else len(text),
+                pages=1 if is_letter else 0,
+            )
+        )
+        until = time.monotonic() + _SUBMIT_S
+        while time.monotonic() < until:
+            if await self._try(wish, service, key, text, job_id):
+                self._journal.acknowledge(job_id)
+                return job_id
+            if self.refused:
+                return job_id
+            await asyncio.sleep(_RETRY_S)
+        self.given_up += 1
+        return job_id
+
+    async def end_of(self, job_id: str, service: str, timeout_s: float) -> dict[str, Any] | None:
+        """Return a job once it has ended; None when it has not in time."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            job = await self.look(job_id, service, wait_s=10)
+            if job is not None and job.get("status") in FINAL:
+                return job
+            await asyncio.sleep(0.1)
+        return None
+
+    async def look(self, job_id: str, service: str, *, wait_s: int = 0) -> dict[str, Any] | None:
+        """Return a job as REST shows it, `{"status": 404}` where there is none, None where that cannot be told."""
+        try:
+            async with self._http.get(
+                f"/v1/jobs/{job_id}", params={"wait": str(wait_s)}, headers=self._headers(service), timeout=_CALL
+            ) as answer:
+                if answer.status == 200:
+                    return await answer.json()
+                return {"status": 404} if answer.status == 404 else None
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
+    async def _try(self, wish: Wish, service: str, key: str, text: str, job_id: str) -> bool:
+        headers = {**self._headers(service), "Idempotency-Key": key}
+        sent: dict[str, Any]
+        if wish.module == "gongmun":
+            form = aiohttp.FormData()
+            form.add_field("file", self._letter, filename="letter.pdf", content_type="application/pdf")
+            sent = {"data": form}
+        else:
+            sent = {"json": {"text": text, "options": dict(wish.options or {})}}
+        try:
+            async with self._http.post(f"/v1/{wish.module}", headers=headers, timeout=_CALL, **sent) as answer:
+                body = await answer.json(content_type=None)
+                if answer.status == 202:
+                    if body["job_id"] != job_id:
+                        self.refused.append(f"the key of {job_id} made {body['job_id']}")
+                    return True
+                if answer.status < 500 and answer.status != 429:
+                    self.refused.append(f"{job_id}: {answer.status} {body.get('code')}")
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return False
+        return False
+
+    def _wish(self) -> Wish:
+        return self._chance.choices(
+            (
+                PLAIN,
+                Wish(options={"sleep_ms": self._chance.randrange(20, 400)}),
+                Wish(options={"fault": "flaky"}),
+                Wish(padding=_LARGE_BYTES),
+            ),
+            (12, 4, 1, 2),
+        )[0]
+
+    def _headers(self, service: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._keys[service]}"}
+
+
+def expected_text(job_id: str, padding: int) -> str:
+    """Return the text that a probe job is given and has to give back."""
+    return job_id + "." * padding
+
+
+@asynccontextmanager
+async def http_session(url: str) -> AsyncGenerator[aiohttp.ClientSession]:
+    """Open the connections of the driver."""
+    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=256)) as session:
+        yield session

@@ -1,0 +1,94 @@
+"""A stack whose no-op stage is served by probes instead of the llm process, and the probes that serve it."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bench.stack import ROOT, BenchStack, bench_stack, free_ports
+
+_MODULE = Path(__file__).with_name("probe.yml")
+
+
+@contextlib.contextmanager
+def probe_stack(*up_args: str, env: Mapping[str, str] | None = None) -> Iterator[BenchStack]:
+    """Start a stack with the module `probe` and without `noop`; nothing serves the stage before a Probe does."""
+    with tempfile.TemporaryDirectory(prefix="gateway-modules-") as folder:
+        for file in (ROOT / "modules").iterdir():
+            shutil.copy(file, folder)
+        shutil.copy(_MODULE, folder)
+        own = {"GATEWAY_MODULES_DIR": folder, "GATEWAY_NOOP": "0", **(env or {})}
+        with bench_stack(*up_args, env=own) as stack:
+            yield stack
+
+
+class Probe:
+    """One probe process, which can be killed and started again."""
+
+    def __init__(self, stack: BenchStack, name: str, *, concurrency: int = 256) -> None:
+        self.name = name
+        self._log = stack.data_dir / f"{name}.log"
+        (self._port,) = free_ports(1)
+        self._env = {
+            **stack.env,
+            "GATEWAY_KAFKA_BOOTSTRAP": stack.bootstrap,
+            "GATEWAY_METRICS_PORT": str(self._port),
+            "GATEWAY_INSTANCE": name,
+            "PROBE_CONCURRENCY": str(concurrency),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self.starts = 0
+
+    def start(self, *, clock_s: int = 0) -> None:
+        """Start the process; `clock_s` puts its clock off."""
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                (sys.executable, "-m", "bench.probe"),
+                env={**self._env, "PROBE_CLOCK_S": str(clock_s)},
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+            )
+        self.starts += 1
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The process's pid."""
+        assert self.process is not None, "start it first"
+        return self.process.pid
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the process, if it runs."""
+        if self.alive:
+            os.kill(self.pid, number)
+
+    def is_ready(self) -> bool:
+        """Whether the process says that it serves."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=1) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def stop(self, grace_s: float = 30) -> None:
+        """End the process: a drain, then SIGKILL."""
+        if self.process is None:
+            return
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        try:
+            self.process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
