@@ -1,16 +1,9 @@
 """The job-state process on real Kafka and Redis: it folds, shows, tells, and gets back what Redis loses."""
 
 import asyncio
-import json
-import os
 import signal
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -31,7 +24,7 @@ from streams.tables.notifications import Notifications
 from streams.tables.partitions import job_partition
 from streams.tables.view_json import view_token
 from tests.builders import job_ref, now_ms
-from tests.services import ROOT, free_port, wait_for_port
+from tests.integration.table_processes import OwnRedis, TableProcess
 
 pytestmark = pytest.mark.kafka
 
@@ -39,79 +32,11 @@ STEPS = (Step("noop", "noop"),)
 WaitUntil = Callable[..., Awaitable[None]]
 
 
-class OwnRedis:
-    """A Redis that a test may stop, start and empty."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port, self._folder = free_port(), folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        with (self._folder / "redis.log").open("ab") as out:
-            self._process = subprocess.Popen(
-                ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
-                cwd=self._folder,
-                stdout=out,
-                stderr=out,
-            )
-        wait_for_port(self.port, self._process, self._folder / "redis.log")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
-class JobStateProcess:
-    """`python -m streams.tables`, as the stack starts it."""
-
-    def __init__(self, kafka: str, redis_url: str, folder: Path) -> None:
-        self.metrics_port, self._folder = free_port(), folder
-        self._env = {
-            **os.environ,
-            "GATEWAY_KAFKA_BOOTSTRAP": kafka,
-            "GATEWAY_REDIS_URL": redis_url,
-            "GATEWAY_DATA_DIR": str(folder / "data"),
-            "GATEWAY_METRICS_PORT": str(self.metrics_port),
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with (self._folder / "job-state.log").open("ab") as out:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "streams.tables"], cwd=ROOT, env=self._env, stdout=out, stderr=out
-            )
-
-    def end(self, signum: int = signal.SIGTERM) -> int:
-        process, self._process = self._process, None
-        assert process is not None
-        process.send_signal(signum)
-        return process.wait(timeout=30)
-
-    def readiness(self) -> dict[str, str]:
-        assert self._process is None or self._process.poll() is None, (self._folder / "job-state.log").read_text()
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/readyz", timeout=5) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as e:
-            return json.load(e)
-        except OSError:
-            return {"state": "no answer", "reason": ""}
-
-    def ready(self) -> bool:
-        return self.readiness()["state"] == "ready"
-
-
 class Setting:
     """Everything a test here talks to."""
 
     def __init__(
-        self, redis: OwnRedis, app: JobStateProcess, publisher: KafkaPublisher, reader: JobReader, notes: Notifications
+        self, redis: OwnRedis, app: TableProcess, publisher: KafkaPublisher, reader: JobReader, notes: Notifications
     ) -> None:
         self.redis, self.app, self.publisher, self.reader, self.notes = redis, app, publisher, reader, notes
 
@@ -145,8 +70,8 @@ def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
 
 
 @pytest.fixture(scope="module")
-def process(kafka: str, own_redis: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobStateProcess]:
-    process = JobStateProcess(kafka, own_redis.url, tmp_path_factory.mktemp("job-state"))
+def process(kafka: str, own_redis: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TableProcess]:
+    process = TableProcess("streams.tables", kafka, own_redis.url, tmp_path_factory.mktemp("job-state"))
     process.start()
     yield process
     assert process.end() == 0
@@ -154,7 +79,7 @@ def process(kafka: str, own_redis: OwnRedis, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 async def setting(
-    kafka: str, own_redis: OwnRedis, process: JobStateProcess, wait_until: WaitUntil
+    kafka: str, own_redis: OwnRedis, process: TableProcess, wait_until: WaitUntil
 ) -> AsyncIterator[Setting]:
     await wait_until(process.ready, 60)
     redis, ends = redis_client(own_redis.url), KafkaLogEnds(kafka)

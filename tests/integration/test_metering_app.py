@@ -1,0 +1,335 @@
+"""The metering process on real Kafka and Redis: it folds, shows, refuses, gets back what Redis loses, and can be proved."""
+
+import asyncio
+import csv
+import io
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from schemas.codec import Codec
+from schemas.events import JobResult, Step, Usage, UsageEvent
+from schemas.ids import event_id, new_job_id, usage_id
+from schemas.topics import API_KEYS, RESULTS, USAGE_EVENTS
+from schemas.usage_query import usage_query
+from schemas.usage_report import make_report
+from schemas.usage_rows import COLUMNS, HOUR_MS
+from streams.api_keys import make_key
+from streams.log.kafka_publisher import KafkaPublisher
+from streams.log.protocols import Outgoing
+from streams.log.schema_reader import CodecDecoder
+from streams.metering.reader import UsageFound, UsageReader, UsageUnknown
+from streams.metering.verify import Proof, verify
+from streams.redis_client import redis_client
+from streams.tables.log_ends import KafkaLogEnds
+from streams.tables.partitions import job_partition
+from tests.builders import job_ref, now_ms
+from tests.integration.ingress_harness import running_ingress, settings_for
+from tests.integration.table_processes import OwnRedis, TableProcess
+
+pytestmark = pytest.mark.kafka
+
+WaitUntil = Callable[..., Awaitable[None]]
+DAY_MS = 24 * HOUR_MS
+
+
+def used(service: str, request_id: str | None = None, step: str = "ocr", attempt: int = 1, **more: object) -> UsageEvent:
+    """What one attempt used, just now."""
+    request_id = request_id or new_job_id(now_ms())
+    event = UsageEvent(
+        event_id=usage_id(request_id, 0, step, attempt),
+        request_id=request_id,
+        service=service,
+        key_id="k1",
+        module="ocr",
+        step=step,
+        attempt=attempt,
+        model="tesseract",
+        upstream="",
+        lane="interactive",
+        outcome="done",
+        usage=Usage(pages=2, work_seconds=0.5, bytes_in=100),
+        measured_at_ms=now_ms(),
+        final=True,
+    )
+    return replace(event, **more)  # type: ignore[arg-type]
+
+
+class Setting:
+    """Everything a test here talks to."""
+
+    def __init__(
+        self, kafka: str, redis: OwnRedis, app: TableProcess, publisher: KafkaPublisher, reader: UsageReader
+    ) -> None:
+        self.kafka, self.redis, self.app, self.publisher, self.reader = kafka, redis, app, publisher, reader
+
+    async def service(self) -> str:
+        """Make a service that the log knows."""
+        service = f"s-{uuid4().hex[:8]}"
+        record, _ = make_key(service, ("usage",), None, now_ms())
+        await self.publisher.publish(API_KEYS, record.key_id, record)
+        return service
+
+    async def measure(self, *events: UsageEvent) -> None:
+        """Put events on the log."""
+        await self.publisher.publish_many([Outgoing(USAGE_EVENTS, e.request_id, e, {}) for e in events])
+
+    async def totals(self, service: str, since: int = 2) -> dict[str, int]:
+        """Return what is reported of a service once everything that is on the log now is in it."""
+        asked_ms = now_ms()
+        async with asyncio.timeout(30):
+            while True:
+                found = await self.reader.read(query(service, since))
+                if isinstance(found, UsageFound) and found.complete_through_ms >= asked_ms:
+                    report = make_report(found.rows, query(service, since), prices_of_none())
+                    return {name: n for name, n in zip(COLUMNS, report.total.amounts, strict=True) if n}
+                await asyncio.sleep(0.02)
+
+    async def proof(self) -> Proof:
+        """Verify the last days."""
+        later = now_ms() + 120_000
+        return await verify(self.kafka, CodecDecoder(Codec()), self.reader, query(None, 40), later)
+
+
+def prices_of_none():
+    from schemas.prices import PriceList
+
+    return PriceList()
+
+
+def query(service: str | None, days: int = 2):
+    """The last days of a service."""
+    start = now_ms() - days * DAY_MS
+    from datetime import UTC, datetime
+
+    text = datetime.fromtimestamp(start / 1000, UTC).isoformat()
+    return usage_query(start=text, end=None, group_by="hour", zone=None, service=service, now_ms=now_ms())
+
+
+@pytest.fixture(scope="module")
+def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
+    redis = OwnRedis(tmp_path_factory.mktemp("redis"))
+    redis.start()
+    yield redis
+    redis.stop()
+
+
+@pytest.fixture(scope="module")
+def process(kafka: str, own_redis: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TableProcess]:
+    process = TableProcess("streams.metering", kafka, own_redis.url, tmp_path_factory.mktemp("metering"))
+    process.start()
+    yield process
+    assert process.end() == 0
+
+
+@pytest.fixture
+async def setting(
+    kafka: str, own_redis: OwnRedis, process: TableProcess, wait_until: WaitUntil
+) -> AsyncIterator[Setting]:
+    await wait_until(process.ready, 60)
+    redis, ends = redis_client(own_redis.url), KafkaLogEnds(kafka, (USAGE_EVENTS.name,))
+    async with KafkaPublisher(kafka) as publisher:
+        yield Setting(kafka, own_redis, process, publisher, UsageReader(redis, ends))
+    await ends.stop()
+    await redis.aclose()
+
+
+async def test_usage_is_reported_once_however_often_it_is_told(setting: Setting) -> None:
+    service = await setting.service()
+    event = used(service)
+    await setting.measure(event, event, used(service), event)
+    assert await setting.totals(service) == {
+        "requests": 2,
+        "attempts": 2,
+        "pages": 4,
+        "work_ms": 1000,
+        "bytes_in": 200,
+    }
+
+
+async def test_a_failed_attempt_is_waste_and_not_charged(setting: Setting) -> None:
+    service, request = await setting.service(), new_job_id(now_ms())
+    failed = used(service, request, outcome="failed", waste=True, final=False)
+    await setting.measure(failed, used(service, request, attempt=2))
+    found = await setting.totals(service)
+    assert (found["requests"], found["attempts"], found["pages"], found["waste_pages"]) == (1, 2, 2, 2)
+
+
+async def test_a_late_event_lands_in_the_hour_in_which_it_was_measured(setting: Setting) -> None:
+    service = await setting.service()
+    late = used(service, measured_at_ms=now_ms() - 34 * DAY_MS)
+    await setting.measure(late)
+    assert (await setting.totals(service, since=36))["requests"] == 1
+    found = await setting.reader.read(query(service, 36))
+    assert isinstance(found, UsageFound)
+    assert [row.start_ms for row in found.rows] == [late.measured_at_ms // HOUR_MS * HOUR_MS]
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [
+        ("from_the_future", {"measured_at_ms": 2**42}),
+        ("too_late", {"measured_at_ms": 1_400_000_000_000}),
+        ("negative_amount", {"usage": Usage(pages=-1)}),
+        ("unknown_service", {"service": "never-heard-of"}),
+    ],
+)
+async def test_what_cannot_be_counted_goes_to_the_dead_letters(
+    setting: Setting, code: str, change: dict[str, object]
+) -> None:
+    service = await setting.service()
+    bad = used(service, **change)
+    await setting.measure(bad, used(service))
+    assert (await setting.totals(service))["requests"] == 1
+    assert (await letter_of(setting.kafka, bad.request_id))["dlt.error.code"] == code.encode()
+
+
+async def test_garbage_goes_to_the_dead_letters_and_the_next_event_counts(setting: Setting) -> None:
+    service, request = await setting.service(), new_job_id(now_ms())
+    await setting.publisher.publish_raw(USAGE_EVENTS.name, request.encode(), b"garbage", {})
+    await setting.measure(used(service, request))
+    assert (await setting.totals(service))["requests"] == 1
+    assert (await letter_of(setting.kafka, request))["dlt.error.code"] == b"undecodable_record"
+
+
+async def test_after_flushall_the_rows_come_back_without_a_restart(setting: Setting) -> None:
+    service = await setting.service()
+    await setting.measure(*(used(service) for _ in range(60)))
+    before = await setting.totals(service)
+    assert before["requests"] == 60
+    client = redis_client(setting.redis.url)
+    await client.flushall()
+    await client.aclose()
+    # Until they are back nobody is told that nothing was used.
+    assert isinstance(await setting.reader.read(query(service)), UsageUnknown)
+    assert await setting.totals(service) == before
+
+
+async def test_while_redis_is_down_nothing_is_lost(setting: Setting, wait_until: WaitUntil) -> None:
+    service = await setting.service()
+    await setting.measure(used(service))
+    await setting.totals(service)
+    setting.redis.stop()
+    try:
+        await setting.measure(used(service))
+        await wait_until(lambda: setting.app.readiness()["state"] == "unavailable")
+        assert isinstance(await setting.reader.read(query(service)), UsageUnknown)
+    finally:
+        setting.redis.start()
+    assert (await setting.totals(service))["requests"] == 2
+    await wait_until(setting.app.ready)
+
+
+async def test_a_killed_process_recovers_its_ledger(setting: Setting, wait_until: WaitUntil) -> None:
+    service = await setting.service()
+    event = used(service)
+    await setting.measure(event)
+    await setting.totals(service)
+    assert setting.app.end(signal.SIGKILL) == -signal.SIGKILL
+    client = redis_client(setting.redis.url)
+    await client.flushall()
+    await client.aclose()
+    await setting.measure(event, used(service))
+    setting.app.start()
+    await wait_until(setting.app.ready, 60)
+    assert (await setting.totals(service))["requests"] == 2
+
+
+async def test_the_report_can_be_proved(setting: Setting) -> None:
+    service = await setting.service()
+    first = used(service)
+    job, gone = job_ref(service=service, module="ocr"), job_ref(service=service, module="ocr")
+    await setting.measure(first, replace(first, usage=Usage(pages=7)), used(service, job.job_id))
+    for each in (job, gone):
+        result = JobResult(event_id(each.job_id, "result"), each, "done", (Step("ocr", "ocr"),), finished_at_ms=now_ms())
+        await setting.publisher.publish(RESULTS, each.job_id, result)
+    found = await setting.totals(service)
+    assert found["pages"] == 4
+    proof = await setting.proof()
+    assert proof.differences == []
+    assert proof.wrongly_refused == []
+    assert first.event_id in proof.conflicts
+    assert job.job_id not in proof.unmetered
+    assert proof.unmetered[gone.job_id] == "done without usage of ocr"
+
+
+async def test_a_row_that_was_tampered_with_is_found_with_its_requests(setting: Setting) -> None:
+    service = await setting.service()
+    event = used(service)
+    await setting.measure(event)
+    await setting.totals(service)
+    client = redis_client(setting.redis.url)
+    (name,) = [key async for key in client.scan_iter(f"gw:usage:{job_partition(event.request_id)}:h:{service}:*")]
+    ((field, amounts),) = (await client.hgetall(name)).items()
+    await client.hset(name, field, b"9" + amounts)
+    (difference,) = (await setting.proof()).differences
+    assert difference.requests == (event.request_id,)
+    assert difference.reported is not None
+    assert difference.recomputed is not None
+    assert (difference.reported[0], difference.recomputed[0]) == (91, 1)
+    await client.hset(name, field, amounts)
+    await client.aclose()
+    assert (await setting.proof()).differences == []
+
+
+async def test_the_report_over_http(setting: Setting, tmp_path: Path) -> None:
+    models = tmp_path / "models.yml"
+    prices = "currency: KRW\nprices: {{tesseract: [{{since: 2020-01-01, page: '{}'}}]}}\nupstreams: {{}}\nmodels: {{}}\n"
+    models.write_text(prices.format("12.5"))
+    settings = settings_for(setting.kafka, setting.redis.url, tmp_path, GATEWAY_MODELS_FILE=str(models))
+    async with running_ingress(settings) as ingress:
+        service, other = f"s-{uuid4().hex[:8]}", f"s-{uuid4().hex[:8]}"
+        key, admin = await ingress.key(service, ("usage",)), await ingress.key(other, ("admin",))
+        await setting.measure(used(service, module="=검토"), used(other))
+        await setting.totals(service)
+        async with ingress.client(key) as client, ingress.client(admin) as boss:
+            answer = await client.get("/v1/usage", params={"group_by": "module,day"})
+            (row,) = answer.json()["rows"]
+            assert (row["module"], row["requests"], row["pages"], row["cost"]) == ("=검토", 1, 2, 25.0)
+            assert answer.json()["currency"] == "KRW"
+            assert answer.json()["complete_through"]
+            sheet = await client.get("/v1/usage", params={"format": "csv", "group_by": "module"})
+            assert sheet.content.startswith(b"\xef\xbb\xbf")
+            (line,) = csv.DictReader(io.StringIO(sheet.content.decode("utf-8-sig")))
+            assert (line["module"], line["pages"], line["cost"]) == ("'=검토", "2", "25")
+            assert await codes(client, {"service": other}) == (403, "not_your_service")
+            assert await codes(client, {"group_by": "colour"}) == (422, "unknown_column")
+            assert await codes(client, {"from": "2026-02-01", "to": "2026-01-01"}) == (422, "reversed_period")
+            assert await codes(client, {"from": "1026-02-01"}) == (422, "period_too_long")
+            assert await codes(client, {"from": "yesterday"}) == (422, "invalid_time")
+            assert await codes(client, {"tz": "Mars/Base"}) == (422, "invalid_timezone")
+            assert await codes(client, {"format": "xml"}) == (422, "invalid_parameter")
+            everyone = (await boss.get("/v1/usage", params={"group_by": "service"})).json()["rows"]
+            assert {service, other} <= {row["service"] for row in everyone}
+            # A price that is corrected backwards reprices what was used already.
+            models.write_text(prices.format("100"))
+            again = await client.get("/v1/usage", params={"group_by": ""})
+            assert again.json()["total"]["cost"] == 200.0
+            async with ingress.client(await ingress.key(service, ("jobs",))) as stranger:
+                assert await codes(stranger, {}) == (403, "missing_scope")
+
+
+async def codes(client: httpx.AsyncClient, params: dict[str, str]) -> tuple[int, str]:
+    """Ask for a report; return the answer's status and code."""
+    answer = await client.get("/v1/usage", params=params)
+    return answer.status_code, answer.json()["code"]
+
+
+async def letter_of(kafka: str, request_id: str) -> dict[str, bytes]:
+    """Return the headers of a request's dead letter, once it is there."""
+    consumer = AIOKafkaConsumer(USAGE_EVENTS.dead_letters, bootstrap_servers=kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(30):
+            async for letter in consumer:
+                if letter.key == request_id.encode():
+                    return dict(letter.headers)
+    finally:
+        await consumer.stop()
+    raise AssertionError("the log ended")
