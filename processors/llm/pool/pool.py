@@ -1,0 +1,490 @@
+"""The pool: takes a call, finds it an upstream, retries before the first token, and hands out the answer.
+
+1. The model's routes are narrowed to upstreams that may serve (healthy, have the model, not tried yet).
+2. A free slot is taken on the best of them, or the call waits in the fair queue.
+3. The call is sent. Until its first token it may fail, hang or be lost without the caller noticing: it goes on to
+   the next upstream. A second upstream is asked meanwhile when the first takes suspiciously long.
+4. From the first token on the answer is what that upstream sends; if it breaks, the caller is told.
+A crash or cancellation in any step frees the slot and closes the upstream's call.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from processors.llm.backends import Backend, UpstreamAnswer
+from processors.llm.errors import CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
+from processors.llm.pool import health as standing
+from processors.llm.pool.answers import Answer
+from processors.llm.pool.breaker import BreakerPolicy
+from processors.llm.pool.health import Health, Seen
+from processors.llm.pool.hedging import HedgePolicy, Hedging
+from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream, discovered
+from processors.llm.pool.probes import Probes, interval_s
+from processors.llm.pool.selection import Candidate, Prefixes, prefix_hashes, ranked
+from processors.llm.pool.slots import QueuePolicy, Slot, Slots
+from processors.llm.protocols.requests import only_loads
+from processors.llm.protocols.values import Call, Chunk, Dialect, Json, Part
+from schemas.errors import GatewayError
+
+_PAUSE_S = 0.25
+_SHOW_TIMEOUT_S = 5.0
+_LACKS_MODEL = "upstream_lacks_model"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPolicy:
+    """How the pool behaves. Durations in seconds.
+
+    `busy_patience_s`: how long a call is kept when all upstreams say that they are busy; `outage_patience_s`: how
+    long after the last one went down (a restart, a pause of the machine); later calls are refused at once.
+    """
+
+    attempts: int = 4
+    first_token_s: float = 300.0
+    busy_patience_s: float = 10.0
+    outage_patience_s: float = 3.0
+    queue: QueuePolicy = field(default_factory=QueuePolicy)
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    hedge: HedgePolicy = field(default_factory=HedgePolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: `request_id` travels to the upstream, so that its log and ours meet."""
+
+    service: str
+    lane: str
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamState:
+    """An upstream as `status`, `doctor` and metrics see it."""
+
+    name: str
+    usable: bool
+    outstanding: int
+    limit: int
+    models: tuple[str, ...]
+
+
+class Watch(Protocol):
+    """Is told what happens, for metrics."""
+
+    def waited(self, lane: str, seconds: float) -> None:
+        """A call got its slot after `seconds`."""
+        ...
+
+    def attempted(self, upstream: str, outcome: str, seconds: float) -> None:
+        """An attempt ended: `outcome` is `answered` or the error's code, after `seconds` to the first token."""
+        ...
+
+
+class _Nobody:
+    def waited(self, lane: str, seconds: float) -> None: ...
+
+    def attempted(self, upstream: str, outcome: str, seconds: float) -> None: ...
+
+
+class _Run:
+    """What the attempts at one call share."""
+
+    def __init__(self, public: PublicModel, call: Call, caller: Caller, hashes: list[int], began: float) -> None:
+        self.public = public
+        self.call = call
+        self.caller = caller
+        self.hashes = hashes
+        self.began = began
+        self.tried: dict[str, UpstreamFailed] = {}
+        self.attempts = 0
+        self.reconnected: set[str] = set()
+
+
+class _Waiting:
+    """An attempt that has no first token yet; it can be told to stop waiting."""
+
+    def __init__(self) -> None:
+        self.scope: asyncio.Timeout | None = None
+
+    def stop(self) -> None:
+        """Let the attempt fail now, if it still waits."""
+        if self.scope is not None and not self.scope.expired():
+            self.scope.reschedule(asyncio.get_running_loop().time())
+
+
+class Pool:
+    """The upstreams of this process. Make it inside a running event loop, `start` it, and `close` it."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        catalogue: Catalogue,
+        policy: PoolPolicy | None = None,
+        *,
+        discover: bool = False,
+        watch: Watch | None = None,
+        limit: Callable[[str], int] | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._backend = backend
+        self._policy = policy or PoolPolicy()
+        self._discover = discover
+        self._watch = watch or _Nobody()
+        self.catalogue = catalogue
+        self._limit = limit or self._own_limit
+        self._health = Health(self._loop.time, self._policy.breaker)
+        self._slots = Slots(self._limit, self._health.usable, self._policy.queue)
+        self._hedging = Hedging(self._policy.hedge)
+        self._prefixes = Prefixes()
+        self._waiting: dict[str, set[_Waiting]] = {}
+        self._turn = 0
+        self._probes = Probes(backend, catalogue.upstreams.values(), self._seen)
+
+    async def start(self) -> None:
+        """Look at every upstream once, and go on doing so. Upstreams that are down do not hinder the start."""
+        await self._probes.start()
+
+    async def close(self) -> None:
+        """Stop looking. Calls that run are their callers' to close."""
+        await self._probes.close()
+
+    async def open(self, call: Call, caller: Caller) -> Answer:
+        """Return the answer to a call, its first token included.
+
+        Raises UnknownModel, ModelNotAllowed, CallRefused, InvalidInput (the caller's fault), or QueueFull,
+        WaitedTooLong, NoUpstream (ask again later). Cancelling it closes what was begun.
+        """
+        public = self.catalogue.resolve(call.model, caller.service)
+        first: NoUpstream | None = None
+        for model in (public, *(self.catalogue.models[name] for name in public.fallbacks)):
+            hashes = prefix_hashes(model.name, call.body) if len(model.routes) > 1 else []
+            run = _Run(model, call, caller, hashes, self._loop.time())
+            try:
+                return await self._serve(run)
+            except NoUpstream as e:
+                first = first or e
+        assert first is not None
+        raise first
+
+    async def show(self, model: str, service: str) -> Json:
+        """Return Ollama's description of a model, from one of its Ollama upstreams; {} when it has none."""
+        public = self.catalogue.resolve(model, service)
+        for route in public.routes:
+            upstream = self.catalogue.upstreams[route.upstream]
+            if upstream.kind is Dialect.OLLAMA and self._health.usable(upstream.name):
+                return await self._backend.post(upstream, "/api/show", {"model": route.model}, _SHOW_TIMEOUT_S)
+        return {}
+
+    def states(self) -> tuple[UpstreamState, ...]:
+        """Return how the upstreams stand."""
+        return tuple(self._state(upstream) for upstream in self.catalogue.upstreams.values())
+
+    def waiting(self, interactive: bool) -> int:
+        """Return how many calls wait for a slot."""
+        return self._slots.waiting(interactive)
+
+    def in_use(self, upstream: str) -> int:
+        """Return how many slots of an upstream this process uses now."""
+        return self._slots.outstanding(upstream)
+
+    def wanted(self, upstream: str) -> int:
+        """Return how many slots of an upstream this process could use now."""
+        return self._slots.wanted(upstream)
+
+    def limits_changed(self, upstreams: Iterable[str]) -> None:
+        """Hand out slots after what `limit` returns has changed."""
+        self._slots.changed(upstreams)
+
+    async def _serve(self, run: _Run) -> Answer:
+        while True:
+            routes = self._routes(run)
+            if not routes:
+                await self._pause_or_give_up(run)
+                continue
+            try:
+                slot = await self._slot(run, routes)
+                run.attempts += 1
+                return await self._attempt(run, slot)
+            except NoUpstream:
+                continue  # all of them went down while the call waited: the same as if they were down before
+            except UpstreamFailed:
+                if run.attempts >= self._policy.attempts:
+                    raise self._nobody(run) from None
+
+    def _routes(self, run: _Run) -> dict[str, Route]:
+        return {
+            route.upstream: route
+            for route in run.public.routes
+            if route.upstream not in run.tried
+            and self._health.usable(route.upstream)
+            and standing.has_model(self._health.of(route.upstream), route.model) is not False
+        }
+
+    async def _pause_or_give_up(self, run: _Run) -> None:
+        """Wait until an upstream may be tried again, or raise NoUpstream when that is not worth it."""
+        lost = [n for n, e in run.tried.items() if e.lost_connection and n not in run.reconnected]
+        if lost:
+            # A kept connection that the server had closed meanwhile: once more on a new one, at once.
+            run.reconnected.update(lost)
+            for name in lost:
+                del run.tried[name]
+            return
+        now = self._loop.time()
+        until, again_at = now, float("inf")
+        for route in run.public.routes:
+            state, error = self._health.of(route.upstream), run.tried.get(route.upstream)
+            if (error is not None and error.code == _LACKS_MODEL) or standing.has_model(state, route.model) is False:
+                continue
+            if isinstance(error, UpstreamBusy):
+                until = max(until, run.began + self._policy.busy_patience_s)
+            else:
+                since = run.began if state.down_since is None else state.down_since
+                until = max(until, since + self._policy.outage_patience_s)
+            probed_s = interval_s(self.catalogue.upstreams[route.upstream])
+            again_at = min(again_at, standing.usable_at(state, now, probed_s))
+        again_at = max(again_at, now + _PAUSE_S)
+        if again_at > until:
+            raise self._nobody(run)
+        await asyncio.sleep(again_at - now)
+        for name, error in list(run.tried.items()):
+            if error.code != _LACKS_MODEL and self._health.usable(name):
+                del run.tried[name]
+                if isinstance(error, UpstreamBusy):
+                    run.attempts -= 1  # it was no attempt: the upstream did not take the call
+
+    async def _slot(self, run: _Run, routes: dict[str, Route], besides: str = "") -> Slot:
+        slot = self._free_slot(run, routes)
+        if slot is None:
+            lane = run.caller.lane
+            # An upstream that is out now may be back before one of the others has a slot.
+            any_of = {route.upstream for route in run.public.routes} - run.tried.keys() - {besides}
+            slot = await self._slots.wait(any_of, run.caller.service, lane, self._policy.queue.wait_s(lane), run.began)
+        self._watch.waited(run.caller.lane, slot.waited_s)
+        return slot
+
+    def _free_slot(self, run: _Run, routes: dict[str, Route]) -> Slot | None:
+        self._turn += 1
+        last = self._prefixes.last(run.hashes) if run.hashes else None
+        for candidate in ranked([self._candidate(route, last) for route in routes.values()], self._turn):
+            slot = self._slots.take(candidate.upstream, run.caller.service)
+            if slot is not None:
+                return slot
+        return None
+
+    def _candidate(self, route: Route, last: str | None) -> Candidate:
+        name = route.upstream
+        return Candidate(
+            name,
+            self._slots.outstanding(name),
+            self._limit(name),
+            self.catalogue.upstreams[name].weight * route.weight,
+            standing.has_loaded(self._health.of(name), route.model),
+            name == last,
+        )
+
+    async def _attempt(self, run: _Run, slot: Slot) -> Answer:
+        """Send the call, and a second one when the first takes long; the first token wins."""
+        if len(run.public.routes) < 2:
+            return await self._send(run, slot, _Waiting())
+        first, second = _Waiting(), _Second()
+        delay = self._hedging.delay_s(run.public.name, run.call.stream)
+        route = _route(run.public, slot.upstream)
+        if standing.has_loaded(self._health.of(slot.upstream), route.model) is False:
+            delay = max(delay, self._hedging.cold_s())
+        timer = self._loop.call_later(delay, self._send_second, run, slot, first, second)
+        try:
+            answer = await self._send(run, slot, first)
+        except UpstreamFailed:
+            task, second.task = second.task, None
+            if task is None or (task.done() and _failed(task)):
+                raise
+            return await _taken_over(task)
+        except BaseException:
+            await second.drop()
+            raise
+        finally:
+            timer.cancel()
+        try:
+            await second.drop()
+        except BaseException:
+            answer.close()
+            raise
+        return answer
+
+    def _send_second(self, run: _Run, slot: Slot, first: _Waiting, second: "_Second") -> None:
+        second.task = self._loop.create_task(self._second(run, slot))
+        second.task.add_done_callback(lambda task: None if _failed(task) else first.stop())
+
+    async def _second(self, run: _Run, slot: Slot) -> Answer:
+        """Ask another upstream, once it has a slot free and the budget allows it."""
+        while True:
+            if slot.upstream in run.tried:
+                raise run.tried[slot.upstream]  # the first attempt is over: what comes now is no second one
+            others = {name: route for name, route in self._routes(run).items() if name != slot.upstream}
+            if others and self._hedging.take():
+                other = await self._slot(run, others, slot.upstream)
+                return await self._send(run, other, _Waiting())
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _send(self, run: _Run, slot: Slot, waiting: _Waiting) -> Answer:
+        """Make one attempt on one upstream. Its failure is noted in `run.tried` and in the upstream's standing."""
+        name = slot.upstream
+        upstream, route = self.catalogue.upstreams[name], _route(run.public, name)
+        began = self._loop.time()
+        self._health.began(name)
+        others = self._waiting.setdefault(name, set())
+        others.add(waiting)
+        try:
+            if only_loads(run.call) and upstream.kind is Dialect.OPENAI:
+                return self._answer(run, slot, route, [_LOADED], None)
+            async with asyncio.timeout(self._policy.first_token_s) as waiting.scope:
+                source = await self._backend.open(upstream, run.call, route.model, run.caller.request_id)
+        except TimeoutError:
+            slot.release()
+            error = UpstreamFailed(
+                f"{name} sent no first token within {self._loop.time() - began:.1f} s", code="upstream_hung"
+            )
+            self._note_failure(run, name, error, began)
+            raise error from None
+        except UpstreamFailed as e:
+            slot.release()
+            self._note_failure(run, name, e, began)
+            raise
+        except BaseException as e:
+            slot.release()
+            if isinstance(e, CallRefused):
+                self._health.succeeded(name)
+            else:
+                self._health.gave_up(name)
+            if isinstance(e, GatewayError):
+                self._watch.attempted(name, e.code, self._loop.time() - began)
+            raise
+        finally:
+            waiting.scope = None
+            others.discard(waiting)
+        took = self._loop.time() - began
+        self._hedging.note(run.public.name, run.call.stream, took)
+        self._health.heard(name)
+        self._health.succeeded(name)
+        self._watch.attempted(name, "answered", took)
+        if run.hashes:
+            self._prefixes.note(run.hashes, name)
+        head, source.head = source.head, []
+        return self._answer(run, slot, route, head, source)
+
+    def _answer(self, run: _Run, slot: Slot, route: Route, head: list[Chunk], source: UpstreamAnswer | None) -> Answer:
+        return Answer(run.public.name, route.model, slot, head, source, self._health.heard, self._broke, run.attempts)
+
+    def _note_failure(self, run: _Run, name: str, error: UpstreamFailed, began: float) -> None:
+        run.tried[name] = error
+        self._watch.attempted(name, error.code, self._loop.time() - began)
+        if isinstance(error, UpstreamBusy):
+            self._health.gave_up(name)
+            if error.retry_after_s:
+                self._health.busy(name, error.retry_after_s)
+        elif error.code == _LACKS_MODEL or (error.lost_connection and name not in run.reconnected):
+            self._health.gave_up(name)
+        else:
+            self._health.failed(name)
+        self._settle(name)
+
+    def _broke(self, name: str) -> None:
+        self._health.failed(name)
+        self._settle(name)
+
+    def _settle(self, name: str) -> None:
+        """After an upstream's standing got worse: tell who waits for it alone, and look again when it may be better."""
+        if self._health.usable(name):
+            return
+        now = self._loop.time()
+        at = standing.usable_at(self._health.of(name), now, interval_s(self.catalogue.upstreams[name]))
+        self._slots.changed((name,))
+        if at > now:
+            self._loop.call_at(at + 0.001, self._slots.changed, (name,))
+
+    def _seen(self, upstream: Upstream, seen: Seen) -> None:
+        usable_before = self._health.usable(upstream.name)
+        models_before = self._models_of(upstream.name)
+        if self._health.probed(upstream.name, seen):
+            for waiting in list(self._waiting.get(upstream.name, ())):
+                waiting.stop()
+        if self._discover and (self._models_of(upstream.name) != models_before or not self.catalogue.models):
+            found = {name: sorted(self._models_of(name)) for name in self.catalogue.upstreams}
+            self.catalogue = discovered(self.catalogue.upstreams.values(), found, self.catalogue.default_model)
+        if self._health.usable(upstream.name) != usable_before:
+            self._slots.changed((upstream.name,))
+
+    def _models_of(self, upstream: str) -> frozenset[str]:
+        seen = self._health.of(upstream).seen
+        return (seen.models if seen else None) or frozenset()
+
+    def _own_limit(self, upstream: str) -> int:
+        return self.catalogue.upstreams[upstream].limit
+
+    def _state(self, upstream: Upstream) -> UpstreamState:
+        return UpstreamState(
+            upstream.name,
+            self._health.usable(upstream.name),
+            self._slots.outstanding(upstream.name),
+            self._limit(upstream.name),
+            tuple(sorted(self._models_of(upstream.name))),
+        )
+
+    def _nobody(self, run: _Run) -> NoUpstream:
+        now = self._loop.time()
+        reasons: list[str] = []
+        back: list[float] = []
+        for route in run.public.routes:
+            upstream = self.catalogue.upstreams[route.upstream]
+            state = self._health.of(upstream.name)
+            error = run.tried.get(upstream.name)
+            lacks = standing.has_model(state, route.model) is False
+            reasons.append(error.message if error else f"{upstream.name} {'lacks the model' if lacks else 'is down'}")
+            back.append(standing.usable_at(state, now, interval_s(upstream)))
+        return NoUpstream(
+            f"no upstream of the model '{run.public.name}' can serve now: {'; '.join(reasons)}",
+            remedy="ask again after the seconds in Retry-After",
+            retry_after_s=max(1.0, min(back) - now),
+        )
+
+
+class _Second:
+    """The second attempt of a call, if there is one."""
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[Answer] | None = None
+
+    async def drop(self) -> None:
+        """End it: the first attempt won, or the caller left."""
+        task, self.task = self.task, None
+        if task is None:
+            return
+        task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(result, Answer):
+            result.close()
+
+
+async def _taken_over(task: "asyncio.Task[Answer]") -> Answer:
+    """Wait for the second attempt, which is now the only one."""
+    try:
+        return await task
+    except asyncio.CancelledError:
+        task.cancel()
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(result, Answer):
+            result.close()
+        raise
+
+
+def _failed(task: "asyncio.Task[Answer]") -> bool:
+    return task.cancelled() or task.exception() is not None
+
+
+def _route(public: PublicModel, upstream: str) -> Route:
+    return next(route for route in public.routes if route.upstream == upstream)
+
+
+_LOADED = Chunk(Dialect.OLLAMA, (Part(finish="load"),), last=True)
