@@ -18,6 +18,7 @@ from schemas.closed_days import ClosedDay
 from schemas.errors import UndecodableRecord
 from schemas.events import (
     ApiKey,
+    ChatRequest,
     JobControl,
     JobEvent,
     JobResult,
@@ -38,6 +39,7 @@ RECORD_TYPES: tuple[type, ...] = (
     JobResult,
     JobEvent,
     UsageEvent,
+    ChatRequest,
     JobControl,
     ApiKey,
     SchemaRecord,

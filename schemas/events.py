@@ -202,6 +202,28 @@ class UsageEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """An interactive call to a model, written before its first token leaves.
+
+    `content` is the caller's body as it came; None where only its digest and counts are kept.
+    """
+
+    event_id: str
+    request_id: str
+    service: str
+    key_id: str
+    dialect: str
+    task: str
+    model: str
+    stream: bool
+    content_sha256: str
+    content_bytes: int
+    messages: int
+    requested_at_ms: int
+    content: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class JobControl:
     """An order about a job to every processor; `action` is `cancel`."""
 

@@ -11,7 +11,8 @@ _AT = {name: place for place, name in enumerate(COLUMNS)}
 _MILLION = Decimal(1_000_000)
 _THOUSAND = Decimal(1_000)
 
-EVERY_MODEL = "*"
+PREFIX = "*"
+"""What ends a name that stands for all models which begin so, such as `tesseract*`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,11 @@ class PriceList:
     def price_of(self, row: RowId, day: date) -> Price | None:
         """Return the price that holds for a row on a day; None where none was set by then."""
         entries = self.entries or {}
-        for key in ((row.model, row.upstream), (row.model, ""), (EVERY_MODEL, row.upstream)):
-            if key in entries:
-                return next((p for p in reversed(entries[key]) if p.since <= day), None)
-        return None
+        found = entries.get((row.model, row.upstream)) or entries.get((row.model, ""))
+        if found is None:
+            starts = [name for name, upstream in entries if name.endswith(PREFIX) and upstream in ("", row.upstream)]
+            fitting = [name for name in starts if row.model.startswith(name.removesuffix(PREFIX))]
+            if fitting:
+                longest = max(fitting, key=len)
+                found = entries.get((longest, row.upstream)) or entries.get((longest, ""))
+        return next((price for price in reversed(found or ()) if price.since <= day), None)

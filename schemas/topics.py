@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from schemas.events import (
     ApiKey,
+    ChatRequest,
     JobControl,
     JobEvent,
     JobResult,
@@ -88,6 +89,7 @@ STAGES: dict[str, StageTopics] = {s.kind: s for s in (OCR, STT, LLM, GONGMUN_EXT
 
 RESULTS = Topic("results", JobResult, JOB_PARTITIONS, _JOB_RETENTION)
 JOB_EVENTS = Topic("job.events", JobEvent, JOB_PARTITIONS, _JOB_RETENTION)
+CHAT_REQUESTS = Topic("chat.requests", ChatRequest, JOB_PARTITIONS, _JOB_RETENTION)
 USAGE_EVENTS = Topic("usage.events", UsageEvent, JOB_PARTITIONS, _LEDGER_RETENTION)
 
 API_KEYS = Topic("api.keys", ApiKey, 1, None, compact=True)
@@ -122,4 +124,4 @@ def _primary_topics() -> Iterator[Topic]:
         yield from stage.requests.values()
         if stage.done is not None:
             yield stage.done
-    yield from (RESULTS, JOB_EVENTS, USAGE_EVENTS, API_KEYS, SCHEMAS, JOB_CONTROL)
+    yield from (RESULTS, JOB_EVENTS, CHAT_REQUESTS, USAGE_EVENTS, API_KEYS, SCHEMAS, JOB_CONTROL)

@@ -19,6 +19,8 @@ _PLACES = Decimal("0.000001")
 CHARGED = ("requests", "prompt_tokens", "completion_tokens", "pages", "audio_seconds", "work_seconds", "bytes_in")
 WASTED = ("prompt_tokens", "completion_tokens", "pages", "audio_seconds", "work_seconds", "bytes_in")
 
+_SOLD = ("prompt_tokens", "completion_tokens", "pages", "audio_ms")
+
 BOM = "\ufeff"
 """By it spreadsheets know that a CSV is UTF-8."""
 
@@ -78,7 +80,7 @@ def make_report(rows: Mapping[RowId, Amounts], query: UsageQuery, prices: PriceL
         if price is not None:
             sums[0] += price.cost(found)
             sums[1] += price.cost(found, waste=True)
-        else:
+        elif any(found[_AT[name]] for name in _SOLD):
             unpriced.add(row.model or row.module)
     ordered = tuple(ReportRow(group, amounts[group], *costs[group]) for group in sorted(amounts))
     return Report(query, ordered, prices.currency, tuple(sorted(unpriced)))
