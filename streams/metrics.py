@@ -110,3 +110,30 @@ HTTP_SECONDS = Histogram(
     buckets=_WORK_BUCKETS,
 )
 HTTP_IN_FLIGHT = Gauge("gateway_http_in_flight", "Requests being answered")
+
+# --- Model servers ----------------------------------------------------------------------------
+
+UPSTREAM_ATTEMPTS = Counter(
+    "gateway_upstream_attempts_total",
+    "Calls sent to a model server; outcome is answered or the error's code",
+    ["upstream", "outcome"],
+)
+UPSTREAM_FIRST_TOKEN_SECONDS = Histogram(
+    "gateway_upstream_first_token_seconds",
+    "From sending a call to its first token, or to its failure",
+    ["upstream", "outcome"],
+    buckets=_WORK_BUCKETS,
+)
+UPSTREAM_WAIT_SECONDS = Histogram(
+    "gateway_upstream_wait_seconds", "From a call to its slot on a model server", ["lane"], buckets=_WAIT_BUCKETS
+)
+UPSTREAM_WAITING = Gauge("gateway_upstream_waiting", "Calls that wait for a slot", ["lane"])
+UPSTREAM_IN_USE = Gauge("gateway_upstream_in_use", "Slots that calls of this process use", ["upstream"])
+UPSTREAM_SLOTS = Gauge("gateway_upstream_slots", "Slots that this process may use now", ["upstream"])
+UPSTREAM_USABLE = Gauge("gateway_upstream_usable", "1 while the model server is given calls", ["upstream"])
+CHAT_CALLS = Counter(
+    "gateway_chat_calls_total",
+    "Interactive calls that ended; outcome is done, partial or failed",
+    ["dialect", "task", "outcome"],
+)
+CHAT_USAGE_PENDING = Gauge("gateway_chat_usage_pending", "Usage records of calls that the log has not taken yet")
