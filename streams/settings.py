@@ -36,6 +36,7 @@ class Settings:
     log_level: str
     metrics_host: str
     models_file: Path
+    chat_content: str
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -68,6 +69,7 @@ class Settings:
             log_level=read.text("LOG_LEVEL", "info"),
             metrics_host=read.text("METRICS_HOST", "127.0.0.1"),
             models_file=Path(read.text("MODELS_FILE", "models.yml")).resolve(),
+            chat_content=read.one_of("CHAT_CONTENT", ("full", "digest")),
         )
 
 
@@ -91,6 +93,15 @@ class _Reader:
                 remedy=f"set GATEWAY_{name} to a number such as {default}, or leave it out",
             )
         return int(raw)
+
+    def one_of(self, name: str, choices: tuple[str, ...]) -> str:
+        """Return one of the choices; the first is the default."""
+        given = self.text(name, choices[0])
+        if given not in choices:
+            raise InvalidInput(
+                f"GATEWAY_{name} is {given!r}", remedy=f"set GATEWAY_{name} to one of {', '.join(choices)}"
+            )
+        return given
 
     def flag(self, name: str, default: bool) -> bool:
         raw = self.text(name, "").lower()

@@ -137,6 +137,7 @@ class ObstoreBlobs:
             try:
                 meta = await obstore.head_async(self._store, path)
             except FileNotFoundError:
+                self._check_folder(path)
                 return None
         return BlobRef(service, sha256, meta["size"], UNKNOWN_TYPE)
 
