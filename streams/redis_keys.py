@@ -10,6 +10,7 @@
 | `gw:usage:{partition}:h:{service}:{day}` | hash: a day's hours, see `streams.metering.rows` | for ever | metering |
 | `gw:usage:{partition}:d:{service}:{month}` | hash: a month's days | for ever | metering |
 | `gw:usage:{partition}:t` | hash with one field: the log's time (ms) up to which is folded | for ever | metering |
+| `gw:slots:{upstream}` | hash: replica to `slots wanted expiry`, see `processors.llm.pool.leases` | 10 lives of a lease | each replica, its own field |
 | `gw:changed:{job id}` | pub/sub channel, no key: the job's view changed | | job-state |
 | `gw:changed` | pub/sub channel that keeps a subscriber's connection open; nobody writes to it | | |
 
@@ -49,6 +50,11 @@ def usage_index(partition: int) -> str:
 def usage_rows(name: str) -> str:
     """Return the key of a hash of usage rows; `name` is as in the index."""
     return f"gw:usage:{name}"
+
+
+def slots(upstream: str) -> str:
+    """Return the key of the table of an upstream's slots that replicas have leased."""
+    return f"gw:slots:{upstream}"
 
 
 def changed(job_id: str) -> str:

@@ -25,6 +25,7 @@ from streams.metrics_server import Health, start_metrics_server
 from streams.redis_client import redis_client
 from streams.settings import Settings
 from streams.tables.job_table import JobTableApp, TableSpec
+from streams.tables.log_ends import KafkaLogEnds, LogEnds
 from streams.tables.positions import GroupPositions
 from streams.tables.table_process import TableProcess
 
@@ -44,6 +45,7 @@ class MeteringApp:
         publisher: Publisher,
         services: Services,
         view: RowsView,
+        ends: LogEnds,
         health: Health,
     ) -> None:
         topics = tuple(topic.name for topic in TABLE.topics)
@@ -59,7 +61,7 @@ class MeteringApp:
         rows = UsageRows()
         self._ledger = Ledger(table.store, codec, schemas, services, rows)
         keeper = RowsKeeper(view, rows, GroupPositions(settings.kafka_bootstrap, GROUP, topics))
-        self._process = TableProcess(table, self._ledger, keeper, publisher, health, topics)
+        self._process = TableProcess(table, self._ledger, keeper, publisher, health, topics, ends)
 
     async def run(self, stop: asyncio.Event) -> str:
         """Work until `stop` is set; returns why the process must be restarted, or an empty text."""
@@ -79,7 +81,9 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         health.set_starting("reading the services")
         if not await _unless_stopped(services.view.caught_up(), stop):
             return ""
-        app = MeteringApp(settings, codec, schemas, publisher, services, RowsView(redis), health)
+        ends = KafkaLogEnds(bootstrap, tuple(topic.name for topic in TABLE.topics))
+        stack.push_async_callback(ends.stop)
+        app = MeteringApp(settings, codec, schemas, publisher, services, RowsView(redis), ends, health)
         return await app.run(stop)
 
 

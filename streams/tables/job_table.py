@@ -12,16 +12,19 @@ from typing import Any, cast
 
 import faust
 from faust.transport.producer import ProducerBuffer
-from faust.types import EventT
+from faust.types import TP, EventT
 
 from schemas.topics import JOB_EVENTS, JOB_PARTITIONS, JOB_TABLE_CHANGELOG, RESULTS, Topic
+from streams.log.closing import close_client
 from streams.logs import get_logger
+from streams.redis_keys import Offsets
 
 log = get_logger(__name__)
 
 GROUP = "job-state"
 
 _SESSION_TIMEOUT_S = 10.0
+_STOP_S = 15.0
 _HEARTBEAT_S = 3.0
 _COMMIT_INTERVAL_S = 1.0
 MAX_BATCH = 500
@@ -138,8 +141,14 @@ class JobTableApp:
         await self.faust.start()
 
     async def stop(self) -> None:
-        """Commit what is acknowledged, leave the group, close."""
-        await self.faust.stop()
+        """Commit what is acknowledged, leave the group, close; whatever that meets, it ends."""
+        # After a broker's death Faust waits a minute for its consumer's thread, which waits for nothing.
+        await close_client(self.faust.stop(), of=self._spec.changelog.name, timeout_s=_STOP_S)
+
+    async def rewind(self, partition: int, offsets: Offsets) -> None:
+        """Read a partition of the topics again from these offsets on."""
+        starts = zip(self._spec.topics, (offsets.events, offsets.results), strict=False)
+        await self.faust.consumer.seek_wait({TP(topic.name, partition): offset for topic, offset in starts})
 
     async def write_changelog(self, changes: Sequence[tuple[int, bytes, bytes | None]]) -> None:
         """Write (partition, job id, state or None) to the changelog; returns when all are acknowledged."""

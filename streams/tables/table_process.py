@@ -19,7 +19,9 @@ from streams.metrics import STAGE_DEAD_LETTERS, TABLE_RECOVERING
 from streams.metrics_server import Health
 from streams.redis_keys import Offsets
 from streams.tables.job_table import JobTableApp
+from streams.tables.log_ends import LogEnds
 from streams.tables.recovery_watch import RecoveryWatch
+from streams.tables.stream_watch import StreamWatch
 from streams.tables.view_keeper import PartitionKeeper
 
 log = get_logger(__name__)
@@ -77,9 +79,12 @@ class TableProcess(Generic[R, S]):
         publisher: Publisher,
         health: Health,
         topics: Sequence[str],
+        ends: LogEnds,
     ) -> None:
         self._table, self._contents, self._keeper = table, contents, keeper
         self._publisher, self._health, self._topics = publisher, health, topics
+        self._stream_watch = StreamWatch(ends, table.rewind)
+        self._batches = 0
         self._generation = -1
         self._took_over = asyncio.Event()
         self._failure = ""
@@ -97,6 +102,13 @@ class TableProcess(Generic[R, S]):
 
     async def batch(self, messages: Sequence[Any]) -> int | None:
         """Fold what came; returns the generation of the group whose records are done."""
+        self._batches += 1
+        try:
+            return await self._fold(messages)
+        finally:
+            self._batches -= 1
+
+    async def _fold(self, messages: Sequence[Any]) -> int | None:
         while self._generation != self._table.generation:
             self._took_over.clear()
             await self._took_over.wait()
@@ -125,6 +137,8 @@ class TableProcess(Generic[R, S]):
                     await self._keeper.check()
                     await self._table.write_changelog(self._contents.tidy())
                     checked = now
+                if self._generation == self._table.generation:
+                    self._failure = await self._stream_watch.look(self._keeper.folded, self._batches > 0)
             self._tell(settled)
             try:
                 async with asyncio.timeout(_LOOK_S):

@@ -100,6 +100,11 @@ class PartitionKeeper(ABC, Generic[S, W]):
         """The partitions that are taken."""
         return frozenset(self._taken)
 
+    @property
+    def folded(self) -> dict[int, Offsets]:
+        """How far each taken partition is."""
+        return {p: mine.folded for p, mine in self._taken.items()}
+
     async def take_over(self, partitions: frozenset[int], group_generation: int) -> None:
         """Begin to keep exactly these partitions; the table holds all that they had committed.
 
