@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from processors.ocr import sniff
+from processors.ocr.hwpx_pages import HwpxFile
 from processors.ocr.image_pages import ImageFile
 from processors.ocr.limits import Limits
 from processors.ocr.page_source import PageSource
@@ -85,6 +86,8 @@ def _open(file: InputFile, limits: Limits, pages_left: int) -> SourceFile:
     media_type = sniff.resolve_media_type(file.media_type, head, file.name)
     if media_type == sniff.PDF:
         return PdfFile(path, file.name, limits)
+    if media_type == sniff.HWPX:
+        return HwpxFile(path, file.name)
     if media_type == sniff.TEXT:
         return TextFile(path, file.name)
     return ImageFile(path, file.name, media_type, limits, pages_left)

@@ -4,12 +4,14 @@ from schemas.errors import InvalidInput
 
 PDF = "application/pdf"
 TEXT = "text/plain"
+HWPX = "application/hwp+zip"
 IMAGES = ("image/png", "image/jpeg", "image/tiff", "image/webp", "image/bmp", "image/heic")
 
 SNIFF_BYTES = 1024
 """How much of a file's beginning `media_type_of` wants; PDF readers accept junk of that size before `%PDF-`."""
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_ZIP_MARK = b"PK\x03\x04"
 _ANYTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 
 
@@ -29,6 +31,9 @@ def media_type_of(head: bytes) -> str | None:
         return "image/heic"
     if b"%PDF-" in head:
         return PDF
+    if head.startswith(_ZIP_MARK):
+        # Whether a zip really is HWPX is known once it is opened; nothing else that is read is one.
+        return HWPX
     return None
 
 
@@ -46,11 +51,11 @@ def resolve_media_type(claimed: str, head: bytes, name: str) -> str:
         return TEXT
     if claim in _ANYTHING and found is not None:
         return found
-    if claim not in (PDF, TEXT) and not claim.startswith("image/"):
+    if claim not in (PDF, TEXT, HWPX) and not claim.startswith("image/"):
         raise InvalidInput(
             f"{name} is {claim or 'of an unknown type'}, which cannot be read",
             code="unsupported_media_type",
-            remedy="send PDF, PNG, JPEG, TIFF, WebP, BMP, HEIC or plain text",
+            remedy="send PDF, PNG, JPEG, TIFF, WebP, BMP, HEIC, HWPX or plain text",
         )
     if found is None or _family(found) != _family(claim):
         raise InvalidInput(

@@ -27,10 +27,12 @@ class TextFile:
 
 
 class TextPage:
-    """A page of plain text."""
+    """A page of plain text. Its grid has at least so many columns and lines, however little is on it."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, least_columns: int = 1, least_lines: int = 1) -> None:
         self._text = text
+        self._least_columns = least_columns
+        self._least_lines = least_lines
 
     def picture(self) -> Picture | None:
         """Return nothing: text has no picture."""
@@ -40,8 +42,9 @@ class TextPage:
         """Return the words; wide letters take two columns, as the indents of official letters count them."""
         del picture
         lines = [line.expandtabs(4) for line in self._text.splitlines()]
-        columns = max((_columns(line) for line in lines), default=0) or 1
-        return tuple(word for number, line in enumerate(lines) for word in _words_of(line, number, len(lines), columns))
+        columns = max([self._least_columns, *map(columns_of, lines)])
+        rows = max(self._least_lines, len(lines))
+        return tuple(word for number, line in enumerate(lines) for word in _words_of(line, number, rows, columns))
 
 
 def _words_of(line: str, number: int, lines: int, columns: int) -> list[Word]:
@@ -49,15 +52,16 @@ def _words_of(line: str, number: int, lines: int, columns: int) -> list[Word]:
     start = 0
     for text in line.split():
         start = line.index(text, start)
-        left = _columns(line[:start])
-        right = left + _columns(text)
+        left = columns_of(line[:start])
+        right = left + columns_of(text)
         box = (left / columns, number / lines, right / columns, (number + 1) / lines)
         words.append(Word(text, box, 1.0, number))
         start += len(text)
     return words
 
 
-def _columns(text: str) -> int:
+def columns_of(text: str) -> int:
+    """Return how many columns of a grid a text takes: two for a wide letter."""
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
