@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import uvicorn
@@ -13,6 +13,7 @@ import uvloop
 
 from ingress.app import create_app
 from ingress.auth import KeyRing
+from ingress.chat.door import open_chat_door
 from ingress.dependencies import Dependencies
 from ingress.price_file import PriceFile
 from ingress.readiness import follow_readiness
@@ -80,8 +81,8 @@ async def bounded_stack() -> AsyncGenerator[AsyncExitStack]:
             log.warning("ingress.clean_up_given_up", after_s=_CLEAN_UP_S)
 
 
-async def connect(settings: Settings, stack: AsyncExitStack) -> Dependencies:
-    """Make the dependencies; none of them has to be up for that."""
+async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, str] | None = None) -> Dependencies:
+    """Make the dependencies; none of them has to be up for that. `env` holds the model servers' keys."""
     codec = Codec()
     bootstrap = settings.kafka_bootstrap
     redis = redis_client(settings.redis_url)
@@ -101,23 +102,26 @@ async def connect(settings: Settings, stack: AsyncExitStack) -> Dependencies:
     notifications = Notifications(redis, reader)
     await notifications.start()
     stack.push_async_callback(notifications.stop)
+    blobs = open_blob_store(settings.blob_url)
+    chat = await stack.enter_async_context(open_chat_door(settings, publisher, blobs, redis, env or {}))
     return Dependencies(
         settings=settings,
         publisher=publisher,
-        blobs=open_blob_store(settings.blob_url),
+        blobs=blobs,
         keys=keys,
         modules=load_modules(settings.modules_dir, noop=settings.noop),
         jobs=reader,
         notifications=notifications,
         usage=UsageReader(redis, usage_ends),
         prices=PriceFile(settings.models_file),
+        chat=chat,
     )
 
 
 async def serve(settings: Settings, health: Health) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with bounded_stack() as stack:
-        dependencies = await connect(settings, stack)
+        dependencies = await connect(settings, stack, os.environ)
         following = asyncio.create_task(follow_readiness(dependencies, health), name="readiness")
         stack.callback(following.cancel)
         config = uvicorn.Config(

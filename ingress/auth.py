@@ -1,6 +1,7 @@
 """Who is calling: API keys, held in memory, followed on the topic `api.keys`."""
 
 import asyncio
+import base64
 import time
 from dataclasses import dataclass
 from typing import Self
@@ -63,13 +64,29 @@ class Authenticator:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
+    def viewer(self, request: Request, scope: Scope) -> Caller:
+        """Return who is looking at a page with a browser: it may also send the key as a password (HTTP Basic).
+
+        Only for reading: a browser repeats a password by itself, whoever made it send the request.
+        Raises Problem as `caller` does; the 401 makes a browser ask.
+        """
+        try:
+            return self._caller(_presented(request, basic=True), request, (scope,))
+        except Problem as problem:
+            if problem.status == 401:
+                problem.headers["WWW-Authenticate"] = 'Basic realm="llm-gateway (the API key is the password)"'
+            raise
+
     def caller(self, request: Request, scope: Scope, *or_one_of: Scope) -> Caller:
         """Return who is calling.
 
         Raises Problem: 401 without a key that opens anything, 403 without `scope` or one of the others,
         503 while the keys are being read.
         """
-        parts = parse_key(_presented(request))
+        return self._caller(_presented(request), request, (scope, *or_one_of))
+
+    def _caller(self, key: str, request: Request, scopes: tuple[Scope, ...]) -> Caller:
+        parts = parse_key(key)
         record = self._keys.get(parts.key_id) if parts else None
         if parts is None or record is None or not matches(parts, record):
             if parts is not None and not self._keys.loaded:
@@ -80,20 +97,22 @@ class Authenticator:
             raise _unauthenticated("key_revoked", f"the API key {record.key_id} was revoked", "make another key")
         if is_expired(record, int(time.time() * 1000)):
             raise _unauthenticated("key_expired", f"the API key {record.key_id} has expired", "make another key")
-        if caller.scopes.isdisjoint((scope, *or_one_of)):
+        if caller.scopes.isdisjoint(scopes):
             raise Problem(
                 403,
                 "missing_scope",
-                f"the API key {record.key_id} has not the scope {scope}",
-                f"use a key made with --scopes {scope}",
+                f"the API key {record.key_id} has not the scope {scopes[0]}",
+                f"use a key made with --scopes {scopes[0]}",
             )
         return caller
 
 
-def _presented(request: Request) -> str:
+def _presented(request: Request, *, basic: bool = False) -> str:
     header = request.headers.get("authorization")
     if header is not None:
         kind, _, key = header.partition(" ")
+        if basic and kind.lower() == "basic":
+            return _password(key.strip())
         if kind.lower() != "bearer":
             raise _unauthenticated("invalid_key", "the Authorization header is not of the kind Bearer", _HOW)
         return key.strip()
@@ -101,6 +120,13 @@ def _presented(request: Request) -> str:
     if not key:
         raise _unauthenticated("missing_key", "there is no API key in the request", _HOW)
     return key.strip()
+
+
+def _password(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded, validate=True).decode().partition(":")[2].strip()
+    except ValueError as e:
+        raise _unauthenticated("invalid_key", "the Authorization header is no user and password", _HOW) from e
 
 
 def _unauthenticated(code: str, detail: str, remedy: str) -> Problem:

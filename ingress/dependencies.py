@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fastapi import Request
 
 from ingress.auth import Authenticator, KeyRing
+from ingress.chat.door import ChatDoor
 from ingress.price_file import PriceFile
 from streams.log.protocols import Publisher
 from streams.metering.reader import UsageReader
@@ -15,10 +16,16 @@ from streams.storage.blobs import BlobStore
 from streams.tables.job_reader import JobReader
 from streams.tables.notifications import Notifications
 
+PICTURES_AT_ONCE = 2
+"""A page's picture takes up to 120 MB while it is drawn on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """Everything outside of ingress. `closing` is set when the process is asked to end."""
+    """Everything outside of ingress.
+
+    `closing` is set when the process is asked to end; `drawing` bounds the pictures that are decoded at a time.
+    """
 
     settings: Settings
     publisher: Publisher
@@ -29,7 +36,9 @@ class Dependencies:
     notifications: Notifications
     usage: UsageReader
     prices: PriceFile
+    chat: ChatDoor
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PICTURES_AT_ONCE))
 
     @property
     def authenticator(self) -> Authenticator:

@@ -196,7 +196,20 @@ PAGE_DOC = _doc(
     "Get a page's image",
     "jobs",
     {200: "The page as the OCR saw it, PNG", **_LOOKUP},
-    parameters=[_JOB_ID, _parameter("number", "path", "integer", "the page, from 1", required=True)],
+    parameters=[
+        _JOB_ID,
+        _parameter("number", "path", "integer", "the page, from 1", required=True),
+        _parameter("highlight", "query", "string", "a JSON Pointer of the result, such as `/title`: draws its boxes"),
+    ],
+)
+EVIDENCE_DOC = _doc(
+    "See where each value was read",
+    "jobs",
+    {
+        200: "One HTML file: the pages with boxes and the values beside them. A browser may send the key as password",
+        **_LOOKUP,
+    },
+    parameters=[_JOB_ID],
 )
 BLOB_DOC = _doc(
     "Upload a blob",

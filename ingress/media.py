@@ -21,16 +21,19 @@ _AUDIO = ("audio/wav", "audio/mpeg", "audio/mp4", "audio/ogg", "audio/flac", "au
 
 INPUT_KINDS: dict[str, str] = {
     PDF: "document",
+    HWPX: "document",
     TEXT: "text",
     **dict.fromkeys(_IMAGES, "image"),
     **dict.fromkeys(_AUDIO, "audio"),
 }
 """Media type to the kind of input that modules declare; types without a kind can only be stored."""
 
-_READABLE = "PDF, PNG, JPEG, TIFF, WebP, BMP, HEIC, plain text, or sound as WAV, MP3, M4A, MP4, OGG, FLAC or WebM"
+_READABLE = "PDF, HWPX, PNG, JPEG, TIFF, WebP, BMP, HEIC, plain text, or sound as WAV, MP3, M4A, MP4, OGG, FLAC or WebM"
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
-_MP4_BRANDS = frozenset({b"M4A ", b"M4B ", b"isom", b"iso2", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"dash", b"qt  "})
+_MP4_BRANDS = frozenset(
+    {b"M4A ", b"M4B ", b"isom", b"iso2", b"iso5", b"iso6", b"mp41", b"mp42", b"avc1", b"dash", b"qt  "}
+)
 _MPEG_FRAME_BITS = 0xFFE0  # the eleven bits with which every MPEG audio frame begins
 _TIFF_MARKS = frozenset({b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"})
 _OLE_MARK = bytes.fromhex("d0cf11e0a1b11ae1")
@@ -84,7 +87,8 @@ def media_type_of(head: bytes, name: str, content_type: str) -> str:
     """Return what a file is. Its name's ending claims a type, or else its content type does.
 
     An image may be another kind of image than it claims: scanners misname them, and nothing depends
-    on it. Raises InvalidInput: `empty_file`, or `not_what_it_claims`.
+    on it. A zip file that claims to be HWPX is taken for one: programs that pack it again lose the mark.
+    Raises InvalidInput: `empty_file`, or `not_what_it_claims`.
     """
     if not head:
         raise InvalidInput(
@@ -99,7 +103,7 @@ def media_type_of(head: bytes, name: str, content_type: str) -> str:
             code="not_what_it_claims",
             remedy="send the file under its real type, or export it again from the program that made it",
         )
-    return found
+    return HWPX if found == ZIP and claimed == HWPX else found
 
 
 def input_kind(media_type: str, name: str) -> str:
@@ -111,9 +115,7 @@ def input_kind(media_type: str, name: str) -> str:
     if kind is not None:
         return kind
     if media_type == HWP:
-        problem, remedy = "is an old binary HWP (or Office) file", "open it in Hancom Office and save it as PDF"
-    elif media_type == HWPX:
-        problem, remedy = "is an HWPX file, which no module here reads yet", "save it as PDF"
+        problem, remedy = "is an old binary HWP (or Office) file", "open it in Hancom Office and save it as HWPX or PDF"
     else:
         problem = "is of an unknown type" if media_type == UNKNOWN else f"is {media_type}, which no module reads"
         remedy = f"send {_READABLE}"

@@ -68,6 +68,8 @@ class RequestLog:
             line["service"] = caller.service
         if (job_id := scope.get("job_id")) is not None:
             line["job_id"] = job_id
+        if (call_id := scope.get("call_id")) is not None:
+            line["call_id"] = call_id
         log.info("http.request", **line)
 
 

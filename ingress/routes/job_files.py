@@ -1,21 +1,23 @@
 """What belongs to a job besides its result: its input, and the pictures of its pages."""
 
+import asyncio
+from collections.abc import Sequence
 from urllib.parse import quote
 
-import orjson
 from fastapi import FastAPI, Request
 from starlette.responses import Response, StreamingResponse
 
 from ingress.dependencies import Dependencies, dependencies_of
+from ingress.evidence.findings import Place, places_at
+from ingress.evidence.pictures import UnusablePicture, highlighted
 from ingress.examples import INPUT_DOC, PAGE_DOC
 from ingress.job_lookup import find_job
+from ingress.page_manifest import PAGES, stored_pages
 from ingress.problems import Problem
 from ingress.query import integer
+from ingress.routes.evidence import read_result
 from schemas.payloads import BlobRef, Payload
 from streams.api_keys import Scope
-
-PAGES = "pages"
-"""The artifact that holds the manifest of a document's page images."""
 
 # What callers uploaded is never shown as a page of ours: no scripts, no guessing of types.
 _UNTRUSTED = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
@@ -43,19 +45,42 @@ async def job_input(request: Request) -> Response:
 
 
 async def page_image(request: Request) -> Response:
-    """Give a page's image as the OCR saw it; its boxes are fractions of this image."""
+    """Give a page's image as the OCR saw it; boxes are fractions of it. `highlight` draws those of a value."""
     dependencies = dependencies_of(request)
-    caller = dependencies.authenticator.caller(request, Scope.JOBS)
+    caller = dependencies.authenticator.viewer(request, Scope.JOBS)
     view = await find_job(request, dependencies, caller, request.path_params["job_id"])
     number: str = request.path_params["number"]
-    manifest = view.artifacts.get(PAGES)
-    if manifest is None:
+    if PAGES not in view.artifacts:
         raise Problem(404, "page_not_found", "the job has no page images (yet)", "wait until its stage `ocr` is done")
-    pages = orjson.loads(await dependencies.blobs.get(manifest))[PAGES]
-    image = next((page["blob"] for page in pages if str(page["number"]) == number), None)
-    if image is None:
+    pages = await stored_pages(view, dependencies.blobs)
+    page = next((page for page in pages if str(page.number) == number), None)
+    if page is None:
         raise Problem(404, "page_not_found", f"there is no such page; there are {len(pages)}", "pages count from 1")
-    return await _blob_response(dependencies, BlobRef(**image), "image/png", _UNTRUSTED)
+    pointer = request.query_params.get("highlight")
+    if pointer is None:
+        return await _blob_response(dependencies, page.blob, "image/png", _UNTRUSTED)
+    places = places_at(await read_result(view, dependencies), pointer)
+    boxes = [place.box for place in places if place.box is not None and place.page == page.number]
+    if not boxes:
+        raise _nothing_to_highlight(pointer, page.number, places)
+    async with dependencies.drawing:
+        stored = await dependencies.blobs.get(page.blob)
+        try:
+            png = await asyncio.to_thread(highlighted, stored, boxes)
+        except UnusablePicture as e:
+            raise Problem(404, "page_not_found", str(e), "submit the document again") from e
+    return Response(png, 200, {**_UNTRUSTED, "Cache-Control": "private, no-store"}, "image/png")
+
+
+def _nothing_to_highlight(pointer: str, number: int, places: Sequence[Place]) -> Problem:
+    elsewhere = sorted({place.page for place in places if place.box is not None})
+    return Problem(
+        404,
+        "highlight_not_found",
+        f"highlight: {pointer[:80]!r} has no place on page {number}"
+        + (f"; it stands on page {', '.join(map(str, elsewhere))}" if elsewhere else ""),
+        "ask with a JSON Pointer of the result's `evidence`, such as ?highlight=/title",
+    )
 
 
 async def _blob_response(

@@ -1,0 +1,69 @@
+"""HTTP answers of the interactive path, written straight to ASGI."""
+
+from collections.abc import Iterable
+
+from starlette.types import Send
+
+from ingress.problems import Problem
+from processors.llm.protocols.failures import Failure, failure, failure_body
+from processors.llm.protocols.values import Dialect
+from schemas.errors import GatewayError
+
+_JSON = b"application/json"
+_Headers = list[tuple[bytes, bytes]]
+
+
+class Reply:
+    """One answer: whole, or begun and then fed."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def whole(
+        self, body: bytes, media_type: str, status: int = 200, headers: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """Send everything at once."""
+        more = [(name.lower().encode(), value.encode()) for name, value in headers]
+        await self._start(
+            status, [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode()), *more]
+        )
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def begin(self, media_type: str) -> None:
+        """Send the head of a stream; nothing on the way may hold its parts back."""
+        await self._start(
+            200,
+            [
+                (b"content-type", media_type.encode()),
+                (b"cache-control", b"no-cache"),
+                (b"x-accel-buffering", b"no"),
+            ],
+        )
+
+    async def more(self, body: bytes) -> None:
+        """Send a part of a stream."""
+        if body:
+            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def end(self, body: bytes = b"") -> None:
+        """End a stream."""
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def refuse(self, dialect: Dialect, error: GatewayError | Problem) -> None:
+        """Tell of an error in the caller's protocol."""
+        if isinstance(error, Problem):
+            await self.whole(_problem_body(dialect, error), _JSON.decode(), error.status, error.headers.items())
+            return
+        told: Failure = failure(dialect, error)
+        headers = [("Retry-After", str(told.retry_after_s))] if told.retry_after_s else []
+        await self.whole(told.body, _JSON.decode(), told.status, headers)
+
+    async def _start(self, status: int, headers: _Headers) -> None:
+        self.begun = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+def _problem_body(dialect: Dialect, problem: Problem) -> bytes:
+    text = f"{problem.detail}: {problem.remedy}" if problem.remedy else problem.detail
+    return failure_body(dialect, problem.status, text, problem.code)
