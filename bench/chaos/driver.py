@@ -54,7 +54,7 @@ class Driver:
 
     async def pump(self, jobs_per_s: float, letter_every_s: float, stop: asyncio.Event) -> None:
         """Submit at this pace until told to stop; what is under way is finished."""
-        under_way: set[asyncio.Task[str]] = set()
+        under_way: set[asyncio.Task[tuple[str, str]]] = set()
         next_letter = time.monotonic()
         while not stop.is_set():
             now = time.monotonic()
@@ -72,8 +72,8 @@ class Driver:
                 continue
         await asyncio.gather(*under_way)
 
-    async def submit(self, wish: Wish) -> str:
-        """Submit a job until it is acknowledged and return its id; refusals and giving up are noted."""
+    async def submit(self, wish: Wish) -> tuple[str, str]:
+        """Submit a job until it is acknowledged; return its id and service. Refusals and giving up are noted."""
         service = self._chance.choice(list(self._keys))
         key = str(UUID(int=self._chance.getrandbits(128)))
         job_id = keyed_job_id(service, _DOOR, key)
@@ -93,14 +93,17 @@ class Driver:
         )
         until = time.monotonic() + _SUBMIT_S
         while time.monotonic() < until:
-            if await self._try(wish, service, key, text, job_id):
-                self._journal.acknowledge(job_id)
-                return job_id
-            if self.refused:
-                return job_id
+            match await self._try(wish, service, key, text, job_id):
+                case True:
+                    self._journal.acknowledge(job_id)
+                    return job_id, service
+                case None:
+                    return job_id, service
+                case False:
+                    pass
             await asyncio.sleep(_RETRY_S)
         self.given_up += 1
-        return job_id
+        return job_id, service
 
     async def end_of(self, job_id: str, service: str, timeout_s: float) -> dict[str, Any] | None:
         """Return a job once it has ended; None when it has not in time."""
@@ -124,7 +127,8 @@ class Driver:
         except (aiohttp.ClientError, TimeoutError, OSError):
             return None
 
-    async def _try(self, wish: Wish, service: str, key: str, text: str, job_id: str) -> bool:
+    async def _try(self, wish: Wish, service: str, key: str, text: str, job_id: str) -> bool | None:
+        # True: acknowledged; False: to be tried again; None: refused.
         headers = {**self._headers(service), "Idempotency-Key": key}
         sent: dict[str, Any]
         if wish.module == "gongmun":
@@ -142,6 +146,7 @@ class Driver:
                     return True
                 if answer.status < 500 and answer.status != 429:
                     self.refused.append(f"{job_id}: {answer.status} {body.get('code')}")
+                    return None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
             return False
         return False

@@ -13,7 +13,8 @@ from streams.runtime.processor import Context, Processor, Result, RetryPolicy
 
 CHILD_S = 2.0
 CHILD_MEMORY = 192 * 1024 * 1024
-_FLAKY_ATTEMPTS = 3
+# A job of it may lose a second attempt to a kill and still has one.
+_FLAKY_ATTEMPTS = 2
 
 
 async def handle(request: StageRequest, context: Context) -> Result:

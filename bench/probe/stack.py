@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from bench.stack import ROOT, BenchStack, bench_stack, free_ports
@@ -17,7 +17,7 @@ _MODULE = Path(__file__).with_name("probe.yml")
 
 
 @contextlib.contextmanager
-def probe_stack(*up_args: str, env: Mapping[str, str] | None = None) -> Iterator[BenchStack]:
+def probe_stack(*up_args: str, env: Mapping[str, str] | None = None) -> Generator[BenchStack]:
     """Start a stack with the module `probe` and without `noop`; nothing serves the stage before a Probe does."""
     with tempfile.TemporaryDirectory(prefix="gateway-modules-") as folder:
         for file in (ROOT / "modules").iterdir():
