@@ -1,31 +1,24 @@
 """Reads what stands on topics, with a plain consumer."""
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 
-async def read_topic(bootstrap: str, topic: str) -> list[ConsumerRecord[bytes, bytes]]:
-    """Return every record that is on `topic` now, partition by partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
-    await consumer.start()
+async def read_topic(bootstrap: str, topic: str) -> list[Any]:
+    """Return every record (aiokafka's ConsumerRecord) that is on `topic` now, partition by partition."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+    await consumer.start()  # without a group: it reads all partitions from their start
     try:
-        numbers = consumer.partitions_for_topic(topic) or await _partitions(consumer, topic)
-        partitions = [TopicPartition(topic, p) for p in sorted(numbers)]
-        consumer.assign(partitions)
+        partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
         ends = await consumer.end_offsets(partitions)
         begins = await consumer.beginning_offsets(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        records: list[ConsumerRecord[bytes, bytes]] = []
         left = {tp for tp in partitions if ends[tp] > begins[tp]}
+        records: list[Any] = []
         while left:
-            for tp, batch in (await consumer.getmany(timeout_ms=1000)).items():
-                records.extend(r for r in batch if r.offset < ends[tp])
-                if await consumer.position(tp) >= ends[tp]:
-                    left.discard(tp)
-        return records
+            for batch in (await consumer.getmany(timeout_ms=1000)).values():
+                records.extend(batch)
+            left = {tp for tp in left if await consumer.position(tp) < ends[tp]}
+        return sorted(records, key=lambda r: (r.partition, r.offset))
     finally:
         await consumer.stop()
-
-
-async def _partitions(consumer: AIOKafkaConsumer[bytes, bytes], topic: str) -> set[int]:
-    await consumer._client._wait_on_metadata(topic)
-    return consumer.partitions_for_topic(topic) or set()

@@ -11,7 +11,7 @@ from bench.stack import ROOT, free_ports
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
-BOXES = ROOT / "tests" / "data" / "gongmun" / "boxes" / "ex_pub1__scan.json"
+BOXES = ROOT / "tests" / "data" / "gongmun" / "demo-letter.boxes.json"
 POINTERS = [
     "/title",
     "/sender/organisation",

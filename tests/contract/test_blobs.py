@@ -130,7 +130,7 @@ async def test_an_upload_that_breaks_leaves_nothing(tmp_path: Path):
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != ".gateway-blobs"]
 
 
 @pytest.mark.usefixtures("s3_environment")
@@ -173,3 +173,22 @@ def test_an_address_that_is_none(url: str):
     """Is told with what to write."""
     with pytest.raises(InvalidInput, match="neither a folder nor a bucket"):
         open_blob_store(url)
+
+
+async def test_a_local_folder_that_is_away_is_an_outage_and_nothing_is_written_in_its_place(tmp_path: Path) -> None:
+    root = tmp_path / "blobs"
+    blobs = open_blob_store(f"file:{root}")
+    ref = await blobs.put_bytes("team-a", "text/plain", b"here")
+    away = root.rename(tmp_path / "away")
+    with pytest.raises(Outage):
+        await blobs.get(ref)
+    with pytest.raises(Outage):
+        async with blobs.as_file(ref):
+            pass
+    with pytest.raises(Outage):
+        await blobs.find("team-a", ref.sha256)
+    with pytest.raises(Outage):
+        await blobs.put_bytes("team-a", "text/plain", b"new")
+    assert not root.exists()
+    away.rename(root)
+    assert await blobs.get(ref) == b"here"

@@ -29,7 +29,7 @@ def prefix() -> str:
 
 def replica(redis: Redis, name: str, prefix: str, limit: int = 8) -> Leases:
     """A replica's leases on the one upstream `up`."""
-    return Leases(redis, name, {"up": limit}, POLICY, prefix=prefix)
+    return Leases(redis, name, {"up": limit}, POLICY, key=lambda name: prefix + name)
 
 
 async def settled(replicas: dict[Leases, int], goal: list[int], wait_until: WaitUntil, limit: int = 8) -> None:

@@ -1,4 +1,4 @@
-"""The metering process on real Kafka and Redis: it folds, shows, refuses, gets back what Redis loses, and can be proved."""
+"""The metering process on real Kafka and Redis: it folds, refuses, gets back what Redis loses, and can be proved."""
 
 import asyncio
 import csv
@@ -6,6 +6,7 @@ import io
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,8 +17,9 @@ from aiokafka import AIOKafkaConsumer
 from schemas.codec import Codec
 from schemas.events import JobResult, Step, Usage, UsageEvent
 from schemas.ids import event_id, new_job_id, usage_id
+from schemas.prices import PriceList
 from schemas.topics import API_KEYS, RESULTS, USAGE_EVENTS
-from schemas.usage_query import usage_query
+from schemas.usage_query import UsageQuery, usage_query
 from schemas.usage_report import make_report
 from schemas.usage_rows import COLUMNS, HOUR_MS
 from streams.api_keys import make_key
@@ -39,8 +41,9 @@ WaitUntil = Callable[..., Awaitable[None]]
 DAY_MS = 24 * HOUR_MS
 
 
-def used(service: str, request_id: str | None = None, step: str = "ocr", attempt: int = 1, **more: object) -> UsageEvent:
+def used(service: str, request_id: str | None = None, attempt: int = 1, **more: object) -> UsageEvent:
     """What one attempt used, just now."""
+    step = "ocr"
     request_id = request_id or new_job_id(now_ms())
     event = UsageEvent(
         event_id=usage_id(request_id, 0, step, attempt),
@@ -87,7 +90,7 @@ class Setting:
             while True:
                 found = await self.reader.read(query(service, since))
                 if isinstance(found, UsageFound) and found.complete_through_ms >= asked_ms:
-                    report = make_report(found.rows, query(service, since), prices_of_none())
+                    report = make_report(found.rows, query(service, since), PriceList())
                     return {name: n for name, n in zip(COLUMNS, report.total.amounts, strict=True) if n}
                 await asyncio.sleep(0.02)
 
@@ -97,19 +100,10 @@ class Setting:
         return await verify(self.kafka, CodecDecoder(Codec()), self.reader, query(None, 40), later)
 
 
-def prices_of_none():
-    from schemas.prices import PriceList
-
-    return PriceList()
-
-
-def query(service: str | None, days: int = 2):
-    """The last days of a service."""
-    start = now_ms() - days * DAY_MS
-    from datetime import UTC, datetime
-
-    text = datetime.fromtimestamp(start / 1000, UTC).isoformat()
-    return usage_query(start=text, end=None, group_by="hour", zone=None, service=service, now_ms=now_ms())
+def query(service: str | None, days: int = 2) -> UsageQuery:
+    """The last days of a service, by the hour."""
+    start = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+    return usage_query(start=start, end=None, group_by="hour", zone=None, service=service, now_ms=now_ms())
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +178,7 @@ async def test_what_cannot_be_counted_goes_to_the_dead_letters(
     setting: Setting, code: str, change: dict[str, object]
 ) -> None:
     service = await setting.service()
-    bad = used(service, **change)
+    bad = replace(used(service), **change)  # type: ignore[arg-type]
     await setting.measure(bad, used(service))
     assert (await setting.totals(service))["requests"] == 1
     assert (await letter_of(setting.kafka, bad.request_id))["dlt.error.code"] == code.encode()
@@ -247,7 +241,8 @@ async def test_the_report_can_be_proved(setting: Setting) -> None:
     job, gone = job_ref(service=service, module="ocr"), job_ref(service=service, module="ocr")
     await setting.measure(first, replace(first, usage=Usage(pages=7)), used(service, job.job_id))
     for each in (job, gone):
-        result = JobResult(event_id(each.job_id, "result"), each, "done", (Step("ocr", "ocr"),), finished_at_ms=now_ms())
+        steps = (Step("ocr", "ocr"),)
+        result = JobResult(event_id(each.job_id, "result"), each, "done", steps, finished_at_ms=now_ms())
         await setting.publisher.publish(RESULTS, each.job_id, result)
     found = await setting.totals(service)
     assert found["pages"] == 4
@@ -280,7 +275,8 @@ async def test_a_row_that_was_tampered_with_is_found_with_its_requests(setting: 
 
 async def test_the_report_over_http(setting: Setting, tmp_path: Path) -> None:
     models = tmp_path / "models.yml"
-    prices = "currency: KRW\nprices: {{tesseract: [{{since: 2020-01-01, page: '{}'}}]}}\nupstreams: {{}}\nmodels: {{}}\n"
+    prices = "currency: KRW\nprices: {{tesseract: [{{since: 2020-01-01, page: '{}'}}]}}\n"
+    prices += "upstreams: {{}}\nmodels: {{}}\n"
     models.write_text(prices.format("12.5"))
     settings = settings_for(setting.kafka, setting.redis.url, tmp_path, GATEWAY_MODELS_FILE=str(models))
     async with running_ingress(settings) as ingress:

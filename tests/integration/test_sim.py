@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from tests.captures import Capture, capture, parsed
-from tests.sim.launch import Simulator, simulator
+from tests.sim.launch import Simulator, simulator, start
 
 
 def _names(text: str) -> list[str]:
@@ -199,3 +199,13 @@ def _shape(value: Any) -> Any:
         except orjson.JSONDecodeError:
             return "text"
     return {int: "number", float: "number", str: "text"}.get(type(value), type(value).__name__)
+
+
+async def test_a_simulator_ends_with_whoever_started_it() -> None:
+    sim = start("ollama", token_ms=60_000)
+    body = {"model": "tiny", "messages": [{"role": "user", "content": "x"}]}
+    async with aiohttp.ClientSession() as http, http.post(f"{sim.url}/api/chat", json=body):
+        assert sim.process.stdin is not None
+        sim.process.stdin.close()  # as the kernel does for a starter that was killed, calls open or not
+        assert await asyncio.to_thread(sim.process.wait, 10) == 0
+    sim.stop()

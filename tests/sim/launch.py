@@ -57,8 +57,9 @@ class Simulator:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        if self.process.stdout:
-            self.process.stdout.close()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                pipe.close()
 
     def kill(self) -> None:
         """End the process as a crash would."""
@@ -83,9 +84,10 @@ def simulator(kind: Kind = "ollama", port: int = 0, **settings: Any) -> Iterator
 
 def start(kind: Kind = "ollama", port: int = 0, **settings: Any) -> Simulator:
     """Start a simulator and wait until it listens."""
-    flags = [f"--port={port}", *(f"--{k.replace('_', '-')}={_flag(v)}" for k, v in settings.items())]
+    flags = ["--tethered", f"--port={port}", *(f"--{k.replace('_', '-')}={_flag(v)}" for k, v in settings.items())]
     process = subprocess.Popen(
         [sys.executable, "-m", _MODULES[kind], *flags],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=_ROOT,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},

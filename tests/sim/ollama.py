@@ -9,9 +9,9 @@ from tests.sim.server import arguments, parsed, serve
 
 def main() -> None:
     """Serve Ollama's native API and its /v1."""
-    port, config = parsed(arguments(), "A simulated Ollama.", SimConfig(name="ollama"))
+    where, config = parsed(arguments(), "A simulated Ollama.", SimConfig(name="ollama"))
     engine = Engine(config)
-    serve(port, engine, [*Native(engine).routes(), *Compatible(engine, "ollama").routes()])
+    serve(where, engine, [*Native(engine).routes(), *Compatible(engine, "ollama").routes()])
 
 
 if __name__ == "__main__":

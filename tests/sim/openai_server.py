@@ -8,9 +8,9 @@ from tests.sim.server import arguments, parsed, serve
 
 def main() -> None:
     """Serve /v1."""
-    port, config = parsed(arguments(), "A simulated OpenAI-compatible server.", SimConfig(name="openai"))
+    where, config = parsed(arguments(), "A simulated OpenAI-compatible server.", SimConfig(name="openai"))
     engine = Engine(config)
-    serve(port, engine, Compatible(engine, "openai").routes())
+    serve(where, engine, Compatible(engine, "openai").routes())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import orjson
 import uvloop
@@ -18,23 +18,32 @@ from tests.sim.engine import Engine
 _LARGEST_BODY = 64 * 1024 * 1024
 
 
-def parsed(argv: Sequence[str], about: str, base: SimConfig) -> tuple[int, SimConfig]:
-    """Read `--port` and one flag for each setting (`--ttft-ms 200`)."""
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where to listen, and whether the process ends with its starter."""
+
+    port: int
+    tethered: bool
+
+
+def parsed(argv: Sequence[str], about: str, base: SimConfig) -> tuple[Listening, SimConfig]:
+    """Read `--port`, `--tethered` and one flag for each setting (`--ttft-ms 200`)."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--port", type=int, default=0, help="0: a free one, see the line on stdout")
+    parser.add_argument("--tethered", action="store_true", help="end when stdin is closed, as when the starter died")
     for field in fields(SimConfig):
         parser.add_argument(f"--{field.name.replace('_', '-')}", help=f"default {getattr(base, field.name)!s}")
     given = vars(parser.parse_args(argv))
-    port = given.pop("port")
-    return port, base.changed({name: value for name, value in given.items() if value is not None})
+    where = Listening(given.pop("port"), given.pop("tethered"))
+    return where, base.changed({name: value for name, value in given.items() if value is not None})
 
 
-def serve(port: int, engine: Engine, routes: Iterable[web.AbstractRouteDef]) -> None:
+def serve(where: Listening, engine: Engine, routes: Iterable[web.AbstractRouteDef]) -> None:
     """Serve until SIGTERM or SIGINT."""
-    uvloop.run(_serve(port, engine, [*routes, *Control(engine).routes()]))
+    uvloop.run(_serve(where, engine, [*routes, *Control(engine).routes()]))
 
 
-async def _serve(port: int, engine: Engine, routes: list[web.AbstractRouteDef]) -> None:
+async def _serve(where: Listening, engine: Engine, routes: list[web.AbstractRouteDef]) -> None:
     @web.middleware
     async def as_go_does(request: web.Request, handler: web.RequestHandler) -> web.StreamResponse:  # type: ignore
         if engine.config.hang_health and request.path in _HEALTH:
@@ -53,14 +62,27 @@ async def _serve(port: int, engine: Engine, routes: list[web.AbstractRouteDef]) 
     # A caller who leaves cancels the handler: generation stops at once.
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, backlog=4096)
+    site = web.TCPSite(runner, "127.0.0.1", where.port, backlog=4096)
     await site.start()
     stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    if where.tethered:
+        await asyncio.get_running_loop().connect_read_pipe(lambda: _Tether(stop), sys.stdin)
     print(orjson.dumps({"port": runner.addresses[0][1]}).decode(), flush=True)
     await stop.wait()
     await runner.cleanup()
+
+
+class _Tether(asyncio.Protocol):
+    """Stops the server when the other end of stdin is gone, even if its owner was killed."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take the end of stdin."""
+        self._stop.set()
 
 
 _HEALTH = frozenset({"/", "/api/version", "/api/tags", "/api/ps", "/v1/models"})

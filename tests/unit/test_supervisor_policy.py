@@ -55,7 +55,17 @@ def plan(tmp_path: Path, scale: dict[str, int], **variables: str) -> list[str]:
 
 
 def test_names_count_from_the_second_of_a_kind(tmp_path: Path) -> None:
-    assert plan(tmp_path, {"ocr": 3}) == ["kafka", "redis", "ingress", "job-state", "metering", "ocr", "ocr-2", "ocr-3", "llm"]
+    assert plan(tmp_path, {"ocr": 3}) == [
+        "kafka",
+        "redis",
+        "ingress",
+        "job-state",
+        "metering",
+        "ocr",
+        "ocr-2",
+        "ocr-3",
+        "llm",
+    ]
 
 
 def test_what_is_given_by_address_is_not_started(tmp_path: Path) -> None:
