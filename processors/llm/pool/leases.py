@@ -16,6 +16,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from processors.llm.pool.shares import fair_shares
+from streams import redis_keys
 from streams.redis_client import REDIS_FAILURES
 
 # KEYS[1] the table. ARGV: holder, life in ms, limit, slots asked for, slots in use, slots held, wanted.
@@ -86,13 +87,13 @@ class Leases:
         limits: Mapping[str, int],
         policy: LeasePolicy | None = None,
         *,
-        prefix: str = "gw:slots:",
+        key: Callable[[str], str] = redis_keys.slots,
     ) -> None:
         self._redis = redis
         self._holder = holder
         self._limits = limits
         self._policy = policy or LeasePolicy()
-        self._prefix = prefix
+        self._key = key
         self._held = {upstream: _Held() for upstream in limits}
         self._renew = redis.register_script(_RENEW)
         self._task: asyncio.Task[None] | None = None
@@ -119,7 +120,7 @@ class Leases:
             await asyncio.gather(self._task, return_exceptions=True)
         try:
             for upstream in self._limits:
-                await cast(Any, self._redis.hdel(self._prefix + upstream, self._holder))
+                await cast(Any, self._redis.hdel(self._key(upstream), self._holder))
         except REDIS_FAILURES:
             pass  # they expire
 
@@ -128,7 +129,7 @@ class Leases:
         held = self._held[upstream]
         share = fair_shares(self._limits[upstream], {**held.others, self._holder: wanted})[self._holder]
         answer = await self._renew(
-            keys=[self._prefix + upstream],
+            keys=[self._key(upstream)],
             args=[
                 self._holder,
                 int(self._policy.life_s * 1000),

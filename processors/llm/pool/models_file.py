@@ -15,8 +15,8 @@ models:
     services: [billing]          # left out: for all services
 default: assistant
 currency: USD
-prices:                          # of work without an upstream, by engine as usage names it
-  tesseract: [{since: 2026-01-01, page: "0.002", second: "0.0001"}]
+prices:                          # of work without an upstream, by engine; * stands for its version
+  tesseract*: [{since: 2026-01-01, page: "0.002", second: "0.0001"}]
 """
 
 import re

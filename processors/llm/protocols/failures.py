@@ -20,6 +20,7 @@ from schemas.errors import GatewayError, InvalidInput, Outage, Transient
 
 _OPENAI_TYPES = {
     400: "invalid_request_error",
+    401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
     413: "invalid_request_error",
@@ -82,7 +83,12 @@ def retry_after_s(error: GatewayError) -> int:
 def _body(dialect: Dialect, error: GatewayError) -> bytes:
     told = error.told if isinstance(error, CallRefused) and error.told else error.message
     text = f"{told}: {error.remedy}" if error.remedy else told
+    return failure_body(dialect, status_of(error), text, error.code)
+
+
+def failure_body(dialect: Dialect, status: int, text: str, code: str) -> bytes:
+    """Return the body of an error in a protocol's shape."""
     if dialect is Dialect.OLLAMA:
         return orjson.dumps({"error": text})
-    kind = _OPENAI_TYPES.get(status_of(error), "api_error")
-    return orjson.dumps({"error": {"message": text, "type": kind, "param": None, "code": error.code}})
+    kind = _OPENAI_TYPES.get(status, "api_error")
+    return orjson.dumps({"error": {"message": text, "type": kind, "param": None, "code": code}})
