@@ -179,13 +179,14 @@ async def _verify(query: "UsageQuery", now_ms: int) -> "Proof":
 
 def _print_proof(proof: "Proof") -> None:
     typer.echo(
-        f"{proof.events} events of {proof.requests} jobs and calls make {proof.rows} rows; {proof.jobs} jobs finished"
+        f"{proof.events} events of {proof.requests} jobs and calls make {proof.rows} rows; "
+        f"{proof.jobs} jobs finished, {proof.calls} calls were made"
     )
     for what, counts in (("refused", proof.refused), ("without usage, for a reason", proof.reasons)):
         if counts:
             typer.echo(f"{what}: {', '.join(f'{name} {n}' for name, n in sorted(counts.items()))}")
     if proof.pending:
-        typer.echo(f"finished within the last minute, usage still to come: {proof.pending}")
+        typer.echo(f"ended just now or still open, usage still to come: {proof.pending}")
     for event_id in proof.conflicts:
         typer.echo(f"conflict: {event_id} came again with other content; the first is kept")
     for difference in proof.differences:

@@ -74,5 +74,10 @@ def _check_names(event: UsageEvent) -> None:
         "outcome": event.outcome,
     }
     for name, text in names.items():
-        if len(text) > _LONGEST_NAME or any(unicodedata.category(c) in ("Cc", "Cs") for c in text):
+        if len(text) > _LONGEST_NAME or not (text.isprintable() or _harmless(text)):
             raise InvalidInput(f"{name} is {text[:80]!r}: too long, or not printable", code="invalid_name")
+
+
+def _harmless(text: str) -> bool:
+    # An ideographic space, for one, is not printable to Python and quite usual in a name.
+    return not any(unicodedata.category(c) in ("Cc", "Cs") for c in text)

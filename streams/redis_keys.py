@@ -10,7 +10,7 @@
 | `gw:usage:{partition}:h:{service}:{day}` | hash: a day's hours, see `streams.metering.rows` | for ever | metering |
 | `gw:usage:{partition}:d:{service}:{month}` | hash: a month's days | for ever | metering |
 | `gw:usage:{partition}:t` | hash with one field: the log's time (ms) up to which is folded | for ever | metering |
-| `gw:slots:{upstream}` | hash: replica to `slots wanted expiry`, see `processors.llm.pool.leases` | 10 lives of a lease | each replica, its own field |
+| `gw:slots:{upstream}` | hash: replica to `slots wanted expiry` | 10 lives of a lease | each replica: its own field |
 | `gw:changed:{job id}` | pub/sub channel, no key: the job's view changed | | job-state |
 | `gw:changed` | pub/sub channel that keeps a subscriber's connection open; nobody writes to it | | |
 

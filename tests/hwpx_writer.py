@@ -65,7 +65,7 @@ def hwpx(*sections: str | bytes, more: dict[str, str | bytes] | None = None) -> 
     """Return an HWPX file of sections' XML; `more` adds or replaces parts."""
     parts: dict[str, str | bytes] = {
         "version.xml": f'{_HEAD}<hv:HCFVersion xmlns:hv="http://www.hancom.co.kr/hwpml/2011/version"/>',
-        "META-INF/manifest.xml": f'{_HEAD}<odf:manifest xmlns:odf="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0"/>',
+        "META-INF/manifest.xml": f'{_HEAD}<odf:manifest xmlns:odf="urn:oasis:names:tc:opendocument:manifest"/>',
         "Contents/content.hpf": f'{_HEAD}<opf:package xmlns:opf="http://www.idpf.org/2007/opf/"/>',
         "Contents/header.xml": HEADER,
         **{f"Contents/section{number}.xml": content for number, content in enumerate(sections)},
@@ -85,9 +85,7 @@ LETTER = section(
     text("(경유)"),
     paragraph(runs("제목  ", "2025년 하천 정비 ", "수요조사 안내 및 참여 희망 읍면동의 의견 제출을 위한 협조 요청")),
     text("1. 관련: 하천관리과-120(2025. 2. 3.)호"),
-    text(
-        "2. 하천 정비 사업의 수요를 다음과 같이 조사하니 2025. 3. 14.(금)까지 붙임 서식에 따라 제출하여 주시기 바랍니다."
-    ),
+    text("2. 하천 정비 사업의 수요를 조사하니 2025. 3. 14.(금)까지 붙임 서식에 따라 제출하여 주시기 바랍니다."),
     text("  가. 지원 한도: 금35,000,000원(금삼천오백만원)"),
     text("  나. 대상 지역"),
     paragraph(

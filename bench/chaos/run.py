@@ -24,6 +24,7 @@ SERVICES = ("chaos-a", "chaos-b", "chaos-c")
 
 _RECOVERY_S = 180.0
 _STEADY_S = 90.0
+_NOTICE_S = 1.0
 _DRAIN_S = 240.0
 
 
@@ -51,7 +52,11 @@ class Outcome:
     @property
     def kept(self) -> bool:
         """Whether every promise was kept and everything recovered."""
-        return self.verdict.kept and not self.trouble and all(None not in row.recovery_s for row in self.table)
+        return (
+            self.verdict.kept
+            and not self.trouble
+            and all(None not in row.recovery_s + row.ready_s for row in self.table)
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Return the outcome for scripts."""
@@ -161,9 +166,11 @@ async def _one(system: System, driver: Driver, fault: Fault) -> Injection:
     ended = await driver.end_of(job_id, service, _RECOVERY_S)
     recovery = None if ended is None else round(time.monotonic() - over, 1)
     _say(f"{fault.name}: {'NOT recovered' if recovery is None else f'recovered after {recovery} s'}")
-    # The next fault meets a system that stands: what two at a time do is left to chance elsewhere.
-    await system.until_ready(_STEADY_S)
-    return Injection(fault.name, began, time.time(), recovery)
+    # The supervisor notices a death at once, and a silence after some polls.
+    await asyncio.sleep(_NOTICE_S)
+    # The next fault meets a system that stands.
+    ready = None if await system.until_ready(_STEADY_S) else round(time.monotonic() - over, 1)
+    return Injection(fault.name, began, time.time(), recovery, ready)
 
 
 async def _drain(driver: Driver, jobs: list[Planned]) -> None:

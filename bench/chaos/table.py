@@ -12,12 +12,17 @@ QUIET = "(none)"
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """One fault as it happened. Times in seconds since 1970; `recovery_s` None: it did not recover in time."""
+    """One fault as it happened. Times in seconds since 1970.
+
+    `recovery_s` is how long after its end a new job was done, `ready_s` how long until every process said
+    again that it serves; None: not in time.
+    """
 
     fault: str
     began: float
     ended: float
     recovery_s: float | None
+    ready_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +35,8 @@ class Row:
     lost: int
     doubled: int
     recovery_s: tuple[float | None, ...]
+    ready_s: tuple[float | None, ...] = ()
     note: str = ""
-
-    @property
-    def recovery(self) -> str:
-        """Median and longest recovery."""
-        if not self.recovery_s:
-            return ""
-        if None in self.recovery_s:
-            return "not recovered"
-        times = sorted(t for t in self.recovery_s if t is not None)
-        middle, longest = times[len(times) // 2], times[-1]
-        return f"{middle:.1f}" if len(times) == 1 else f"{middle:.1f} / {longest:.1f}"
 
 
 def rows(
@@ -66,6 +61,7 @@ def rows(
                 sum(job in verdict.lost for job in jobs),
                 sum(job in verdict.doubled for job in jobs),
                 tuple(i.recovery_s for i in mine),
+                tuple(i.ready_s for i in mine),
                 note,
             )
         )
@@ -74,13 +70,25 @@ def rows(
 
 def as_text(found: Sequence[Row]) -> str:
     """Return the table for people."""
-    header = ("fault", "injected", "jobs", "lost", "doubled", "recovery s (median / longest)")
-    lines = [(r.fault, str(r.injected), str(r.jobs), str(r.lost), str(r.doubled), r.recovery or r.note) for r in found]
+    header = ("fault", "injected", "jobs", "lost", "doubled", "job done s", "all ready s", "")
+    lines = [
+        (
+            r.fault,
+            str(r.injected),
+            str(r.jobs),
+            str(r.lost),
+            str(r.doubled),
+            _times(r.recovery_s),
+            _times(r.ready_s),
+            r.note,
+        )
+        for r in found
+    ]
     wide = [max(len(line[i]) for line in (header, *lines)) for i in range(len(header))]
-    out = []
+    out: list[str] = []
     for line in (header, *lines):
         cells = [
-            cell.ljust(w) if i in (0, 5) else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, wide, strict=True))
+            cell.ljust(w) if i in (0, 7) else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, wide, strict=True))
         ]
         out.append("  ".join(cells).rstrip())
     return "\n".join(out)
@@ -96,7 +104,19 @@ def as_json(found: Sequence[Row]) -> list[dict[str, Any]]:
             "lost": r.lost,
             "doubled": r.doubled,
             "recovery_s": list(r.recovery_s),
+            "ready_s": list(r.ready_s),
             "note": r.note,
         }
         for r in found
     ]
+
+
+def _times(seconds: tuple[float | None, ...]) -> str:
+    """Return the median and, of several, the longest."""
+    if not seconds:
+        return ""
+    if None in seconds:
+        return "never"
+    ordered = sorted(s for s in seconds if s is not None)
+    middle, longest = ordered[len(ordered) // 2], ordered[-1]
+    return f"{middle:.1f}" if len(ordered) == 1 else f"{middle:.1f} / {longest:.1f}"

@@ -20,7 +20,7 @@ from ingress.chat.interruption import Interrupted, Interruption
 from ingress.chat.replies import Reply
 from ingress.chat.requests import Asked, asked_now
 from ingress.chat.usage import DONE, FAILED, PARTIAL
-from ingress.dependencies import Dependencies, dependencies_of
+from ingress.dependencies import dependencies_of
 from ingress.problems import Problem
 from ingress.tracing import trace_headers
 from processors.llm.errors import AnswerBroken
@@ -56,7 +56,7 @@ class CallRoute:
             caller = dependencies.authenticator.caller(request, KeyScope.CHAT)
             raw = await read_body(receive)
             call = checked_call(self._dialect, self._task, parsed(raw))
-            door = _door(dependencies)
+            door = dependencies.chat
             model = door.model(call.model, caller.service)
             if not door.recorder.healthy:
                 raise Outage("the log does not take requests now", code="log_unavailable", remedy="ask again")
@@ -121,7 +121,7 @@ class _Serving:
             async for batch in answer.batches():
                 await reply.more(b"".join(map(writer.chunk, batch)))
         except AnswerBroken as e:
-            answer.close()
+            await answer.leave()
             await reply.end(last_event(self._asked.call.dialect, e))
             return PARTIAL
         answer.close()
@@ -165,10 +165,6 @@ def parsed(raw: bytes) -> Any:
         raise InvalidInput(
             f"the body is no JSON: line {e.lineno}, column {e.colno}", code="malformed_json", remedy="correct it"
         ) from e
-
-
-def _door(dependencies: Dependencies) -> ChatDoor:
-    return dependencies.chat
 
 
 def _writer(asked: Asked, model: str) -> Writer:

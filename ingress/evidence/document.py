@@ -15,11 +15,15 @@ from typing import Any, cast
 
 from ingress.evidence.findings import Finding, Place, findings_of
 from ingress.evidence.labels import EXPECTED, ORDER, label_of, section_of, shown_value, source_label
+from schemas.pages import Box
 
 _HERE = Path(__file__).parent
 _SURE, _FAIRLY_SURE = 0.85, 0.6
 _TEXT_SHEET = (1000, 1414)
 _MARGIN = 4
+_EDGE = 40
+"""White around the text of a page without a picture: its grid has none."""
+
 _LONG = "/body/"
 
 
@@ -102,11 +106,12 @@ def _figure(sheet: Sheet, findings: Sequence[Finding]) -> str:
     ]
     # Small boxes come last, on top of the paragraphs that they stand in.
     boxes.sort(key=lambda entry: -_area(entry[3]))
-    picture = _picture(sheet) or "".join(_typed(sheet, place) for _, _, _, place in boxes)
+    picture = _picture(sheet) or _typed_page(sheet, [place for _, _, _, place in boxes])
+    edge = 0 if sheet.jpeg else _EDGE
     note = " – 그림 생략 · picture left out" if sheet.left_out else ""
     return (
         f"<figure><figcaption>{sheet.number}쪽 · page {sheet.number}{note}</figcaption>"
-        f'<svg class="sheet" viewBox="0 0 {sheet.width} {sheet.height}" role="group" '
+        f'<svg class="sheet" viewBox="{-edge} {-edge} {sheet.width + 2 * edge} {sheet.height + 2 * edge}" role="group" '
         f'aria-label="{sheet.number}쪽 · page {sheet.number}">{picture}'
         + "".join(_box(sheet, number, part, finding, place) for number, part, finding, place in boxes)
         + "</svg></figure>"
@@ -123,12 +128,26 @@ def _picture(sheet: Sheet) -> str:
 def _box(sheet: Sheet, number: int, part: int, finding: Finding, place: Place) -> str:
     x, y, width, height = _frame(sheet, place)
     kinds = f"box {_level(place.confidence)}" + (" long" if finding.pointer.startswith(_LONG) else "")
+    margin = _MARGIN if sheet.jpeg else 0  # lines of a grid touch one another
     said = _text(f"{_name(finding)}: {finding.value}")
     return (
         f'<a id="b{number}-{part}" class="{kinds}" href="#f{number}" data-f="{number}" aria-label="{said}">'
-        f'<title>{said}</title><rect x="{x - _MARGIN:.1f}" y="{y - _MARGIN:.1f}" '
-        f'width="{width + 2 * _MARGIN:.1f}" height="{height + 2 * _MARGIN:.1f}" rx="3"/></a>'
+        f'<title>{said}</title><rect x="{x - margin:.1f}" y="{y - margin:.1f}" '
+        f'width="{width + 2 * margin:.1f}" height="{height + 2 * margin:.1f}" rx="3"/></a>'
     )
+
+
+def _typed_page(sheet: Sheet, places: Sequence[Place]) -> str:
+    """Set what was read where there is no picture; what stands within a longer text is set with that."""
+    drawn: list[Box] = []
+    texts: list[str] = []
+    for place in places:
+        x0, y0, x1, y1 = box = place.box or (0.0, 0.0, 0.0, 0.0)
+        x, y = (x0 + x1) / 2, (y0 + y1) / 2
+        if not any(left <= x <= right and top <= y <= bottom for left, top, right, bottom in drawn):
+            drawn.append(box)
+            texts.append(_typed(sheet, place))
+    return "".join(texts)
 
 
 def _typed(sheet: Sheet, place: Place) -> str:

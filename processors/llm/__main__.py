@@ -1,8 +1,9 @@
-"""The llm process: `python -m processors.llm`. Extraction of letters, and the no-op stage where it is on."""
+"""The llm process: `python -m processors.llm`. Letters, calls to models where there are model servers, the no-op."""
 
 import os
 
 from processors.llm.gongmun_stage import GONGMUN
+from processors.llm.stage import LlmStage
 from processors.noop import NOOP
 from streams.runtime.run import run
 from streams.settings import Settings
@@ -11,8 +12,13 @@ from streams.settings import Settings
 def main() -> None:
     """Serve until SIGTERM."""
     settings = Settings.from_env(os.environ)
-    served = (GONGMUN, NOOP) if settings.noop else (GONGMUN,)
-    run(*served, settings=settings, name="llm", preload=("processors.llm.gongmun.child",))
+    served = [GONGMUN, *([NOOP] if settings.noop else [])]
+    preload = ("processors.llm.gongmun.child", "processors.llm.answer_check")
+    if not (settings.ollama_urls or settings.models_file.exists()):
+        run(*served, settings=settings, name="llm", preload=preload)
+        return
+    stage = LlmStage(settings, os.environ)
+    run(*served, stage.processor, settings=settings, name="llm", preload=preload, prepare=stage.open)
 
 
 if __name__ == "__main__":

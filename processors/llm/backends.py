@@ -22,7 +22,8 @@ from schemas.errors import GatewayError
 
 _AFTER_END_S = 1.0
 _ERROR_BYTES = 64 * 1024
-_READ_BYTES, _MOST_READS = 256 * 1024, 64
+_READ_BYTES = 256 * 1024
+_LEAVING_S = 0.25
 _TOLD_CHARACTERS = 1000
 _LONGEST_RETRY_S = 600.0
 _DISCONNECTED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
@@ -99,17 +100,24 @@ class UpstreamAnswer:
                 return chunks
         return []
 
-    def close(self) -> list[Chunk]:
-        """Close the upstream's call at once, and return the chunks that had arrived but were not read yet."""
-        late: list[Chunk] = []
+    def close(self) -> None:
+        """Close the upstream's call at once; what had arrived but was not read is lost."""
+        self.ended = True
+        # A whole answer leaves its connection to the next call by itself; a cut one is closed here.
+        self._response.close()
+
+    async def leave(self) -> list[Chunk]:
+        """Tell the upstream to stop, close its call, and return what it had sent until then but nobody has read."""
         try:
-            if not self.ended and not self._response.closed:
-                late = self._arrived()
+            if self.ended or self._response.closed:
+                return []
+            await _take_in(self._response)
+            data = self._response.content.read_nowait()
+            return self._reader.feed(data) if data and self._reader else []
+        except (aiohttp.ClientError, OSError, GatewayError, RuntimeError):
+            return []  # nothing that could be counted
         finally:
-            self.ended = True
-            # A whole answer leaves its connection to the next call by itself; a cut one is closed here.
-            self._response.close()
-        return late
+            self.close()
 
     async def begin(self) -> None:
         """Read up to the first chunk that carries something, so that a failure before it can be retried."""
@@ -134,20 +142,12 @@ class UpstreamAnswer:
         self._marked = self._marked or (bool(chunks) and chunks[-1].last)
         return chunks
 
-    def _arrived(self) -> list[Chunk]:
-        try:
-            _take_in(self._response)
-            data = self._response.content.read_nowait()
-            return self._reader.feed(data) if data and self._reader else []
-        except (aiohttp.ClientError, OSError, GatewayError, RuntimeError):
-            return []  # nothing that could be counted
 
+async def _take_in(response: aiohttp.ClientResponse) -> None:
+    """Tell the upstream to stop, then hand what it sends until it has heard that to the response.
 
-def _take_in(response: aiohttp.ClientResponse) -> None:
-    """Tell the upstream to stop, then hand what it had sent until then to the response.
-
-    What waits in the socket was sent to us, so it counts. Nothing here waits or lets others run: between the end of
-    our side and the last read no token can come unnoticed. (Over TLS only what was decrypted already counts.)
+    All of that was sent to us, so it counts. An upstream answers the end of our side with the end of its own, within
+    a round trip; one that does not is waited for `_LEAVING_S`. (Over TLS only what was decrypted already counts.)
     """
     connection = response.connection
     transport = connection.transport if connection is not None else None
@@ -156,17 +156,19 @@ def _take_in(response: aiohttp.ClientResponse) -> None:
     protocol, watched = connection.protocol, transport.get_extra_info("socket")
     if protocol is None or watched is None:
         return
-    with socket.socket(fileno=os.dup(watched.fileno())) as sock:
-        sock.setblocking(False)
-        sock.shutdown(socket.SHUT_WR)
-        for _ in range(_MOST_READS):
-            try:
-                data = sock.recv(_READ_BYTES)
-            except BlockingIOError:
-                return
-            if not data:
-                return
-            protocol.data_received(data)
+    loop = asyncio.get_running_loop()
+    transport.pause_reading()
+    try:
+        with socket.socket(fileno=os.dup(watched.fileno())) as sock:
+            sock.setblocking(False)
+            sock.shutdown(socket.SHUT_WR)
+            async with asyncio.timeout(_LEAVING_S):
+                while data := await loop.sock_recv(sock, _READ_BYTES):
+                    protocol.data_received(data)
+    except TimeoutError:
+        pass
+    finally:
+        transport.abort()  # half closed: of no use to another call
 
 
 class Backend:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from xml.etree.ElementTree import Element
 
+from processors.ocr.hwpx_styles import Styles, local_name
 from schemas.errors import InvalidInput
 
 DEEPEST = 60
@@ -54,50 +55,42 @@ class Table:
 Block = Paragraph | Table
 
 
-def centred_styles(header: Element | None) -> frozenset[str]:
-    """Return the ids of the paragraph properties that centre a paragraph."""
-    if header is None:
-        return frozenset()
-    return frozenset(
-        properties.get("id", "")
-        for properties in header.iter()
-        if _local(properties) == "paraPr"
-        and any(_local(child) == "align" and child.get("horizontal") == "CENTER" for child in properties)
-    )
-
-
-def read_section(section: Element, centred: frozenset[str] = frozenset()) -> list[Block]:
+def read_section(section: Element, styles: Styles) -> list[Block]:
     """Return a section's paragraphs and tables; footers and notes come behind them.
 
     Raises InvalidInput when elements are nested beyond `DEEPEST`.
     """
     notes: list[Block] = []
-    return [*_paragraphs(section, centred, notes, DEEPEST), *notes]
+    styles.begin_section(section)
+    return [*_paragraphs(section, styles, notes, DEEPEST), *notes]
 
 
-def _paragraphs(parent: Element, centred: frozenset[str], notes: list[Block], depth: int) -> list[Block]:
+def _paragraphs(parent: Element, styles: Styles, notes: list[Block], depth: int) -> list[Block]:
     blocks: list[Block] = []
     for child in parent:
-        if _local(child) == "p":
-            blocks += _paragraph(child, centred, notes, depth)
+        if local_name(child) == "p":
+            blocks += _paragraph(child, styles, notes, depth)
     return blocks
 
 
-def _paragraph(element: Element, centred: frozenset[str], notes: list[Block], depth: int) -> list[Block]:
+def _paragraph(element: Element, styles: Styles, notes: list[Block], depth: int) -> list[Block]:
     """Return the paragraph, cut where tables and text boxes stand in it."""
     blocks: list[Block] = []
     text: list[str] = []
-    style, new_page = element.get("paraPrIDRef", "") in centred, element.get("pageBreak") == "1"
+    style, new_page = element.get("paraPrIDRef", ""), element.get("pageBreak") == "1"
+    mark = styles.mark(style)
 
     def close() -> None:
-        nonlocal new_page
+        nonlocal new_page, mark
         joined = "".join(text)
+        if mark and joined.strip():
+            joined, mark = f"{mark} {joined.lstrip()}", ""
         if joined.strip() or new_page:
-            blocks.append(Paragraph(joined, style, new_page))
+            blocks.append(Paragraph(joined, styles.is_centred(style), new_page))
             new_page = False
         text.clear()
 
-    for part in _parts(element, centred, notes, depth):
+    for part in _parts(element, styles, notes, depth):
         if isinstance(part, str):
             text.append(part)
         else:
@@ -107,7 +100,7 @@ def _paragraph(element: Element, centred: frozenset[str], notes: list[Block], de
     return blocks
 
 
-def _parts(element: Element, centred: frozenset[str], notes: list[Block], depth: int) -> Iterator[str | Block]:
+def _parts(element: Element, styles: Styles, notes: list[Block], depth: int) -> Iterator[str | Block]:
     if not depth:
         raise InvalidInput(
             f"the document nests its tables and boxes deeper than {DEEPEST} elements",
@@ -115,30 +108,30 @@ def _parts(element: Element, centred: frozenset[str], notes: list[Block], depth:
             remedy="save the document as PDF",
         )
     for child in element:
-        kind = _local(child)
+        kind = local_name(child)
         if kind in _NOT_SHOWN:
             continue
         if kind == "t":
             yield _text(child)
         elif kind == "tbl":
-            yield from _table(child, centred, notes, depth - 1)
+            yield from _table(child, styles, notes, depth - 1)
         elif kind in _NOTES:
             for inside in child:
-                notes += _paragraphs(inside, centred, notes, depth - 1)
+                notes += _paragraphs(inside, styles, notes, depth - 1)
         elif kind == "subList":
-            yield from _paragraphs(child, centred, notes, depth - 1)
+            yield from _paragraphs(child, styles, notes, depth - 1)
         else:
-            yield from _parts(child, centred, notes, depth - 1)
+            yield from _parts(child, styles, notes, depth - 1)
 
 
-def _table(element: Element, centred: frozenset[str], notes: list[Block], depth: int) -> list[Block]:
+def _table(element: Element, styles: Styles, notes: list[Block], depth: int) -> list[Block]:
     cells: list[Cell] = []
     above: list[Block] = []
-    rows = [child for child in element if _local(child) == "tr"]
+    rows = [child for child in element if local_name(child) == "tr"]
     for row, line in enumerate(rows):
-        for column, child in enumerate(cell for cell in line if _local(cell) == "tc"):
-            parts = {_local(part): part for part in child}
-            inside = _paragraphs(parts["subList"], centred, notes, depth - 1) if "subList" in parts else []
+        for column, child in enumerate(cell for cell in line if local_name(cell) == "tc"):
+            parts = {local_name(part): part for part in child}
+            inside = _paragraphs(parts["subList"], styles, notes, depth - 1) if "subList" in parts else []
             address, span = parts.get("cellAddr"), parts.get("cellSpan")
             cells.append(
                 Cell(
@@ -153,13 +146,13 @@ def _table(element: Element, centred: frozenset[str], notes: list[Block], depth:
     if above:
         return above
     caption = [
-        block for child in element if _local(child) == "caption" for block in _captions(child, centred, notes, depth)
+        block for child in element if local_name(child) == "caption" for block in _captions(child, styles, notes, depth)
     ]
     return [*caption, Table(tuple(cells))] if any(cell.lines for cell in cells) else caption
 
 
-def _captions(element: Element, centred: frozenset[str], notes: list[Block], depth: int) -> list[Block]:
-    return [block for inside in element for block in _paragraphs(inside, centred, notes, depth - 1)]
+def _captions(element: Element, styles: Styles, notes: list[Block], depth: int) -> list[Block]:
+    return [block for inside in element for block in _paragraphs(inside, styles, notes, depth - 1)]
 
 
 def block_lines(block: Block) -> list[str]:
@@ -169,12 +162,12 @@ def block_lines(block: Block) -> list[str]:
     return [_TOLD_APART.join(" ".join(cell.lines) for cell in row if cell.lines) for row in block.rows]
 
 
-def _text(element: Element) -> str:
+def _text(element: Element, depth: int = 8) -> str:
     parts = [element.text or ""]
     for child in element:
-        kind = _local(child)
+        kind = local_name(child)
         # Marks inside a text (markers, tracked changes) enclose nothing: what follows them is text again.
-        parts.append(_IN_TEXT.get(kind, "" if kind in _NOT_SHOWN else _text(child)))
+        parts.append(_IN_TEXT.get(kind, "" if kind in _NOT_SHOWN or not depth else _text(child, depth - 1)))
         parts.append(child.tail or "")
     # XML is laid out with line ends here and there; those that are meant are elements.
     return "".join(part if part == "\n" else part.replace("\r", "").replace("\n", "") for part in parts)
@@ -184,9 +177,3 @@ def _number(element: Element | None, name: str, default: int) -> int:
     attributes: Mapping[str, str] = element.attrib if element is not None else {}
     value = attributes.get(name, "")
     return int(value) if value.isdecimal() and len(value) < 6 else default
-
-
-def _local(element: Element) -> str:
-    # Comments and processing instructions have a function for a tag.
-    tag: object = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""

@@ -6,7 +6,8 @@ The file does not say where its lines and pages end; boxes tell a paragraph from
 from pathlib import Path
 
 from processors.ocr.hwpx_archive import HwpxArchive
-from processors.ocr.hwpx_content import centred_styles, read_section
+from processors.ocr.hwpx_content import read_section
+from processors.ocr.hwpx_styles import Styles
 from processors.ocr.text_grid import LINES, WIDTH, set_pages
 from processors.ocr.text_pages import TextPage
 
@@ -16,8 +17,8 @@ class HwpxFile:
 
     def __init__(self, path: Path, name: str) -> None:
         archive = HwpxArchive(path, name)
-        centred = centred_styles(archive.header)
-        self._pages = set_pages(read_section(section, centred) for section in archive.sections)
+        styles = Styles(archive.header)
+        self._pages = set_pages(read_section(section, styles) for section in archive.sections)
 
     @property
     def page_count(self) -> int:

@@ -31,8 +31,7 @@ def media_type_of(head: bytes) -> str | None:
         return "image/heic"
     if b"%PDF-" in head:
         return PDF
-    if head.startswith(_ZIP_MARK):
-        # Whether a zip really is HWPX is known once it is opened; nothing else that is read is one.
+    if head.startswith(_ZIP_MARK) and head[30:].startswith(b"mimetype" + HWPX.encode()):
         return HWPX
     return None
 
@@ -57,6 +56,8 @@ def resolve_media_type(claimed: str, head: bytes, name: str) -> str:
             code="unsupported_media_type",
             remedy="send PDF, PNG, JPEG, TIFF, WebP, BMP, HEIC, HWPX or plain text",
         )
+    if claim == HWPX and head.startswith(_ZIP_MARK):
+        return HWPX  # packed again without its mark; whether it is one is known once it is opened
     if found is None or _family(found) != _family(claim):
         raise InvalidInput(
             f"{name} claims to be {claim}, but its content is {found or 'something else'}",

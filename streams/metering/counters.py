@@ -1,5 +1,6 @@
 """Prometheus counters of each service, counted up by what the ledger takes."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from schemas.usage_rows import COLUMNS, ZERO, Amounts, RowId
@@ -12,34 +13,47 @@ from streams.metrics import (
 )
 
 _AT = {name: place for place, name in enumerate(COLUMNS)}
+_COUNTED = tuple(
+    (name, _AT[name])
+    for name in ("requests", "prompt_tokens", "completion_tokens", "pages", "audio_ms", "work_ms", "waste_work_ms")
+)
+
+Labels = tuple[str, str, str, str]
 
 
 class UsageCounters:
-    """Counts what is new of an entry."""
+    """Counts what is new of entries; Prometheus is told once a batch, for it costs more than the adding up."""
+
+    def __init__(self) -> None:
+        self._new: Counter[tuple[str, Labels]] = Counter()
 
     def count(self, before: Mapping[RowId, Amounts], after: Mapping[RowId, Amounts]) -> None:
         """Count what `after` has more than `before`."""
         for row, amounts in after.items():
             held = before.get(row, ZERO)
-            for column, value in zip(COLUMNS, amounts, strict=True):
-                more = value - held[_AT[column]]
+            for column, at in _COUNTED:
+                more = amounts[at] - held[at]
                 if more > 0:
-                    _count(row, column, more)
+                    self._new[column, (row.service, row.module, row.model, row.outcome)] += more
+
+    def tell(self) -> None:
+        """Tell Prometheus."""
+        for (column, labels), more in self._new.items():
+            _tell(column, labels, more)
+        self._new.clear()
 
 
-def _count(row: RowId, column: str, more: int) -> None:
+def _tell(column: str, labels: Labels, more: int) -> None:
+    service, module, model, outcome = labels
     match column:
         case "requests":
-            USAGE_REQUESTS.labels(row.service, row.module, row.outcome).inc(more)
+            USAGE_REQUESTS.labels(service, module, outcome).inc(more)
         case "prompt_tokens" | "completion_tokens":
-            kind = column.removesuffix("_tokens")
-            USAGE_TOKENS.labels(row.service, row.module, row.model, kind).inc(more)
+            USAGE_TOKENS.labels(service, module, model, column.removesuffix("_tokens")).inc(more)
         case "pages":
-            USAGE_PAGES.labels(row.service, row.module).inc(more)
+            USAGE_PAGES.labels(service, module).inc(more)
         case "audio_ms":
-            USAGE_AUDIO_SECONDS.labels(row.service, row.module).inc(more / 1000)
-        case "work_ms" | "waste_work_ms":
-            charged = "no" if column.startswith("waste") else "yes"
-            USAGE_WORK_SECONDS.labels(row.service, row.module, charged).inc(more / 1000)
+            USAGE_AUDIO_SECONDS.labels(service, module).inc(more / 1000)
         case _:
-            return
+            charged = "no" if column.startswith("waste") else "yes"
+            USAGE_WORK_SECONDS.labels(service, module, charged).inc(more / 1000)

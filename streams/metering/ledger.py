@@ -69,6 +69,7 @@ class Ledger(Contents[UsageEvent]):
         """Fold events; each changed entry is written once."""
         changed: dict[tuple[int, bytes], LedgerEntry] = {}
         shown: dict[int, dict[bytes, bytes]] = {}
+        folded = 0
         for record, event in batch:
             partition, key = record.partition, event.request_id.encode()
             before = changed.get((partition, key)) or self._entries.get(key)
@@ -81,11 +82,13 @@ class Ledger(Contents[UsageEvent]):
                 keys |= self._rows.move(partition, old, new)
                 self._counters.count(old, new)
             shown.setdefault(partition, {}).update(dict.fromkeys(keys, b""))
-            LEDGER_FOLDED.inc()
+            folded += 1
         changes: list[Change] = [(p, key, self._entries.put(p, key, entry)) for (p, key), entry in changed.items()]
         for rows in shown.values():
             for key in rows:
                 rows[key] = self._rows.get(key) or b""
+        self._counters.tell()
+        LEDGER_FOLDED.inc(folded)
         LEDGER_ENTRIES.set(len(self._entries))
         LEDGER_ROWS.set(len(self._rows))
         return Taken(changes, shown)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from schemas.errors import GatewayError, InvalidInput, Outage, UndecodableRecord
-from schemas.events import JobResult, JobStatus, UsageEvent
-from schemas.topics import RESULTS, USAGE_EVENTS
+from schemas.events import ChatRequest, JobResult, JobStatus, UsageEvent
+from schemas.topics import CHAT_REQUESTS, RESULTS, USAGE_EVENTS
 from schemas.usage_admission import check_usage
 from schemas.usage_ledger import DAY_MS, LedgerEntry, fold_usage
 from schemas.usage_query import UsageQuery
@@ -20,6 +20,8 @@ from streams.tables.folding import Position, check_key
 _LEAD_MS = 2 * DAY_MS
 # A job's result and its usage are written together, but not in one step.
 _SETTLING_MS = 60_000
+# A call may last that long before its usage is due.
+_CALL_MS = 15 * 60_000
 _NAMED = 20
 
 UNKNOWN_SERVICE = "unknown_service"
@@ -43,6 +45,7 @@ class Proof:
     requests: int = 0
     rows: int = 0
     jobs: int = 0
+    calls: int = 0
     differences: list[Difference] = field(default_factory=list[Difference])
     unmetered: dict[str, str] = field(default_factory=dict[str, str])
     wrongly_refused: list[str] = field(default_factory=list[str])
@@ -72,6 +75,7 @@ async def verify(bootstrap: str, decoder: Decoder, reader: UsageReader, query: U
     Raises Outage when the log or the report cannot be read.
     """
     finished = await log_ends(bootstrap, RESULTS.name)
+    asked = await log_ends(bootstrap, CHAT_REQUESTS.name)
     found = await reader.read(replace(query, group_by=("hour",), service=None))
     if isinstance(found, UsageUnknown):
         raise Outage(f"there is no report to verify: {found.reason}", remedy="try again when metering is ready")
@@ -80,6 +84,7 @@ async def verify(bootstrap: str, decoder: Decoder, reader: UsageReader, query: U
     ledger = await _recompute(bootstrap, decoder, query, found.folded, buried, proof)
     _compare(found.rows, ledger.entries, query, proof)
     await _check_jobs(bootstrap, decoder, query, finished, ledger, now_ms, proof)
+    await _check_calls(bootstrap, decoder, query, asked, ledger, now_ms, proof)
     return proof
 
 
@@ -195,6 +200,34 @@ async def _check_jobs(
                 else:
                     proof.unmetered[result.job.job_id] = missing
     proof.jobs = len(seen)
+
+
+async def _check_calls(
+    bootstrap: str,
+    decoder: Decoder,
+    query: UsageQuery,
+    asked: Mapping[int, int],
+    ledger: _Recomputed,
+    now_ms: int,
+    proof: Proof,
+) -> None:
+    async for batch in read_range(bootstrap, CHAT_REQUESTS.name, asked, since_ms=query.from_ms):
+        for record in batch:
+            try:
+                call = await decoder.decode(record.value or b"", ChatRequest)
+            except UndecodableRecord:
+                continue
+            if not query.from_ms <= call.requested_at_ms < query.to_ms:
+                continue
+            proof.calls += 1
+            if call.request_id in ledger.steps:
+                continue
+            if call.request_id in ledger.refused:
+                proof.reasons[f"refused: {ledger.refused[call.request_id]}"] += 1
+            elif now_ms - record.timestamp_ms < _CALL_MS:
+                proof.pending += 1
+            else:
+                proof.unmetered[call.request_id] = "a call without usage"
 
 
 def _missing(result: JobResult, ledger: _Recomputed) -> str:

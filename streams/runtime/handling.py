@@ -195,7 +195,8 @@ class Handling:
     async def publish_failed(self, work: Work, error: GatewayError) -> None:
         """Write the dead letter, the job's failed result, the event and the usage, all acknowledged."""
         request, now = work.request, _now_ms()
-        usage = _time_used(work, now)
+        spent = error.spent if isinstance(error, SpentWork) else Result((), _time_used(work, now))
+        usage = spent.usage
         key, headers = request.job.job_id, passed_on(work.record.headers)
         attempt = min(work.attempt, self._processor.retry.attempts)
         letter = dead_letter(
@@ -207,11 +208,15 @@ class Handling:
             at_ms=now,
         )
         started = work.started_ms
+        ended = replace(failed_result(request, attempt, error, usage, started, now), artifacts=spent.artifacts)
+        used = usage_event(
+            request, attempt, "failed", usage, now, model=spent.model, upstream=spent.upstream, final=True
+        )
         records: list[Outgoing | Raw] = [
             letter,
-            Outgoing(RESULTS, key, failed_result(request, attempt, error, usage, started, now), headers),
+            Outgoing(RESULTS, key, ended, headers),
             Outgoing(JOB_EVENTS, key, failed_event(request, attempt, error, usage, started, now), headers),
-            Outgoing(USAGE_EVENTS, key, usage_event(request, attempt, "failed", usage, now, final=True), headers),
+            Outgoing(USAGE_EVENTS, key, used, headers),
         ]
         await self.patiently(lambda: self._tools.publisher.publish_many(records))
         STAGE_DEAD_LETTERS.labels(work.record.topic, error.code).inc()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from schemas.errors import WorkFailed
 from schemas.events import StageRequest, Usage
 from schemas.payloads import BlobRef, Payload
 from schemas.topics import StageTopics
@@ -20,6 +21,14 @@ class Result:
     artifacts: dict[str, BlobRef] = field(default_factory=dict[str, BlobRef])
     model: str = ""
     upstream: str = ""
+
+
+class SpentWork(WorkFailed):
+    """Work that failed for good after it used what counts: `spent` has its usage and what is kept of it."""
+
+    def __init__(self, message: str, *, code: str, remedy: str = "", spent: Result) -> None:
+        super().__init__(message, code=code, remedy=remedy)
+        self.spent = spent
 
 
 class Context(Protocol):

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
 import uvloop
@@ -31,14 +31,24 @@ log = get_logger(__name__)
 _HEALTH_S = 0.25
 
 
-def run(*processors: Processor, settings: Settings, name: str, preload: Sequence[str] = ()) -> None:
+Prepare = Callable[[AsyncExitStack], Awaitable[None]]
+
+
+def run(
+    *processors: Processor,
+    settings: Settings,
+    name: str,
+    preload: Sequence[str] = (),
+    prepare: Prepare | None = None,
+) -> None:
     """Serve the processors until SIGTERM or SIGINT, then exit: 0 after a drain, otherwise not 0.
 
-    `name` is what logs call the process; `preload` names modules that each child process imports first.
+    `name` is what logs call the process; `preload` names modules that each child process imports first;
+    `prepare` makes inside the event loop what handlers need, before the first request.
     """
     configure_logging(settings.log_level, settings.instance or name)
     try:
-        uvloop.run(serve(processors, settings, preload))
+        uvloop.run(serve(processors, settings, preload, prepare))
     except* StalledError as stalled:
         log.error("process.leaves", reason=str(stalled.exceptions[0]))
         sys.exit(EXIT_STALLED)
@@ -47,7 +57,9 @@ def run(*processors: Processor, settings: Settings, name: str, preload: Sequence
         sys.exit(1)
 
 
-async def serve(processors: Sequence[Processor], settings: Settings, preload: Sequence[str]) -> None:
+async def serve(
+    processors: Sequence[Processor], settings: Settings, preload: Sequence[str], prepare: Prepare | None = None
+) -> None:
     """Serve until a signal asks to stop."""
     health = Health()
     loop = asyncio.get_running_loop()
@@ -57,6 +69,8 @@ async def serve(processors: Sequence[Processor], settings: Settings, preload: Se
     try:
         async with AsyncExitStack() as stack:
             tools = await _tools(stack, settings, preload)
+            if prepare is not None:
+                await prepare(stack)
             workers: list[Worker] = []
             async with asyncio.TaskGroup() as group:
                 watchers: list[asyncio.Task[None]] = []

@@ -35,9 +35,11 @@ from streams.tables.expiry import Expiry
 from streams.tables.folding import RECORD_OF, Folded, Position, check_place, fold_batch
 from streams.tables.job_states import JobStates
 from streams.tables.job_table import GROUP, JobTableApp
+from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.positions import GroupPositions
 from streams.tables.recovery_watch import RecoveryWatch
 from streams.tables.redis_view import RedisView
+from streams.tables.stream_watch import StreamWatch
 from streams.tables.view_keeper import ViewKeeper
 
 log = get_logger(__name__)
@@ -73,6 +75,9 @@ class JobStateApp:
         positions = GroupPositions(settings.kafka_bootstrap, GROUP)
         self._keeper = ViewKeeper(view, self._states, positions, settings.job_ttl_seconds, now_ms)
         self._expiry = Expiry(self._states, settings.job_ttl_seconds, now_ms)
+        self._ends = KafkaLogEnds(settings.kafka_bootstrap)
+        self._stream_watch = StreamWatch(self._ends, self._table.rewind)
+        self._batches = 0
         self._generation = -1
         self._took_over = asyncio.Event()
         self._failure = ""
@@ -87,6 +92,7 @@ class JobStateApp:
         finally:
             self._health.set_unavailable("stopping")
             await self._table.stop()
+            await self._ends.stop()
         return self._failure
 
     async def _look_after(self, stop: asyncio.Event) -> None:
@@ -107,6 +113,8 @@ class JobStateApp:
                 if now - expired >= _EXPIRE_S:
                     await self._expire()
                     expired = now
+                if self._generation == self._table.generation:
+                    self._failure = await self._stream_watch.look(self._keeper.folded, self._batches > 0)
             self._tell(settled)
             try:
                 async with asyncio.timeout(_LOOK_S):
@@ -149,6 +157,13 @@ class JobStateApp:
         self._states.recovered(partition, key, present)
 
     async def _batch(self, messages: Sequence[Any]) -> int | None:
+        self._batches += 1
+        try:
+            return await self._fold(messages)
+        finally:
+            self._batches -= 1
+
+    async def _fold(self, messages: Sequence[Any]) -> int | None:
         while self._generation != self._table.generation:
             self._took_over.clear()
             await self._took_over.wait()

@@ -7,7 +7,7 @@ the same view and the same markers, without Faust's start-up time.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -93,10 +93,10 @@ class Ingress:
 
 
 @asynccontextmanager
-async def running_ingress(settings: Settings) -> AsyncGenerator[Ingress]:
-    """Serve on the settings' port until the context ends."""
+async def running_ingress(settings: Settings, env: Mapping[str, str] | None = None) -> AsyncGenerator[Ingress]:
+    """Serve on the settings' port until the context ends; `env` holds the model servers' keys."""
     async with bounded_stack() as stack:
-        dependencies = await connect(settings, stack)
+        dependencies = await connect(settings, stack, env)
         config = uvicorn.Config(
             create_app(dependencies), port=settings.http_port, lifespan="off", access_log=False, log_config=None
         )

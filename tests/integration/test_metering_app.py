@@ -15,10 +15,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from schemas.codec import Codec
-from schemas.events import JobResult, Step, Usage, UsageEvent
+from schemas.events import ChatRequest, JobResult, Step, Usage, UsageEvent
 from schemas.ids import event_id, new_job_id, usage_id
 from schemas.prices import PriceList
-from schemas.topics import API_KEYS, RESULTS, USAGE_EVENTS
+from schemas.topics import API_KEYS, CHAT_REQUESTS, RESULTS, USAGE_EVENTS
 from schemas.usage_query import UsageQuery, usage_query
 from schemas.usage_report import make_report
 from schemas.usage_rows import COLUMNS, HOUR_MS
@@ -94,9 +94,9 @@ class Setting:
                     return {name: n for name, n in zip(COLUMNS, report.total.amounts, strict=True) if n}
                 await asyncio.sleep(0.02)
 
-    async def proof(self) -> Proof:
-        """Verify the last days."""
-        later = now_ms() + 120_000
+    async def proof(self, after_ms: int = 120_000) -> Proof:
+        """Verify the last days, as if it were later."""
+        later = now_ms() + after_ms
         return await verify(self.kafka, CodecDecoder(Codec()), self.reader, query(None, 40), later)
 
 
@@ -252,6 +252,19 @@ async def test_the_report_can_be_proved(setting: Setting) -> None:
     assert first.event_id in proof.conflicts
     assert job.job_id not in proof.unmetered
     assert proof.unmetered[gone.job_id] == "done without usage of ocr"
+
+
+async def test_a_call_without_usage_is_found_once_it_is_overdue(setting: Setting) -> None:
+    service, lost, metered = await setting.service(), new_job_id(now_ms()), new_job_id(now_ms())
+    for request in (lost, metered):
+        call = ChatRequest(request, request, service, "k1", "openai", "chat", "m", False, "0" * 64, 2, 1, now_ms())
+        await setting.publisher.publish(CHAT_REQUESTS, request, call)
+    await setting.measure(used(service, metered, module="chat"))
+    await setting.totals(service)
+    assert lost not in (await setting.proof()).unmetered
+    overdue = await setting.proof(after_ms=16 * 60_000)
+    assert overdue.unmetered[lost] == "a call without usage"
+    assert metered not in overdue.unmetered
 
 
 async def test_a_row_that_was_tampered_with_is_found_with_its_requests(setting: Setting) -> None:

@@ -150,7 +150,9 @@ def test_an_unacknowledged_job_may_exist_or_not() -> None:
 def test_a_job_belongs_to_the_fault_under_which_it_was_submitted() -> None:
     world = World()
     verdict = judge(world.account, world.log)
-    found = rows([Injection("kill-x", 0.5, 2.0, 1.25)], world.account, verdict, {"y": "no y here"}, ["kill-x", "y"])
+    found = rows(
+        [Injection("kill-x", 0.5, 2.0, 1.25, 2.5)], world.account, verdict, {"y": "no y here"}, ["kill-x", "y"]
+    )
     assert [(r.fault, r.injected, r.jobs, r.lost) for r in found] == [
         ("kill-x", 1, 1, 1),
         ("y", 0, 0, 0),

@@ -98,9 +98,20 @@ def test_a_file_that_is_what_it_claims(head: bytes, name: str, content_type: str
     assert media_type_of(head, name, content_type) == sniff(head)
 
 
+def test_an_hwpx_that_was_packed_again_is_taken_for_one():
+    """Its mark is gone, its name is not; under any other name a zip is a zip."""
+    assert media_type_of(b"PK\x03\x04" + bytes(30), "letter.hwpx", "") == HWPX
+    assert media_type_of(b"PK\x03\x04" + bytes(30), "letter.zip", "") == ZIP
+
+
+def test_hwpx_is_a_document():
+    """Modules that take documents take it."""
+    assert input_kind(HWPX, "letter.hwpx") == "document"
+
+
 def test_old_hwp_gets_advice():
     """It cannot be read; the caller can save it otherwise."""
     with pytest.raises(InvalidInput) as caught:
         input_kind(HWP, "letter.hwp")
     assert caught.value.code == "unsupported_media_type"
-    assert "PDF" in caught.value.remedy
+    assert "HWPX or PDF" in caught.value.remedy

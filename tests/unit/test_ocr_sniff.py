@@ -21,6 +21,7 @@ _PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 16
         (b"%PDF-1.7\n", "application/pdf"),
         (b"junk before it\n%PDF-1.4\n", "application/pdf"),
         (b"PK\x03\x04", None),
+        (b"PK\x03\x04" + bytes(26) + b"mimetypeapplication/hwp+zip", "application/hwp+zip"),
     ],
 )
 def test_types_by_content(head: bytes, expected: str | None) -> None:
@@ -35,6 +36,7 @@ def test_types_by_content(head: bytes, expected: str | None) -> None:
         ("image/png", b"%PDF-1.7", "not_what_it_claims"),
         ("image/png", b"just text", "not_what_it_claims"),
         ("text/plain", _PNG, "not_what_it_claims"),
+        ("application/hwp+zip", _PNG, "not_what_it_claims"),
         ("application/zip", b"PK\x03\x04", "unsupported_media_type"),
         ("application/octet-stream", b"PK\x03\x04\x00", "unsupported_media_type"),
     ],
@@ -49,6 +51,10 @@ def test_what_cannot_be_read_says_so_with_a_remedy(claimed: str, head: bytes, co
 @pytest.mark.parametrize("claimed", ["image/jpeg", "application/octet-stream", "", "IMAGE/PNG; x=1"])
 def test_an_image_under_another_images_name_is_read(claimed: str) -> None:
     assert resolve_media_type(claimed, _PNG, "a") == "image/png"
+
+
+def test_an_hwpx_that_was_packed_again_is_one_when_it_says_so() -> None:
+    assert resolve_media_type("application/hwp+zip", b"PK\x03\x04\x00", "a") == "application/hwp+zip"
 
 
 def test_text_may_come_without_a_type() -> None:

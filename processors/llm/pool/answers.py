@@ -85,11 +85,20 @@ class Answer:
             yield chunks
 
     def close(self) -> None:
-        """End the call, and free its slot; once more changes nothing."""
+        """End the call at once, and free its slot; once more changes nothing. What was not read is not counted."""
         source, self._source = self._source, None
         try:
             if source is not None:
-                self._count(source.close())
+                source.close()
+        finally:
+            self._slot.release()
+
+    async def leave(self) -> None:
+        """End the call, count what the upstream had sent until it heard that, and free the slot."""
+        source, self._source = self._source, None
+        try:
+            if source is not None:
+                self._count(await source.leave())
         finally:
             self._slot.release()
 
@@ -99,7 +108,7 @@ class Answer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        await self.leave()
 
     def _count(self, chunks: list[Chunk]) -> None:
         for chunk in chunks:

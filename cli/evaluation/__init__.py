@@ -1,0 +1,1 @@
+"""Scoring of results against documents whose truth is known: `gateway eval`."""

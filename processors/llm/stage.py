@@ -1,0 +1,169 @@
+"""The stage `llm`: a text and what was said before in, a model's answer out, from the same pool as the chat."""
+
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from processors.llm.errors import NoUpstream, QueueFull, WaitedTooLong
+from processors.llm.pool.pool import Caller, Pool
+from processors.llm.pool.shared import shared_pool
+from processors.llm.protocols.checks import checked_call
+from processors.llm.protocols.merging import merged
+from processors.llm.protocols.values import Dialect, Json, Task
+from schemas.errors import InvalidInput, Outage
+from schemas.events import StageRequest, Usage
+from schemas.payloads import json_payload
+from schemas.topics import LLM
+from streams.redis_client import redis_client
+from streams.runtime.processor import Context, Processor, Result, SpentWork
+from streams.settings import Settings
+
+CHECK = "processors.llm.answer_check:problem"
+_CHECK_S = 10.0
+_CONCURRENCY = 64  # what is in work; the pool's slots bound what the model servers get
+_PASSED_ON = ("model", "max_tokens", "temperature", "seed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    text: str
+    finish: str
+    model: str
+    upstream: str
+
+
+class LlmStage:
+    """The stage and its pool, which `open` makes inside the event loop."""
+
+    def __init__(self, settings: Settings, env: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._env = env
+        self._pool: Pool | None = None
+        self.processor = Processor(LLM, self.handle, concurrency=_CONCURRENCY)
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Run the pool until the stack is closed."""
+        redis = redis_client(self._settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        self._pool = await stack.enter_async_context(shared_pool(self._settings, redis, self._env))
+
+    def use(self, pool: Pool) -> None:
+        """Serve from a pool that runs already."""
+        self._pool = pool
+
+    async def handle(self, request: StageRequest, context: Context) -> Result:
+        """Ask once and, where a schema is given and the answer does not fit it, once more.
+
+        Raises SpentWork (`invalid_answer`, `answer_cut`) with the raw answer kept, InvalidInput, or Outage while
+        no model server can serve.
+        """
+        if not request.inputs:
+            raise InvalidInput("llm was asked without a text", code="missing_input", remedy='send {"text": "…"}')
+        options: Json = orjson.loads(request.options or "{}")
+        text = (await context.read(request.inputs[0])).decode("utf-8", "replace")
+        body = _body(options, text)
+        asking = _Asking(self._running(), Caller(request.job.service, request.job.lane, request.job.job_id))
+        said = await asking.ask(body)
+        schema = options.get("schema")
+        if schema is None:
+            return asking.result(_result(said))
+        wrong = await context.call(CHECK, said.text, schema, timeout_s=_CHECK_S)
+        repaired = bool(wrong) and said.finish != "length"
+        if repaired:
+            said = await asking.ask(_repair(body, said.text, wrong))
+            wrong = await context.call(CHECK, said.text, schema, timeout_s=_CHECK_S)
+        if wrong:
+            raise await _unusable(said, context, asking)
+        return asking.result({**_result(said), "json": orjson.loads(said.text), "repaired": repaired})
+
+    def _running(self) -> Pool:
+        if self._pool is None or not self._pool.catalogue.models:
+            raise NoUpstream(
+                "there is no model on any model server yet",
+                code="no_models",
+                remedy="see that the model servers run and have models (./gateway doctor tells)",
+            )
+        return self._pool
+
+
+class _Asking:
+    """The calls of one attempt, and what they used together."""
+
+    def __init__(self, pool: Pool, caller: Caller) -> None:
+        self._pool = pool
+        self._caller = caller
+        self._prompt = self._completion = 0
+        self._work_s = 0.0
+        self._last = _Said("", "", "", "")
+
+    async def ask(self, body: Json) -> _Said:
+        """Return the answer to one call."""
+        call = checked_call(Dialect.OPENAI, Task.CHAT, body)
+        began = time.perf_counter()
+        try:
+            async with await self._pool.open(call, self._caller) as answer:
+                chunks = [chunk async for batch in answer.batches() for chunk in batch]
+        except (QueueFull, WaitedTooLong) as e:
+            # A full pool is no fault of this job: it waits without losing an attempt.
+            raise Outage(e.message, code=e.code, remedy=e.remedy) from e
+        self._work_s += time.perf_counter() - began - answer.waited_s
+        self._prompt += answer.used.prompt_tokens
+        self._completion += answer.used.completion_tokens
+        part = next(iter(merged(chunks).parts), None)
+        self._last = _Said(
+            part.text if part else "", (part.finish if part else "") or "stop", answer.model, answer.upstream
+        )
+        return self._last
+
+    def result(self, body: Json | None, **more: Any) -> Result:
+        """Return the stage's result with the usage so far."""
+        usage = Usage(
+            prompt_tokens=self._prompt, completion_tokens=self._completion, work_seconds=max(0.0, self._work_s)
+        )
+        outputs = (json_payload(orjson.dumps(body), "llm.json"),) if body is not None else ()
+        return Result(outputs, usage, model=self._last.model, upstream=self._last.upstream, **more)
+
+
+async def _unusable(said: _Said, context: Context, asking: _Asking) -> SpentWork:
+    raw = await context.store("text/plain; charset=utf-8", said.text.encode(), "answer.txt")
+    spent = asking.result(None, artifacts={"answer": raw.blob} if raw.blob else {})
+    if said.finish == "length":
+        return SpentWork(
+            "the answer was cut at its limit before its JSON was whole",
+            code="answer_cut",
+            remedy="raise max_tokens, or ask for less",
+            spent=spent,
+        )
+    return SpentWork(
+        "the model's answer does not fit the schema, after one repair",
+        code="invalid_answer",
+        remedy="simplify the schema, or use a larger model; the raw answer is kept with the job",
+        spent=spent,
+    )
+
+
+def _body(options: Json, text: str) -> Json:
+    system = [{"role": "system", "content": options["system"]}] if options.get("system") else []
+    before: list[Any] = options.get("messages") or []
+    body: Json = {name: options[name] for name in _PASSED_ON if name in options}
+    body["messages"] = [*system, *before, {"role": "user", "content": text}]
+    if "schema" in options:
+        shape = {"name": "answer", "schema": options["schema"], "strict": True}
+        body["response_format"] = {"type": "json_schema", "json_schema": shape}
+    return body
+
+
+def _repair(body: Json, answer: str, wrong: str) -> Json:
+    asked = [
+        {"role": "assistant", "content": answer},
+        {"role": "user", "content": f"That answer does not fit the JSON Schema: {wrong}. Answer again, with JSON only."},
+    ]
+    return {**body, "messages": [*body["messages"], *asked]}
+
+
+def _result(said: _Said) -> Json:
+    return {"text": said.text, "model": said.model, "finish_reason": said.finish}
