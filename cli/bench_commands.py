@@ -16,10 +16,10 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Which benchmark: spine, jobs.")],
+    name: Annotated[str, typer.Argument(help="Which benchmark: spine, jobs, chat.")],
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="spine: also set up a fresh clone.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="jobs: a tenth of everything.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="jobs, chat: a tenth of everything.")] = False,
 ) -> None:
     """Run a benchmark on a stack of its own and print its figures against the aims."""
     programs = sorted(p.stem for p in (PROJECT_ROOT / "bench").glob("*.py") if "def main" in p.read_text())

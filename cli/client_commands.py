@@ -83,6 +83,9 @@ def job(
     job_id: Annotated[str, typer.Argument(metavar="ID")],
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended, showing its stages.")] = False,
     as_json: JsonOption = False,
+    evidence: Annotated[
+        Path | None, typer.Option(help="Write the page that shows where each value was read there.", dir_okay=False)
+    ] = None,
     key: KeyOption = None,
 ) -> None:
     """Look at a job: its stages and, when it is done, its result."""
@@ -93,6 +96,9 @@ def job(
             found = _live(client, job_id)
         else:
             found = client.finished(job_id)
+        if evidence is not None:
+            evidence.write_bytes(client.evidence(job_id))
+            typer.echo(f"open {evidence.resolve().as_uri()}", err=True)
     if as_json:
         _print_json(found)
         return

@@ -83,6 +83,10 @@ class GatewayClient:
                 pass
             time.sleep(1)
 
+    def evidence(self, job_id: str) -> bytes:
+        """Return the page that shows where each value was read: one HTML file that needs nothing else."""
+        return self._ask(lambda: self._http.get(f"/v1/jobs/{job_id}/evidence.html"), _content)
+
     def jobs(self, params: Mapping[str, str | int]) -> dict[str, Any]:
         """Return a page of jobs, newest first."""
         return self._patiently(lambda: self._http.get("/v1/jobs", params=dict(params)))

@@ -68,6 +68,9 @@ async def check_readiness(dependencies: Dependencies) -> Readiness:
     listed = await dependencies.jobs.list(_PROBE_SERVICE, limit=1)
     lost = listed.reason if isinstance(listed, Unknown) else ""
     checks["views"] = Check(not lost, required=False, reason=lost)
+    if states := dependencies.chat.pool.states():
+        down = [state.name for state in states if not state.usable]
+        checks["model_servers"] = Check(not down, required=False, reason=f"down: {', '.join(down)}" if down else "")
     return Readiness(checks)
 
 

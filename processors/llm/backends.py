@@ -77,6 +77,7 @@ class UpstreamAnswer:
         Raises AnswerBroken when the stream fails, stalls, outgrows its bounds or misses its end mark.
         """
         while not self.ended:
+            self._raise_if_broken()
             try:
                 async with asyncio.timeout(_AFTER_END_S if self._marked else self._limits.between_tokens_s):
                     data = await self._response.content.readany()
@@ -124,9 +125,14 @@ class UpstreamAnswer:
         while not self.ended:
             data = await self._response.content.readany()
             chunks = self._taken(data)
+            self._raise_if_broken()  # nothing went out yet: another upstream may serve
             self.head += chunks
             if any(chunk.last or any(not p.empty or p.finish for p in chunk.parts) for chunk in chunks):
                 return
+
+    def _raise_if_broken(self) -> None:
+        if self._reader is not None and self._reader.broken is not None:
+            raise self._reader.broken
 
     def _taken(self, data: bytes) -> list[Chunk]:
         assert self._reader is not None

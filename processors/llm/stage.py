@@ -160,7 +160,10 @@ def _body(options: Json, text: str) -> Json:
 def _repair(body: Json, answer: str, wrong: str) -> Json:
     asked = [
         {"role": "assistant", "content": answer},
-        {"role": "user", "content": f"That answer does not fit the JSON Schema: {wrong}. Answer again, with JSON only."},
+        {
+            "role": "user",
+            "content": f"That answer does not fit the JSON Schema: {wrong}. Answer again, with JSON only.",
+        },
     ]
     return {**body, "messages": [*body["messages"], *asked]}
 

@@ -11,6 +11,7 @@ from processors.ocr.geometry import PixelBox
 from processors.ocr.ink import Ink, ink_of
 from processors.ocr.orientation import find_turns, turned
 from processors.ocr.page_source import PageSource, Picture, Pixels
+from processors.ocr.prepare import seal
 from processors.ocr.prepare.page import Prepared, levelled, prepare
 from processors.ocr.rereading import reread
 from processors.ocr.spacing import respace
@@ -25,7 +26,12 @@ def read(source: PageSource, number: int, engine: Engine) -> tuple[Page, bytes]:
     if picture is None:
         return Page(number, 0, 0, "text", words or ()), b""
     if words is not None:
-        page = Page(number, picture.width, picture.height, "text", words, dpi=picture.dpi)
+        # A seal is an image in any file: its text layer knows nothing of it.
+        marks = tuple(
+            Mark("seal", geometry.fractions(box, picture.width, picture.height), "red")
+            for box in seal.find(picture.pixels, picture.dpi)
+        )
+        page = Page(number, picture.width, picture.height, "text", words, dpi=picture.dpi, marks=marks)
     else:
         page = read_picture(picture, number, engine)
     return page, encode_png(picture.pixels)

@@ -5,7 +5,7 @@ import random
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from schemas.codec import Codec
@@ -21,7 +21,7 @@ from streams.runtime.assignment import Work
 from streams.runtime.cancelled_jobs import CancelledJobs
 from streams.runtime.children import WORK_TIMED_OUT
 from streams.runtime.context import Children, WorkContext
-from streams.runtime.processor import Processor, Result
+from streams.runtime.processor import Processor, Result, SpentWork
 from streams.runtime.records import (
     done_event,
     failed_event,

@@ -6,7 +6,6 @@ from collections.abc import Set as AbstractSet
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import IllegalStateError
 from aiokafka.structs import OffsetAndMetadata
 
@@ -16,6 +15,7 @@ from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Committed, LogRecord, Partition, Reach, RebalanceListener
 from streams.logs import get_logger
+from streams.runtime.assignor import own_assignor
 
 log = get_logger(__name__)
 
@@ -62,7 +62,7 @@ class KafkaSubscriber:
                     max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
                     # A fetch waits this long at the broker, and a resumed partition for its end.
                     fetch_max_wait_ms=250,
-                    partition_assignment_strategy=(_own_assignor(),),
+                    partition_assignment_strategy=(own_assignor(),),
                 )
                 self._consumer.subscribe(list(self._topics), listener=_Listener(self, listener))
                 await self._consumer.start()
@@ -168,15 +168,6 @@ class _Listener(ConsumerRebalanceListener):
         self, assigned: set[TopicPartition]
     ) -> None:
         await self._subscriber.hand_over(assigned, self._listener)
-
-
-def _own_assignor() -> type[StickyPartitionAssignor]:
-    # aiokafka keeps a member's assignment on the class: two consumers of one process (two stages, or
-    # two workers in a test) would claim each other's partitions.
-    class OwnAssignor(StickyPartitionAssignor):
-        pass
-
-    return OwnAssignor
 
 
 def _tp(partition: Partition) -> TopicPartition:

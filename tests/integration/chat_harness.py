@@ -71,10 +71,11 @@ async def chat_ingress(kafka: str, redis_url: str, folder: Path, sims: Sims, **m
 
 
 class OnTheLog:
-    """Follows `chat.requests` and `usage.events` from their end; enter it before the calls."""
+    """Follows `chat.requests` and `usage.events` from their end (enter it before the calls), or from their start."""
 
-    def __init__(self, kafka: str) -> None:
+    def __init__(self, kafka: str, *, from_start: bool = False) -> None:
         self._kafka = kafka
+        self._from_start = from_start
         self._codec = Codec()
         self.requests: list[ChatRequest] = []
         self.usage: list[UsageEvent] = []
@@ -84,7 +85,7 @@ class OnTheLog:
         await self._consumer.start()
         partitions = [TopicPartition(t.name, n) for t in _KINDS.values() for n in range(JOB_PARTITIONS)]
         self._consumer.assign(partitions)
-        await self._consumer.seek_to_end(*partitions)
+        await (self._consumer.seek_to_beginning if self._from_start else self._consumer.seek_to_end)(*partitions)
         for partition in partitions:
             await self._consumer.position(partition)
         self._task = asyncio.create_task(self._follow())

@@ -1,7 +1,6 @@
 """The interactive path when something is odd: callers who leave, servers that break, a log that is down."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -232,26 +231,29 @@ async def test_nothing_is_served_that_is_not_on_the_log(
     with own_kafka() as broker:
         async with kafka_admin(broker.bootstrap) as admin:
             await admin.ensure_topics(all_topics())
-        async with chat_ingress(broker.bootstrap, own_database(redis_url, 9), tmp_path, sims) as ingress:
-            async with ingress.client(await ingress.key(service, ("chat",))) as client:
-                assert (await client.post("/v1/chat/completions", json=chat(NATIVE))).status_code == 200
-                broker.stop(kill=True)
-                # Nobody knows yet that the log is down: the upstream is called, and closed when no ack comes.
-                await sims.native.set(token_ms=50)
-                late = await client.post("/v1/chat/completions", json=chat(NATIVE, 1000, stream=True))
-                assert late.status_code == 503
-                assert late.headers["retry-after"]
-                assert "choices" not in late.text
-                cut = await sims.native.idle()
-                await wait_until(lambda: not ingress.dependencies.publisher.healthy)
-                early = await client.post("/v1/chat/completions", json=chat(NATIVE))
-                assert (early.status_code, early.json()["error"]["code"]) == (503, "log_unavailable")
-                assert (await sims.native.counts())["requests"] == cut["requests"] == 2
-                assert cut["ends"] == {"done": 1, "disconnected": 1}
-                broker.start()
-                await wait_until(lambda: ingress.dependencies.publisher.healthy, 60)
-                async with OnTheLog(broker.bootstrap) as log:
-                    with contextlib.suppress(httpx.HTTPError):
-                        await client.post("/v1/chat/completions", json=chat(NATIVE))
-                    found = await log.usage_of(service, 1)
-                    assert found[-1].outcome in ("done", "failed")
+        async with (
+            chat_ingress(broker.bootstrap, own_database(redis_url, 9), tmp_path, sims) as ingress,
+            ingress.client(await ingress.key(service, ("chat",))) as client,
+        ):
+            publisher = ingress.dependencies.publisher
+            assert (await client.post("/v1/chat/completions", json=chat(NATIVE))).status_code == 200
+            broker.stop(kill=True)
+            # Nobody knows yet that the log is down: the upstream is called, and closed when no ack comes.
+            await sims.native.set(token_ms=50)
+            late = await client.post("/v1/chat/completions", json=chat(NATIVE, 1000, stream=True))
+            assert late.status_code == 503
+            assert late.headers["retry-after"]
+            assert "choices" not in late.text
+            cut = await sims.native.idle()
+            assert cut["ends"] == {"done": 1, "disconnected": 1}
+            await wait_until(lambda: not publisher.healthy)
+            early = await client.post("/v1/chat/completions", json=chat(NATIVE))
+            assert (early.status_code, early.json()["error"]["code"]) == (503, "log_unavailable")
+            assert (await sims.native.counts())["requests"] == cut["requests"] == 2
+            broker.start()
+            await wait_until(lambda: publisher.healthy, 60)
+            # What the refused call cost is on the ledger once the log takes it.
+            async with OnTheLog(broker.bootstrap, from_start=True) as log:
+                used = await log.usage_of(service, 2)
+            assert sorted(e.outcome for e in used) == ["done", "failed"]
+            assert sum(e.usage.completion_tokens for e in used) == cut["tokens_sent"]

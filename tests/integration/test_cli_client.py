@@ -201,3 +201,17 @@ async def test_no_gateway_there(cli: Cli):
     _, err = await cli("jobs", code=1)
     assert "nothing answers" in err
     assert "./gateway up" in err
+
+
+async def test_a_job_gives_its_evidence_page(cli: Cli, ingress: Ingress):
+    """As one file, whose address is told; a job that has none says so."""
+    (cli.folder / "letter.txt").write_text("제목  조사 안내")
+    out, _ = await cli("submit", "gongmun", "letter.txt")
+    job_id = out.split()[0]
+    _, refused = await cli("job", job_id, "--evidence", "page.html", code=1)
+    assert "has no result to show" in refused
+    await _finish(ingress, job_id, result=json_payload(b'{"schema_version":"1.0","title":"ok"}'))
+    _, told = await cli("job", job_id, "--wait", "--evidence", "page.html")
+    page = cli.folder / "page.html"
+    assert page.as_uri() in told
+    assert page.read_text().startswith("<!doctype html>")

@@ -34,7 +34,7 @@ RESULT: dict[str, Any] = {
 
 @pytest_asyncio.fixture(scope="module")
 async def ingress(kafka: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ingress]:
-    database = own_database(redis_url, 9)
+    database = own_database(redis_url, 10)
     async with (
         ViewFolder(kafka, database),
         running_ingress(settings_for(kafka, database, tmp_path_factory.mktemp("ingress"))) as running,

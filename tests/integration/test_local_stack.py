@@ -76,8 +76,10 @@ def stack() -> Iterator[Stack]:
 
 
 def test_the_whole_stack_comes_up_and_tells_how_it_is(stack: Stack) -> None:
-    services = stack.until("kafka", "redis", "ingress", "job-state", "metering", "ocr", "llm", state="ready")
-    assert list(services) == ["kafka", "redis", "ingress", "job-state", "metering", "ocr", "llm"]
+    stack.until("kafka", "redis", "ingress", "job-state", "metering", "ocr", "llm", state="ready")
+    services = stack.until("stt", state="unavailable")
+    assert list(services) == ["kafka", "redis", "ingress", "job-state", "metering", "ocr", "stt", "llm"]
+    assert "GATEWAY_STT_MODEL" in services["stt"]["reason"]
     for service in services.values():
         assert set(service) == {"name", "kind", "pid", "state", "port", "restarts", "reason"}
         assert psutil.pid_exists(service["pid"])

@@ -1,11 +1,13 @@
 """The whole extraction: a read document in, the result's JSON out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from processors.llm.gongmun.direction import direction_for
 from processors.llm.gongmun.foreign import read_foreign
 from processors.llm.gongmun.kind import is_foreign, is_foreign_letter, korean_kind
+from processors.llm.gongmun.letter_end import letter_end
 from processors.llm.gongmun.lines import Line, page_lines
 from processors.llm.gongmun.placed import Read
 from processors.llm.gongmun.private import read_private
@@ -28,6 +30,10 @@ def extract(document: Document, own_organisation: str = "") -> dict[str, Any]:
     What is not there is left out. A document that is no letter gives a warning and neither origin nor fields.
     """
     lines, stamp_lines = _lines(document)
+    end = letter_end(lines)
+    if end is not None:
+        lines, stamp_lines = ([line for line in part if line.page <= end] for part in (lines, stamp_lines))
+        document = replace(document, pages=tuple(page for page in document.pages if page.number <= end))
     stamp = read_receipt(stamp_lines)
     tree = _letter(lines, stamp)
     if tree is None:
@@ -36,6 +42,9 @@ def extract(document: Document, own_organisation: str = "") -> dict[str, Any]:
         return {"schema_version": "1.0", "warnings": [warning]}
     tree["seal"] = read_seal(document, lines, tree["origin"] == "foreign")
     tree["direction"] = direction_for(own_organisation, tree)
+    if end is not None:
+        message = f"the pages after page {end} are attachments; the letter's fields are read from those before them"
+        tree.setdefault("warnings", []).append({"code": "attachment_pages", "message": message})
     return {"schema_version": "1.0", **render(tree)}
 
 

@@ -38,6 +38,6 @@ def read_seal(document: Document, lines: Sequence[Line], foreign: bool = False) 
     seals = [(page.number, mark) for page in document.pages for mark in page.marks if mark.kind == "seal"]
     if seals:
         return {"status": Read("present", areas=tuple((page, mark.box) for page, mark in seals))}
-    # A page whose text was taken from the file was not looked at, so that nothing can be said of a seal.
-    looked = foreign or all(page.source == "ocr" for page in document.pages)
+    # A page without a picture (plain text) was not looked at, so that nothing can be said of a seal.
+    looked = foreign or all(page.width for page in document.pages)
     return {"status": Read("none")} if looked else {}

@@ -17,12 +17,24 @@ class OllamaReader:
 
     def __init__(self, framer: LineFramer | None = None) -> None:
         self._framer = framer or LineFramer()
+        self.broken: AnswerBroken | None = None
         self._called_tools = False
         self._done = False
 
     def feed(self, data: bytes) -> list[Chunk]:
-        """Take bytes as they came and return the chunks that are complete."""
-        return [self._chunk(line) for line in self._framer.feed(data)]
+        """Take bytes as they came and return the chunks that are complete.
+
+        Raises AnswerBroken for an event that is none; chunks before it are returned, and `broken` is set.
+        """
+        chunks: list[Chunk] = []
+        try:
+            for line in self._framer.feed(data):
+                chunks.append(self._chunk(line))  # noqa: PERF401 - those before a bad one stay
+        except AnswerBroken as e:
+            if not chunks:
+                raise
+            self.broken = e
+        return chunks
 
     def finish(self) -> list[Chunk]:
         """Take the end of the stream. Raises AnswerBroken when the end mark was missing."""

@@ -46,6 +46,19 @@ def take_out(pixels: Pixels, dpi: float) -> Unsealed:
     return Unsealed(cleaned, _seals(pixels, mask, dpi))
 
 
+def find(pixels: Pixels, dpi: float) -> tuple[PixelBox, ...]:
+    """Return where red seals are on a clean picture, such as a rendered page; none on one in grey.
+
+    It is looked at in half its size: a seal is large, and a page with text needs nothing else of its picture.
+    """
+    if pixels.ndim == 2:
+        return ()
+    small = cast("Pixels", cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    mask = _red_mask(small)
+    found = _seals(small, mask, dpi / 2) if mask.any() else ()
+    return tuple((2 * x0, 2 * y0, 2 * x1, 2 * y1) for x0, y0, x1, y1 in found)
+
+
 def _red_mask(pixels: Pixels) -> Pixels:
     excess = cv2.subtract(pixels[..., 0], cv2.max(pixels[..., 1], pixels[..., 2]))
     return (excess > RED_EXCESS).astype(np.uint8)
