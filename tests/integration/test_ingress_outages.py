@@ -1,5 +1,6 @@
 """Ingress while Kafka or Redis is down: what still works, what says so, and that it recovers by itself."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from uuid import uuid4
@@ -90,7 +91,7 @@ async def test_the_blob_store_down(kafka: str, redis_url: str, tmp_path: Path):
     settings = settings_for(kafka, own_database(redis_url, 7), tmp_path)
     async with running_ingress(settings) as ingress, ingress.client(await ingress.key("team-a")) as client:
         store = tmp_path / "blobs"
-        store.rmdir()
+        shutil.rmtree(store)
         store.write_text("not a folder any more")
         refused = await client.post("/v1/ocr", files={"file": ("a.pdf", b"%PDF-1.7")})
         assert (refused.status_code, refused.json()["code"]) == (503, "blob_store_down")
