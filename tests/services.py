@@ -17,6 +17,7 @@ KAFKA_IMAGE = "apache/kafka:4.1.1"
 REDIS_IMAGE = "redis:7-alpine"
 START_S = 90.0
 
+_JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _KAFKA_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -82,9 +83,7 @@ class KafkaBroker:
 
     def _java(self, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.folder / "log").open("ab") as out:
-            return subprocess.Popen(
-                ["java", "-Xmx512m", "-XX:+UseSerialGC", "-cp", f"{self._libs}/*", *arguments], stdout=out, stderr=out
-            )
+            return subprocess.Popen(["java", *_JVM, "-cp", f"{self._libs}/*", *arguments], stdout=out, stderr=out)
 
 
 @contextmanager
