@@ -162,7 +162,8 @@ def _say_where(stack: "Stack", job_id: str) -> None:
     _say("The stack stays up:")
     _say(f"  API and its documentation   {base}/docs")
     _say(f"  this job                    {base}/v1/jobs/{job_id}")
-    _say(f"  the page as the OCR saw it  {base}/v1/jobs/{job_id}/pages/1.png")
+    _say(f"  the letter with its boxes   {base}/v1/jobs/{job_id}/evidence.html")
+    _say("                              (in a browser: no user name, the API key as password)")
     _say(f"  API key                     {stack.paths.local_key}")
     _say("Look at it with ./gateway status and ./gateway jobs; take it down with ./gateway down")
 

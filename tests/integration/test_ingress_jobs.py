@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -339,26 +338,3 @@ async def test_modules_health_and_documentation(client: httpx.AsyncClient, ingre
         schema = (await anyone.get("/openapi.json")).json()
         assert {"/v1/{module}", "/v1/jobs/{job_id}/events", "/v1/blobs"} <= set(schema["paths"])
         assert (await anyone.get("/metrics")).status_code == 404
-
-
-async def test_the_examples_of_the_documentation_work_as_pasted(ingress: Ingress, tmp_path: Path):
-    """Each shell line, in its order, with a job id filled in, and a key as `keys create` makes it."""
-    key = await ingress.key(SERVICE, ("jobs", "chat", "usage"))
-    from ingress.examples import EXAMPLES
-
-    (tmp_path / "letter.pdf").write_bytes(PDF)
-    for name in ("page1.png", "page2.png"):
-        (tmp_path / name).write_bytes(PNG)
-    env = {"GATEWAY_API_KEY": key, "PATH": "/usr/bin:/bin", "JOB_ID": ""}
-    for example in EXAMPLES:
-        line = example.curl.replace("{base}", ingress.base_url).replace("wait=30", "wait=1")
-        if "/events" in line:
-            line = line.replace("curl -sN", "curl -sN -m 1")
-        process = await asyncio.create_subprocess_shell(line, cwd=tmp_path, env=env, stdout=asyncio.subprocess.PIPE)
-        out, _ = await process.communicate()
-        if "/events" in line:
-            assert out.startswith(b"event: job\ndata: {")
-            continue
-        body = orjson.loads(out)
-        assert "code" not in body, (line, body)
-        env["JOB_ID"] = body.get("job_id", env["JOB_ID"])
