@@ -1,14 +1,9 @@
 """Runs the metering process: `python -m streams.metering`."""
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
-
-import uvloop
 
 from schemas.codec import Codec
 from schemas.topics import API_KEYS, LEDGER_TABLE_CHANGELOG, SCHEMAS, USAGE_EVENTS
@@ -16,20 +11,18 @@ from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import Publisher
 from streams.log.schema_reader import SchemaReader
-from streams.logs import configure_logging, get_logger
 from streams.metering.ledger import GROUP, Ledger
 from streams.metering.rows import UsageRows
 from streams.metering.rows_view import RowsKeeper, RowsView
 from streams.metering.services import Services
-from streams.metrics_server import Health, start_metrics_server
+from streams.metrics_server import Health
 from streams.redis_client import redis_client
 from streams.settings import Settings
 from streams.tables.job_table import JobTableApp, TableSpec
 from streams.tables.log_ends import KafkaLogEnds, LogEnds
 from streams.tables.positions import GroupPositions
+from streams.tables.serving import serve_table
 from streams.tables.table_process import TableProcess
-
-log = get_logger(__name__)
 
 TABLE = TableSpec(GROUP, "ledger", LEDGER_TABLE_CHANGELOG, (USAGE_EVENTS,))
 
@@ -98,27 +91,9 @@ async def _unless_stopped(waiting: Coroutine[Any, Any, None], stop: asyncio.Even
     return done
 
 
-async def _main(settings: Settings) -> int:
-    health, stop = Health(), asyncio.Event()
-    server = start_metrics_server(settings.metrics_port, health, host=settings.metrics_host)
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stop.set)
-    log.info("metering.starting", metrics_port=server.port)
-    try:
-        failure = await run(settings, health, stop)
-    finally:
-        server.close()
-    return 1 if failure else 0
-
-
 def main() -> None:
     """Start from the environment."""
-    settings = Settings.from_env(os.environ)
-    configure_logging(settings.log_level, settings.instance or GROUP)
-    # As the policy, so that the thread in which Faust keeps its consumer has a fast loop too.
-    uvloop.install()
-    sys.exit(asyncio.run(_main(settings)))
+    serve_table(GROUP, run)
 
 
 if __name__ == "__main__":
