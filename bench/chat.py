@@ -1,142 +1,139 @@
-"""`./gateway bench chat`: a call through the gateway against the same call straight to the model server.
+"""`./gateway bench chat`: a call through the gateway, through the LiteLLM proxy, and straight to the model server.
 
-One simulated Ollama at zero delay, one run, one machine: client, gateway, Kafka and simulator share its cores, so
-requests a second include all of them; CPU seconds are those of ingress alone.
+The same simulated Ollama, one run, one machine: client, gateway, Kafka, LiteLLM and simulator share its cores, so
+requests a second include all of them; CPU seconds are those of the door itself, which are steadier on a busy machine.
+`--quick` takes a tenth of the calls; `--faults` runs the trials of `bench.chat_faults` instead.
+Results go to `bench/results/chat.json`.
 """
 
 import asyncio
+import json
+import os
+import platform
 import sys
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
 
-import aiohttp
-import orjson
-import psutil
-
+from bench import chat_faults
+from bench.chat_load import Figures, Way, load, until_served
+from bench.peers.litellm_peer import litellm_peer
 from bench.report import Report, percentile
-from bench.stack import bench_stack
-from tests.sim.launch import simulator
+from bench.stack import ROOT, bench_stack
+from tests.sim.launch import Simulator, simulator
 
+RESULTS = ROOT / "bench" / "results"
 TOKENS = 16
-PATH = "/v1/chat/completions"
-LEVELS: Mapping[int, int] = {1: 300, 32: 2_000, 256: 4_000}
-"""Concurrency, and how many calls are made with it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to the model server."""
-
-    name: str
-    url: str
-    key: str = ""
-    pid: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What a level gave; times in seconds."""
-
-    calls_per_s: float
-    whole_s: list[float]
-    first_s: list[float]
-    cpu_s: float
-    resident_mib: float
+PEER = "litellm"
+# Calls at each concurrency: of the gateway and directly, and of the peer, which takes so much longer.
+ZERO: Mapping[int, tuple[int, int]] = {1: (400, 100), 32: (3000, 320), 256: (4000, 512)}
+PACED: Mapping[int, tuple[int, int]] = {1: (15, 15), 32: (192, 96), 256: (1024, 512)}
+PROFILES = {
+    "zero": ({}, ZERO),
+    "paced": ({"ttft_ms": 200, "token_ms": 1000 / 30}, PACED),
+}
+OPEN = {"token_ms": 500, "ttft_ms": 200}
+OPEN_STREAMS, OPEN_TOKENS = 1000, 20
+SLOWER_S = 3.0
 
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
-    report = Report("Chat")
-    levels = {n: max(50, c // 10) for n, c in LEVELS.items()} if "--quick" in sys.argv else LEVELS
-    with simulator(tokens=TOKENS) as sim:
-        env = {"GATEWAY_OLLAMA_URLS": sim.url, "GATEWAY_UPSTREAM_SLOTS": "4096", "GATEWAY_LOG_LEVEL": "warning"}
-        with bench_stack(env=env) as stack:
-            ways = (Way("direct", sim.url), Way("gateway", stack.url, stack.key, stack.pid("ingress")))
-            asyncio.run(_measure(ways, levels, report))
-    for kind in ("whole", "stream"):
-        report.aim(f"{kind}_added_p50_ms_at_1", 2.0)
+    share = 0.1 if "--quick" in sys.argv else 1.0
+    if "--faults" in sys.argv:
+        report, name = chat_faults.run(share), "chat-faults.json"
+    else:
+        report, name = _compare(share), "chat.json"
+    _write(report, share, RESULTS / name)
     print(report.as_json() if "--json" in sys.argv else report.as_text())
     return 0
 
 
-async def _measure(ways: tuple[Way, Way], levels: Mapping[int, int], report: Report) -> None:
+def _compare(share: float) -> Report:
+    report = Report("Chat: the gateway, the LiteLLM proxy, and the model server itself")
+    report.add("load_before", os.getloadavg()[0])
+    with simulator(tokens=TOKENS) as sim:
+        env = {"GATEWAY_OLLAMA_URLS": sim.url, "GATEWAY_UPSTREAM_SLOTS": "4096", "GATEWAY_LOG_LEVEL": "warning"}
+        direct = Way("direct", sim.url)
+        with bench_stack(env=env) as stack:
+            gateway = Way("gateway", stack.url, stack.key, {n: stack.pid(n) for n in ("ingress", "kafka")})
+            asyncio.run(_measure(sim, (direct, gateway), report, share))
+        with litellm_peer(sim.url) as peer:
+            asyncio.run(_measure(sim, (Way(PEER, peer.url, peer.key, {PEER: peer.pid}),), report, share))
+    report.add("load_after", os.getloadavg()[0])
+    _ratios(report)
+    return report
+
+
+async def _measure(sim: Simulator, ways: tuple[Way, ...], report: Report, share: float) -> None:
     for way in ways:
-        await _until_served(way)
-    for stream in (False, True):
-        kind = "stream" if stream else "whole"
-        for concurrency, calls in levels.items():
-            found = {way.name: await level(way, concurrency, calls, stream) for way in ways}
-            at = f"at_{concurrency}"
-            for name, figures in found.items():
-                report.add(f"{kind}_{name}_calls_per_s_{at}", figures.calls_per_s)
-            direct, gateway = found["direct"], found["gateway"]
-            for share, label in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99")):
-                added = percentile(gateway.whole_s, share) - percentile(direct.whole_s, share)
-                report.add(f"{kind}_added_{label}_ms_{at}", 1000 * added)
-            if stream:
-                first = percentile(gateway.first_s, 0.5) - percentile(direct.first_s, 0.5)
-                report.add(f"stream_added_first_token_p50_ms_{at}", 1000 * first)
-            report.add(f"{kind}_ingress_cpu_s_per_1000_calls_{at}", gateway.cpu_s / calls * 1000)
-            report.add(f"{kind}_ingress_resident_mib_{at}", gateway.resident_mib)
+        await until_served(way)
+    for profile, (pace, levels) in PROFILES.items():
+        await sim.set(**{"ttft_ms": 0, "token_ms": 0, **pace})
+        for stream in (False, True):
+            kind = f"{profile}_{'stream' if stream else 'whole'}"
+            for concurrency, counts in levels.items():
+                for way in ways:
+                    calls = max(10, 2 * concurrency, int(counts[way.name == PEER] * share))
+                    figures = await load(way, concurrency, calls, stream=stream)
+                    _tell(report, f"{kind}_{way.name}", f"at_{concurrency}", figures, stream)
+    await sim.set(**OPEN)
+    streams = max(100, int(OPEN_STREAMS * share))
+    for way in ways:
+        figures = await load(way, streams, streams, stream=True, tokens=OPEN_TOKENS)
+        _tell(report, f"open_{way.name}", f"at_{streams}", figures, stream=True)
 
 
-async def level(way: Way, concurrency: int, calls: int, stream: bool) -> Figures:
-    """Make `calls` calls, `concurrency` at a time; every one has to succeed."""
-    left = iter(range(calls))
-    whole: list[float] = []
-    first: list[float] = []
-    process = psutil.Process(way.pid) if way.pid else None
-    async with _session(way) as http:
-
-        async def caller() -> None:
-            for number in left:
-                began = time.perf_counter()
-                async with http.post(PATH, data=_body(number, stream)) as answer:
-                    if answer.status != 200:
-                        raise RuntimeError(f"{way.name}: {answer.status} {await answer.text()}")
-                    await answer.content.readany()
-                    first.append(time.perf_counter() - began)
-                    await answer.read()
-                whole.append(time.perf_counter() - began)
-
-        before = _cpu_s(process)
-        began = time.perf_counter()
-        await asyncio.gather(*(caller() for _ in range(concurrency)))
-        took = time.perf_counter() - began
-    resident = process.memory_info().rss / 2**20 if process else 0.0
-    return Figures(calls / took, whole, first, _cpu_s(process) - before, resident)
+def _tell(report: Report, name: str, at: str, figures: Figures, stream: bool) -> None:
+    report.add(f"{name}_calls_per_s_{at}", figures.calls_per_s)
+    for share, label in ((0.5, "p50"), (0.95, "p95"), (0.99, "p99"), (1.0, "worst")):
+        report.add(f"{name}_{label}_ms_{at}", 1000 * percentile(figures.whole_s, share))
+    if stream:
+        report.add(f"{name}_first_token_p50_ms_{at}", 1000 * percentile(figures.first_s, 0.5))
+        report.add(f"{name}_first_token_p99_ms_{at}", 1000 * percentile(figures.first_s, 0.99))
+    for process in figures.cpu_s:
+        report.add(f"{name}_{process}_cpu_s_per_1000_calls_{at}", figures.cpu_s_per_1000(process))
+        report.add(f"{name}_{process}_resident_mib_{at}", figures.resident_mib[process])
 
 
-async def _until_served(way: Way) -> None:
-    async with _session(way) as http, asyncio.timeout(60):
-        while True:
-            async with http.post(PATH, data=_body(0, False)) as answer:
-                if answer.status == 200:
-                    return
-            await asyncio.sleep(0.2)
+def _ratios(report: Report) -> None:
+    """Add what each door adds to the model server's own time, and the gateway against the peer."""
+    f = report.figures
+    worst: list[float] = []
+    for name in [n for n in f if "_gateway_" in n and "_ms_" in n]:
+        straight = name.replace("_gateway_", "_direct_")
+        if straight not in f:
+            continue
+        report.add(name.replace("_gateway_", "_added_by_gateway_"), f[name] - f[straight])
+        other = name.replace("_gateway_", f"_{PEER}_")
+        if other in f:
+            report.add(name.replace("_gateway_", f"_added_by_{PEER}_"), f[other] - f[straight])
+        if "_worst_ms_" in name:
+            worst.append(f[name] - f[straight.replace("_worst_", "_p50_")])
+    for kind, faster, less in (("whole", 15.0, 1 / 6), ("stream", 20.0, 1 / 8)):
+        rate, cpu = f"zero_{kind}_calls_per_s_ratio_at_32", f"zero_{kind}_cpu_ratio_at_32"
+        added = f"zero_{kind}_added_p50_ratio_at_1"
+        report.add(rate, f[f"zero_{kind}_gateway_calls_per_s_at_32"] / f[f"zero_{kind}_{PEER}_calls_per_s_at_32"])
+        report.aim(rate, faster, at_most=False)
+        report.add(
+            added, f[f"zero_{kind}_added_by_gateway_p50_ms_at_1"] / f[f"zero_{kind}_added_by_{PEER}_p50_ms_at_1"]
+        )
+        report.aim(added, round(less, 4))
+        ours = f[f"zero_{kind}_gateway_ingress_cpu_s_per_1000_calls_at_32"]
+        report.add(cpu, f[f"zero_{kind}_{PEER}_{PEER}_cpu_s_per_1000_calls_at_32"] / ours)
+    report.add("worst_extra_latency_s", max(worst) / 1000)
+    report.aim("worst_extra_latency_s", SLOWER_S)
 
 
-def _session(way: Way) -> aiohttp.ClientSession:
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {way.key}"} if way.key else {})}
-    return aiohttp.ClientSession(way.url, headers=headers, connector=aiohttp.TCPConnector(limit=0))
-
-
-def _body(number: int, stream: bool) -> bytes:
-    body: dict[str, Any] = {
-        "model": "tiny:latest",
-        "stream": stream,
-        "messages": [{"role": "user", "content": f"Question {number}: what is new?"}],
+def _write(report: Report, share: float, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    about = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "share_of_full_size": share,
     }
-    return orjson.dumps(body)
-
-
-def _cpu_s(process: psutil.Process | None) -> float:
-    if process is None:
-        return 0.0
-    times = process.cpu_times()
-    return times.user + times.system
+    file.write_text(json.dumps({"about": about, **json.loads(report.as_json())}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

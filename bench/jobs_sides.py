@@ -12,7 +12,8 @@ import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from redis.asyncio import Redis
 
-from bench.peers.celery_peer import HERE, VENV, CeleryPeer, kill_group
+from bench.peers.celery_peer import HERE, VENV, CeleryPeer
+from bench.peers.environment import kill_group
 from bench.probe.stack import Probe
 from bench.stack import BenchStack
 from cli.stack.states import read_states

@@ -20,11 +20,13 @@ def bench(
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="spine: also set up a fresh clone.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="jobs, chat: a tenth of everything.")] = False,
+    faults: Annotated[bool, typer.Option("--faults", help="chat: servers that die, callers who leave.")] = False,
 ) -> None:
     """Run a benchmark on a stack of its own and print its figures against the aims."""
     programs = sorted(p.stem for p in (PROJECT_ROOT / "bench").glob("*.py") if "def main" in p.read_text())
     if name not in programs:
         raise InvalidInput(f"there is no benchmark {name!r}", remedy=f"benchmarks: {', '.join(programs)}")
-    flags = [flag for flag, given in (("--json", json), ("--fresh", fresh), ("--quick", quick)) if given]
+    wanted = (("--json", json), ("--fresh", fresh), ("--quick", quick), ("--faults", faults))
+    flags = [flag for flag, given in wanted if given]
     command = [sys.executable, "-m", f"bench.{name}", *flags]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT_ROOT, check=False).returncode)

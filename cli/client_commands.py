@@ -11,6 +11,7 @@ from schemas.errors import InvalidInput
 if TYPE_CHECKING:
     from cli.gateway_client import GatewayClient
     from cli.submit_files import Outcome
+    from streams.settings import Settings
 
 KeyOption = Annotated[
     str | None, typer.Option("--key", help="API key; else GATEWAY_API_KEY, else the local stack's own key.")
@@ -31,8 +32,14 @@ def open_client(key: str | None = None) -> "GatewayClient":
 
     Raises InvalidInput when there is no key to be had.
     """
-    from cli.environment import read_environment
     from cli.gateway_client import GatewayClient
+
+    settings, found = _settings_and_key(key)
+    return GatewayClient(f"http://127.0.0.1:{settings.http_port}", found)
+
+
+def _settings_and_key(key: str | None) -> "tuple[Settings, str]":
+    from cli.environment import read_environment
     from streams.settings import Settings
 
     env = read_environment()
@@ -45,7 +52,7 @@ def open_client(key: str | None = None) -> "GatewayClient":
             code="missing_key",
             remedy="use --key, set GATEWAY_API_KEY, or start the local stack: ./gateway up --detach",
         )
-    return GatewayClient(f"http://127.0.0.1:{settings.http_port}", found)
+    return settings, found
 
 
 def submit(
@@ -59,12 +66,25 @@ def submit(
     out: Annotated[
         Path | None, typer.Option(help="Write <stem>.json for each file and summary.csv there; waits.", file_okay=False)
     ] = None,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Through the service's Kafka door; the same command again goes on.")
+    ] = False,
+    service: Annotated[str, typer.Option(help="With --batch: the service of the key.")] = "local",
     key: KeyOption = None,
 ) -> None:
     """Submit files, one job each. Exit code 1 when one is refused or does not end well."""
     from cli.submit_files import submit_files, write_outcomes
 
     options = dict(_option(text) for text in option or ())
+    if batch:
+        from cli.batch_progress import submit_through_door
+
+        if out is None:
+            raise InvalidInput("--batch needs --out", code="missing_option", remedy="add --out FOLDER")
+        settings, found = _settings_and_key(key)
+        url = f"http://127.0.0.1:{settings.http_port}"
+        submit_through_door(settings.kafka_bootstrap, url, found, service, module, files, options, out)
+        return
     waits = wait or out is not None
     with open_client(key) as client:
         if waits and len(files) == 1 and sys.stdout.isatty():
@@ -86,9 +106,17 @@ def job(
     evidence: Annotated[
         Path | None, typer.Option(help="Write the page that shows where each value was read there.", dir_okay=False)
     ] = None,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="All that happened to it, read from the topics (no key is needed).")
+    ] = False,
     key: KeyOption = None,
 ) -> None:
     """Look at a job: its stages and, when it is done, its result."""
+    if trace:
+        from cli.job_trace import print_trace
+
+        print_trace(job_id, as_json=as_json)
+        return
     with open_client(key) as client:
         if not wait:
             found = client.job(job_id)

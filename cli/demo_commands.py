@@ -1,14 +1,15 @@
-"""`gateway demo`: the main job, from nothing to a letter's JSON."""
+"""`gateway demo`: the main job, from nothing to a letter's JSON; with --chat, a chat and its line on the ledger."""
 
 import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from schemas.errors import GatewayError
+from schemas.errors import GatewayError, InvalidInput
 
 if TYPE_CHECKING:
     from cli.stack.launch import Stack
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 LETTER = Path(__file__).resolve().parent / "data" / "demo-letter.pdf"
 _READY_TIMEOUT_S = 120.0
 _PAUSE_S = 0.2
+_JUST_STARTED_S = 30.0
+_RUNNING_S = 5.0
 _TOLD = re.compile(
     r"/title|/sender/organisation|/document_number|/issue_date|/(recipients|attachments)/\d+/name"
     r"|/requested_actions/\d+/due_date|/amounts/\d+/value|/contacts/\d+/(phone|email)|/disclosure/level"
@@ -29,16 +32,23 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     file: Annotated[Path | None, typer.Option(help="A letter of yours.", exists=True, dir_okay=False)] = None,
+    chat: Annotated[bool, typer.Option("--chat", help="Chat with a model instead of reading a letter.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Take down what it started, and exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print only the bare result.")] = False,
 ) -> None:
     """Read a scanned official letter: through REST, Kafka, OCR and extraction, to JSON with evidence.
 
-    Starts the local stack when it does not run, and leaves it running unless --once is given.
+    Starts the local stack when it does not run, and leaves it running unless --once is given. With --chat it talks to
+    the model servers that are configured, else to a simulated one, and shows the call's line on the ledger.
     """
     from cli.stack_commands import local_stack
 
+    if chat and file is not None:
+        raise InvalidInput("--file is a letter, and --chat reads none", remedy="give one of the two")
     stack = local_stack()
+    if chat:
+        _chat(stack, once, as_json)
+        return
     started = False
     try:
         started = _start(stack)
@@ -52,11 +62,65 @@ def demo(
         _say_where(stack, job["job_id"])
 
 
-def _start(stack: "Stack") -> bool:
-    """Start the stack unless it runs; return whether it was started here, once everything serves."""
+def _chat(stack: "Stack", once: bool, as_json: bool) -> None:
+    """Ask a model, print its answer as it comes, and tell what the ledger says of the call."""
+    import orjson
+
+    from cli import chat_demo as chats
+    from cli import chat_simulator as simulators
+    from cli.client_commands import open_client
+
+    port = 0
+    if not stack.supervisor_pid() and not simulators.has_model_servers(stack.settings):
+        port = simulators.port_of(stack)
+        _say("No model server is configured (GATEWAY_OLLAMA_URLS, models.yml).")
+        stack = simulators.with_simulator(stack, port)
+    started = False
+    try:
+        started = _start(stack, (lambda: simulators.start_simulator(stack, port)) if port else lambda: None)
+        with open_client() as client:
+            wait_s = _JUST_STARTED_S if started else _RUNNING_S
+            model = chats.first_model(client, stack.settings.default_model, wait_s)
+            simulated = simulators.has_simulator(stack)
+            if simulated:
+                _say("A simulated Ollama answers, a process of its own: words by chance, at 25 tokens a second.")
+            _say(f"Asking {model} through POST /v1/chat/completions: {chats.QUESTION}")
+            since_ms = time.time_ns() // 1_000_000
+            said = chats.ask(client, model, chats.QUESTION, lambda piece: typer.echo(piece, nl=False, err=as_json))
+        typer.echo("", err=as_json)
+        event = chats.ledger_event(stack.settings.kafka_bootstrap, client.key_id, said, since_ms)
+        _say("On the ledger (usage.events):")
+        _say(f"  {chats.ledger_line(event)}")
+        if as_json:
+            document = chats.as_document(said, event, simulated=simulated)
+            typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    finally:
+        if started and once:
+            _say("Taking the stack down …")
+            stack.stop()
+    if not once:
+        _say_where_chat(stack)
+
+
+def _say_where_chat(stack: "Stack") -> None:
+    _say("")
+    _say("The stack stays up (docs/howto/chat.md tells how to point a client at it):")
+    _say(f"  for OpenAI's clients        http://127.0.0.1:{stack.settings.http_port}/v1")
+    _say(f"  for Ollama's clients        http://127.0.0.1:{stack.settings.http_port}")
+    _say(f"  API key                     {stack.paths.local_key}")
+    _say("See what was used with ./gateway usage; take it down with ./gateway down")
+
+
+def _start(stack: "Stack", begun: Callable[[], None] = lambda: None) -> bool:
+    """Start the stack unless it runs; return whether it was started here, once everything serves.
+
+    `begun` is called when it was started, before it is waited for.
+    """
     from cli.stack.states import SETTLED, ServiceState
 
     started = stack.start({})
+    if started:
+        begun()
     _say("Starting Kafka, Redis, the REST door and the processors …" if started else "The stack is up.")
     until = time.monotonic() + _READY_TIMEOUT_S
     told: set[str] = set()

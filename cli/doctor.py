@@ -14,7 +14,7 @@ from cli.stack.ports import is_free, owner
 from cli.stack.services import owns_kafka, owns_redis, port_uses
 from cli.stack.states import SETTLED
 from schemas.errors import GatewayError
-from schemas.topics import all_topics
+from streams.stages import declared_topics
 
 _PYTHON = ((3, 11), (3, 13))
 _JAVA = 17
@@ -144,7 +144,7 @@ async def _kafka(installation: Installation) -> Check:
             names = await admin.topic_names()
     except GatewayError as e:
         return Check("kafka", False, e.message, e.remedy or "check GATEWAY_KAFKA_BOOTSTRAP")
-    missing = sorted({topic.name for topic in all_topics()} - names)
+    missing = sorted({topic.name for topic in declared_topics()} - names)
     if missing:
         return Check("kafka", False, f"{bootstrap} lacks {len(missing)} topics: {missing[0]} …", "run ./gateway topics")
     return Check("kafka", True, f"{bootstrap} answers and has all topics")
@@ -170,6 +170,26 @@ async def _redis(installation: Installation) -> Check:
     return Check("redis", ok, f"{where} answers, policy {text or 'unknown'}", remedy)
 
 
+async def check_stages(installation: Installation) -> Check:
+    """Look what processors say they cannot serve, and why."""
+    from streams.redis_client import redis_client
+    from streams.serving import ServingView
+
+    if owns_redis(installation.env) and not installation.is_up:
+        return _not_up("stages")
+    client = redis_client(installation.stack.settings.redis_url)
+    try:
+        view = ServingView(client)
+        await view.look()
+    finally:
+        await client.aclose()
+    lacks = {kind: lack for kind in view.kinds if (lack := view.lacking([kind])) is not None}
+    if not lacks:
+        return Check("stages", True, f"ready: {', '.join(view.kinds) or 'none has said so yet'}", required=False)
+    detail = "; ".join(f"{kind} is unavailable: {lack.reason}" for kind, lack in lacks.items())
+    return Check("stages", False, detail, "; ".join(lack.remedy for lack in lacks.values()), required=False)
+
+
 async def _blobs(installation: Installation) -> Check:
     from streams.storage.store import open_blob_store
 
@@ -181,6 +201,25 @@ async def _blobs(installation: Installation) -> Check:
     except (GatewayError, OSError) as e:
         return Check("blob store", False, f"{url}: {e}", "check GATEWAY_BLOB_URL and who may write there")
     return Check("blob store", same, f"{url} stores and returns", "" if same else "it returned other bytes than stored")
+
+
+async def _own_processors(installation: Installation) -> Check:
+    from streams.runtime.serve import load
+    from streams.stages import own_kinds
+
+    kinds, problems = own_kinds(), list[str]()
+    for kind in kinds:
+        if kind.problem:
+            problems.append(f"{kind.name} of {kind.package}: {kind.problem}")
+            continue
+        try:
+            load(kind, installation.stack.settings)
+        except GatewayError as e:
+            problems.append(f"{kind.name}: {e.message}" + (f" ({e.remedy})" if e.remedy else ""))
+    if problems:
+        return Check("own processors", False, "; ".join(problems), "correct or remove the package", required=False)
+    names = ", ".join(f"{kind.name} ({kind.package})" for kind in kinds)
+    return Check("own processors", True, names or "none installed", required=False)
 
 
 async def _ollama(installation: Installation) -> Check:
@@ -212,7 +251,9 @@ _CHECKS: tuple[CheckFunction, ...] = (
     _stack,
     _kafka,
     _redis,
+    check_stages,
     _blobs,
+    _own_processors,
     _ollama,
 )
 

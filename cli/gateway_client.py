@@ -11,6 +11,7 @@ import httpx
 import orjson
 
 from schemas.errors import GatewayError, InvalidInput, Outage
+from streams.api_keys import parse_key
 
 FINAL = frozenset({"done", "failed", "cancelled"})
 
@@ -18,6 +19,7 @@ _TRIES = 5
 _WAIT_S = 30
 # Longer than the gateway waits itself, so that its answer arrives and not our time-out.
 _TIMEOUT = httpx.Timeout(_WAIT_S + 30, connect=5)
+_FIRST_TOKEN = httpx.Timeout(600, connect=5)  # a model may have to be loaded
 
 Job = dict[str, Any]
 T = TypeVar("T")
@@ -31,6 +33,7 @@ class GatewayClient:
 
     def __init__(self, base_url: str, key: str) -> None:
         self._base_url = base_url
+        self._key = key
         self._http = httpx.Client(
             base_url=base_url, headers={"Authorization": f"Bearer {key}"}, timeout=_TIMEOUT, trust_env=False
         )
@@ -40,6 +43,12 @@ class GatewayClient:
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
+
+    @property
+    def key_id(self) -> str:
+        """The id of its key, as records name it; empty for what has not the form of a key."""
+        parts = parse_key(self._key)
+        return parts.key_id if parts else ""
 
     def submit(self, module: str, files: Sequence[Path], options: Mapping[str, str]) -> str:
         """Submit the pages of one document and return the job's id; repeated tries make one job."""
@@ -103,6 +112,51 @@ class GatewayClient:
         """Return a usage report as CSV, byte for byte as the gateway makes it."""
         return self._ask(lambda: self._http.get("/v1/usage", params={**params, "format": "csv"}), _content)
 
+    def start_replay(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Start a replay; a repeated try is refused as one over the same records, never done twice."""
+        return self._patiently(lambda: self._http.post("/v1/replays", json=dict(asked)))
+
+    def replay(self, replay_id: str) -> dict[str, Any]:
+        """Return where a replay stands."""
+        return self._patiently(lambda: self._http.get(f"/v1/replays/{replay_id}"))
+
+    def replays(self) -> dict[str, Any]:
+        """Return every replay, newest first."""
+        return self._patiently(lambda: self._http.get("/v1/replays"))
+
+    def order_replay(self, replay_id: str, order: str) -> dict[str, Any]:
+        """Pause, resume, cancel, promote or discard a replay."""
+        return self._patiently(lambda: self._http.post(f"/v1/replays/{replay_id}/{order}"))
+
+    def replay_diff(self, replay_id: str, params: Mapping[str, str | int]) -> dict[str, Any]:
+        """Return a replay's comparison."""
+        return self._patiently(lambda: self._http.get(f"/v1/replays/{replay_id}/diff", params=dict(params)))
+
+    def replay_page(self, replay_id: str, params: Mapping[str, str | int]) -> bytes:
+        """Return a replay's comparison as one HTML page."""
+        return self._ask(lambda: self._http.get(f"/v1/replays/{replay_id}/diff", params=dict(params)), _content)
+
+    def models(self) -> list[str]:
+        """Return the names of the models that the key may ask."""
+        return [model["id"] for model in self._patiently(lambda: self._http.get("/v1/models"))["data"]]
+
+    def chat(self, model: str, text: str) -> Iterator[dict[str, Any]]:
+        """Ask a model once and yield the events of its streamed answer, in OpenAI's shape, as they come."""
+        body = {"model": model, "stream": True, "messages": [{"role": "user", "content": text}]}
+        try:
+            with self._http.stream("POST", "/v1/chat/completions", json=body, timeout=_FIRST_TOKEN) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    _body(answer)  # raises
+                for line in answer.iter_lines():
+                    if line.startswith("data: {"):
+                        event = orjson.loads(line[6:])
+                        if "error" in event:
+                            raise Outage(event["error"]["message"], code=event["error"].get("code"))
+                        yield event
+        except httpx.TransportError as e:
+            raise Outage(f"{self._base_url} does not answer: {type(e).__name__}", code="gateway_down") from e
+
     def _patiently(self, send: Any) -> dict[str, Any]:
         return self._ask(send, _body)
 
@@ -148,5 +202,7 @@ def _body(answer: httpx.Response) -> dict[str, Any]:
     if answer.is_success:
         return body
     kind = Outage if answer.status_code == 503 else InvalidInput
+    if isinstance(error := body.get("error"), dict):  # OpenAI's shape, which the model routes have
+        raise kind(f"{error.get('message')}", code=error.get("code"))
     detail = body.get("detail", f"HTTP {answer.status_code}")
     raise kind(f"{detail}", code=body.get("code"), remedy=body.get("remedy", ""))

@@ -17,7 +17,7 @@ from schemas.errors import GatewayError
 _AT_ONCE = 8
 
 SUMMARY = "summary.csv"
-_COLUMNS = ("file", "job_id", "status", "seconds", "error_code", "error_message", "result")
+SUMMARY_COLUMNS = ("file", "job_id", "status", "seconds", "error_code", "error_message", "result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def write_outcomes(outcomes: Sequence[Outcome], folder: Path) -> None:
         rows.append((str(outcome.file), job.get("job_id", ""), outcome.status, seconds, *outcome.reason, name))
     with (folder / SUMMARY).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
+        writer.writerow(SUMMARY_COLUMNS)
         writer.writerows(rows)
 
 

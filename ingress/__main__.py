@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from uuid import uuid4
 
 import uvicorn
 import uvloop
@@ -16,10 +17,10 @@ from ingress.auth import KeyRing
 from ingress.chat.door import open_chat_door
 from ingress.dependencies import Dependencies
 from ingress.price_file import PriceFile
-from ingress.readiness import follow_readiness
+from ingress.readiness import Readiness, essential_checks, follow_readiness
 from schemas.codec import Codec
 from schemas.events import ApiKey
-from schemas.topics import API_KEYS, SCHEMAS, USAGE_EVENTS
+from schemas.topics import API_KEYS, MODULES, REPLAYS, SCHEMAS, SERVICES, USAGE_EVENTS
 from streams.log.compacted_view import CompactedView
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
@@ -27,23 +28,28 @@ from streams.log.schema_reader import SchemaReader
 from streams.logs import configure_logging, get_logger
 from streams.metering.reader import UsageReader
 from streams.metrics_server import Health, start_metrics_server
-from streams.modules import load_modules
+from streams.module_registry import ModuleRegistry
+from streams.quota.quotas import Quotas
 from streams.redis_client import redis_client
+from streams.replay.view import Replays
+from streams.services import Services
+from streams.serving import ServingView
 from streams.settings import Settings
 from streams.storage.store import open_blob_store
 from streams.tables.job_reader import JobReader
 from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.notifications import Notifications
+from streams.watch.surroundings import Surroundings
 
 log = get_logger(__name__)
 
-HOST = "127.0.0.1"
-
 # A submit makes two publications in a row; both have failed before a caller's usual patience (30 s) is over.
 DELIVERY_TIMEOUT_S = 5.0
-# Streams end at once when the process is asked to end; what is left then are uploads.
-_SHUTDOWN_S = 10
 _CLEAN_UP_S = 10
+# With Kafka down the port opens all the same, so that callers are told why.
+_OPEN_AFTER_S = 10
+_LOOK_S = 0.05
+_KEEP_ALIVE_S = 75
 
 
 class _Server(uvicorn.Server):
@@ -94,6 +100,14 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
     keys = await stack.enter_async_context(
         KeyRing(CompactedView(KafkaTail(bootstrap, API_KEYS.name), ApiKey, schemas, publisher))
     )
+    services = await stack.enter_async_context(Services(KafkaTail(bootstrap, SERVICES.name), schemas, publisher))
+    quotas = await stack.enter_async_context(Quotas(redis, services, uuid4().hex))
+    modules = await stack.enter_async_context(
+        ModuleRegistry(
+            KafkaTail(bootstrap, MODULES.name), schemas, publisher, noop=settings.noop, folder=settings.modules_dir
+        )
+    )
+    replays = await stack.enter_async_context(Replays(KafkaTail(bootstrap, REPLAYS.name), schemas, publisher))
     log_ends = KafkaLogEnds(bootstrap)
     stack.push_async_callback(log_ends.stop)
     usage_ends = KafkaLogEnds(bootstrap, (USAGE_EVENTS.name,))
@@ -103,18 +117,22 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
     await notifications.start()
     stack.push_async_callback(notifications.stop)
     blobs = open_blob_store(settings.blob_url)
-    chat = await stack.enter_async_context(open_chat_door(settings, publisher, blobs, redis, env or {}))
+    chat = await stack.enter_async_context(open_chat_door(settings, publisher, blobs, redis, env or {}, services.get))
     return Dependencies(
         settings=settings,
         publisher=publisher,
         blobs=blobs,
         keys=keys,
-        modules=load_modules(settings.modules_dir, noop=settings.noop),
+        modules=modules,
         jobs=reader,
         notifications=notifications,
         usage=UsageReader(redis, usage_ends),
         prices=PriceFile(settings.models_file),
         chat=chat,
+        services=services,
+        quotas=quotas,
+        serving=await stack.enter_async_context(ServingView(redis)),
+        replays=replays,
     )
 
 
@@ -122,11 +140,15 @@ async def serve(settings: Settings, health: Health) -> None:
     """Serve until SIGTERM or SIGINT."""
     async with bounded_stack() as stack:
         dependencies = await connect(settings, stack, os.environ)
+        watched = redis_client(settings.redis_url)
+        stack.push_async_callback(watched.aclose)
+        await stack.enter_async_context(Surroundings(settings.kafka_bootstrap, watched, settings.data_dir))
         following = asyncio.create_task(follow_readiness(dependencies, health), name="readiness")
         stack.callback(following.cancel)
+        await _until_serving(dependencies)
         config = uvicorn.Config(
             create_app(dependencies),
-            host=HOST,
+            host=settings.http_host,
             port=settings.http_port,
             loop="none",
             http="httptools",
@@ -136,9 +158,22 @@ async def serve(settings: Settings, health: Health) -> None:
             proxy_headers=False,
             log_config=None,
             server_header=False,
-            timeout_graceful_shutdown=_SHUTDOWN_S,
+            # Longer than clients and proxies keep an idle connection: whoever closes first must not be the
+            # one that may be asked at the same moment.
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            # Streams of jobs end at once; what is left are uploads and models' answers.
+            timeout_graceful_shutdown=settings.drain_seconds,
         )
         await _Server(config, dependencies.closing).serve()
+
+
+async def _until_serving(dependencies: Dependencies) -> None:
+    """Wait a little until jobs can be taken: a proxy sends requests as soon as the port is open."""
+    until = asyncio.get_running_loop().time() + _OPEN_AFTER_S
+    while asyncio.get_running_loop().time() < until:
+        if Readiness(essential_checks(dependencies)).serves:
+            return
+        await asyncio.sleep(_LOOK_S)
 
 
 def main() -> None:

@@ -8,13 +8,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from ingress.audio import routes as audio
 from ingress.chat import routes as chat
 from ingress.dependencies import Dependencies
 from ingress.docs_page import docs_page
 from ingress.examples import DESCRIPTION, complete_openapi
 from ingress.problems import Problem, problem_of, problem_response
 from ingress.request_log import RequestLog
-from ingress.routes import blobs, cancel, evidence, health, job_files, jobs, modules, submit, usage
+from ingress.routes import blobs, cancel, evidence, health, job_files, jobs, modules, replays, submit, usage
 from schemas.errors import GatewayError
 
 
@@ -23,7 +24,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     app = FastAPI(title="LLM Gateway", version="0.1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.dependencies = dependencies
     # The submit route takes any name under /v1: it comes last.
-    for part in (health, modules, usage, blobs, jobs, job_files, evidence, cancel, chat, submit):
+    for part in (health, modules, usage, replays, blobs, jobs, job_files, evidence, cancel, chat, audio, submit):
         part.add_routes(app)
     app.add_api_route("/docs", docs_page, methods=["GET"], include_in_schema=False)
     app.add_exception_handler(Problem, _problem)

@@ -8,9 +8,14 @@ from fastapi import Request
 from ingress.auth import Authenticator, KeyRing
 from ingress.chat.door import ChatDoor
 from ingress.price_file import PriceFile
+from schemas.modules import ModuleSpec
 from streams.log.protocols import Publisher
 from streams.metering.reader import UsageReader
-from streams.modules import Modules
+from streams.module_registry import ModuleRegistry
+from streams.quota.quotas import Quotas
+from streams.replay.view import Replays
+from streams.services import Services
+from streams.serving import Lack, ServingView
 from streams.settings import Settings
 from streams.storage.blobs import BlobStore
 from streams.tables.job_reader import JobReader
@@ -31,14 +36,22 @@ class Dependencies:
     publisher: Publisher
     blobs: BlobStore
     keys: KeyRing
-    modules: Modules
+    modules: ModuleRegistry
     jobs: JobReader
     notifications: Notifications
     usage: UsageReader
     prices: PriceFile
     chat: ChatDoor
+    services: Services
+    quotas: Quotas
+    replays: Replays
+    serving: ServingView
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PICTURES_AT_ONCE))
+
+    def lacking(self, spec: ModuleSpec) -> Lack | None:
+        """Return why a module is unavailable; None when it is available, or nothing is known."""
+        return self.serving.lacking(step.kind for step in spec.steps)
 
     @property
     def authenticator(self) -> Authenticator:

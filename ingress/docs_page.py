@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import HTMLResponse
 
+from ingress.chat.documents import ADDRESS
 from ingress.examples import DESCRIPTION, EXAMPLES, SETUP, Example
 
 _STYLE = """
@@ -22,7 +23,7 @@ async def docs_page(request: Request) -> HTMLResponse:
     schema: dict[str, Any] = request.app.openapi()
     examples = "".join(_example(example, base) for example in (SETUP, *EXAMPLES))
     calls = "".join(
-        _call(method, path, operation)
+        _call(method, path, operation, base)
         for path, operations in schema["paths"].items()
         for method, operation in operations.items()
     )
@@ -40,7 +41,11 @@ def _example(example: Example, base: str) -> str:
     return f"<h3>{escape(example.title)}</h3><pre class=shell>{shell}</pre><pre class=python>{python}</pre>"
 
 
-def _call(method: str, path: str, operation: dict[str, Any]) -> str:
+def _call(method: str, path: str, operation: dict[str, Any], base: str) -> str:
+    samples = "".join(
+        f"<pre>{escape(sample['source'].replace(ADDRESS, base), quote=False)}</pre>"
+        for sample in operation.get("x-codeSamples", ())
+    )
     rows = "".join(
         f"<tr><td><code>{escape(p['name'])}</code><td>{escape(p['in'])}<td>{_text(p.get('description', ''))}"
         for p in operation.get("parameters", ())
@@ -51,7 +56,7 @@ def _call(method: str, path: str, operation: dict[str, Any]) -> str:
     return (
         f"<h3><span class=method>{method.upper()}</span> <code>{escape(path)}</code></h3>"
         f"<p>{_text(operation.get('description', operation['summary']))}</p>"
-        f"{f'<table>{rows}</table>' if rows else ''}<table>{answers}</table>"
+        f"{f'<table>{rows}</table>' if rows else ''}<table>{answers}</table>{samples}"
     )
 
 

@@ -6,7 +6,9 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from streams.modules import Modules
+from ingress.chat.documents import add_chat
+from ingress.module_docs import add_modules
+from streams.module_registry import ModuleRegistry
 
 DESCRIPTION = (
     "One door for all AI models: send a document, get a job, read its result. "
@@ -75,6 +77,18 @@ EXAMPLES: tuple[Example, ...] = (
         "What your service has used this month, by module and day",
         f'curl -s {_AUTH} "{{base}}/v1/usage?group_by=module,day"',
         'print(client.get("/v1/usage", params={"group_by": "module,day"}).json()["rows"])',
+    ),
+    Example(
+        "What models there are, for any OpenAI client (its base_url is this address with /v1) or Ollama client",
+        f"curl -s {_AUTH} {{base}}/v1/models",
+        'print(client.get("/v1/models").json()["data"])',
+    ),
+    Example(
+        "Write down a recording, as with OpenAI's client (also /v1/audio/translations)",
+        f"curl -s {_AUTH} -F file=@meeting.mp3 -F model=whisper-1 -F language=ko {{base}}/v1/audio/transcriptions",
+        'sound = {"file": open("meeting.mp3", "rb")}\n'
+        'said = client.post("/v1/audio/transcriptions", files=sound, data={"model": "whisper-1"}, timeout=330)\n'
+        'print(said.json()["text"])',
     ),
     Example(
         "What modules there are", f"curl -s {_AUTH} {{base}}/v1/modules", 'print(client.get("/v1/modules").json())'
@@ -248,6 +262,71 @@ USAGE_DOC = _doc(
         _parameter("service", "query", "string", "with scope admin: only this service, else all"),
     ],
 )
+_REPLAY_ID = _parameter("replay_id", "path", "string", "the replay's id", required=True)
+_REPLAY_LOOKUP = {**_COMMON, 404: "No such replay", 503: "Cannot be told now; see Retry-After"}
+REPLAY_START_DOC = _doc(
+    "Do past jobs again (scope admin)",
+    "replays",
+    {
+        202: "The replay is on the log; it is being planned",
+        **_COMMON,
+        409: "Another replay is doing the same over the same records",
+        422: "Reversed times, an empty or removed period, an unknown topic, stage, module or version",
+        503: "The log cannot be read now; see Retry-After",
+    },
+    requestBody={
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["from"],
+                    "properties": {
+                        "from": {"type": "string", "description": "a topic such as ocr.done, or a module"},
+                        "since": {"type": "string", "description": "ISO 8601; the oldest record if left out"},
+                        "until": {"type": "string", "description": "ISO 8601, exclusive; now if left out"},
+                        "service": {"type": "string", "description": "only jobs of this service"},
+                        "status": {"type": "string", "enum": ["done", "failed", "cancelled"]},
+                        "module": {"type": "string", "description": "what the new jobs run with: name or name@version"},
+                        "model": {"type": "string", "description": "the option `model` of the new jobs"},
+                        "stage": {"type": "string", "description": "the stage that the new jobs begin with"},
+                        "limit": {"type": "integer", "minimum": 1, "description": "the oldest so many"},
+                        "rate": {"type": "integer", "minimum": 1, "description": "jobs started a second (50)"},
+                        "dry_run": {"type": "boolean", "description": "plan only"},
+                    },
+                },
+                "examples": {"letters": {"value": {"from": "ocr.done", "stage": "gongmun.extract", "dry_run": True}}},
+            }
+        },
+    },
+)
+REPLAYS_DOC = _doc("List replays (scope admin)", "replays", {200: "Newest first", **_COMMON, 503: "Cannot be told now"})
+REPLAY_DOC = _doc(
+    "Look at a replay (scope admin)",
+    "replays",
+    {200: "Its state and progress", **_REPLAY_LOOKUP},
+    parameters=[_REPLAY_ID],
+)
+REPLAY_ORDER_DOC = _doc(
+    "Pause, resume, cancel, promote or discard a replay (scope admin)",
+    "replays",
+    {200: "It was so already", 202: "The order is on the log", **_REPLAY_LOOKUP, 409: "Not in the state it is in"},
+    parameters=[
+        _REPLAY_ID,
+        _parameter("order", "path", "string", "pause, resume, cancel, promote or discard", required=True),
+    ],
+)
+REPLAY_DIFF_DOC = _doc(
+    "Compare a replay's results with the originals' (scope admin)",
+    "replays",
+    {200: "Counts by field and examples, as JSON or as one HTML page", **_REPLAY_LOOKUP, 409: "Still planning"},
+    parameters=[
+        _REPLAY_ID,
+        _parameter("examples", "query", "integer", "how many jobs in full, at most 1000 (20)"),
+        _parameter("format", "query", "string", "json or html"),
+        _parameter("lang", "query", "string", "of the page: ko or en"),
+    ],
+)
 MODULES_DOC = _doc("List the modules", "modules", {200: "What can be asked for", **_COMMON})
 HEALTH_DOC = _doc("Alive", "health", {200: "The process answers"}, security=[])
 READY_DOC = _doc("Ready", "health", {200: "Jobs are taken", 503: "Jobs are not taken now"}, security=[])
@@ -266,11 +345,15 @@ _PROBLEM_SCHEMA = {
 }
 
 
-def complete_openapi(app: FastAPI, modules: Modules) -> None:
+def complete_openapi(app: FastAPI, modules: ModuleRegistry) -> None:
     """Make the application's OpenAPI document: keys, problems, and examples of each call."""
 
+    made_of = -1
+
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
+        nonlocal made_of
+        if app.openapi_schema is None or made_of != modules.generation:
+            made_of = modules.generation
             schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
             parts = schema.setdefault("components", {})
             parts["securitySchemes"] = {
@@ -281,6 +364,8 @@ def complete_openapi(app: FastAPI, modules: Modules) -> None:
             schema["security"] = [{"bearer": []}, {"header": []}]
             submit = schema["paths"]["/v1/{module}"]["post"]
             submit["parameters"][0]["schema"]["enum"] = list(modules.names)
+            add_modules(schema, submit, [module.spec for module in modules])
+            add_chat(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 

@@ -70,6 +70,8 @@ class RequestLog:
             line["job_id"] = job_id
         if (call_id := scope.get("call_id")) is not None:
             line["call_id"] = call_id
+        if (trace_id := scope.get("trace_id")) is not None:
+            line["trace_id"] = trace_id
         log.info("http.request", **line)
 
 

@@ -15,4 +15,5 @@ def trace_headers(request: Request) -> Headers:
     given = request.headers.get("traceparent", "")
     if _TRACEPARENT.fullmatch(given) is None:
         given = f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
+    request.scope["trace_id"] = given.split("-")[1]  # for the log line
     return {"traceparent": given.encode()}

@@ -14,6 +14,7 @@ import fastavro
 
 from schemas.avro_code import compile_decoder, compile_encoder
 from schemas.avro_files import HEADER_BYTES, MARKER, WriterSchema, latest_schema, shipped_schemas
+from schemas.batch import BatchAnswer, BatchEntry, BatchRejection, BatchRequest
 from schemas.closed_days import ClosedDay
 from schemas.errors import UndecodableRecord
 from schemas.events import (
@@ -28,6 +29,9 @@ from schemas.events import (
     UsageEvent,
 )
 from schemas.job_state import JobState
+from schemas.modules import ModuleRecord
+from schemas.replays import ReplayEvent
+from schemas.services import ServiceSettings
 from schemas.usage_ledger import LedgerEntry
 
 T = TypeVar("T")
@@ -46,6 +50,13 @@ RECORD_TYPES: tuple[type, ...] = (
     JobState,
     LedgerEntry,
     ClosedDay,
+    ServiceSettings,
+    BatchRequest,
+    BatchEntry,
+    BatchAnswer,
+    BatchRejection,
+    ModuleRecord,
+    ReplayEvent,
 )
 
 

@@ -45,7 +45,10 @@ TERMINAL = frozenset({JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED})
 
 @dataclass(frozen=True, slots=True)
 class JobRef:
-    """What every record about a job says of it. `epoch` rises with a dead letter's replay and with promote."""
+    """What every record about a job says of it. `epoch` rises with a dead letter's replay and with promote.
+
+    `replay_of` is the id of the job that a replay repeats; empty for all others.
+    """
 
     job_id: str
     service: str
@@ -56,6 +59,7 @@ class JobRef:
     created_at_ms: int
     input_digest: str
     epoch: int = 0
+    replay_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@
 views and the ledger are folded per partition, and a job's records must stay in its partition.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from schemas.batch import BatchAnswer, BatchEntry, BatchRejection, BatchRequest
 from schemas.events import (
     ApiKey,
     ChatRequest,
@@ -21,6 +23,9 @@ from schemas.events import (
     UsageEvent,
 )
 from schemas.job_state import JobState
+from schemas.modules import ModuleRecord
+from schemas.replays import ReplayEvent
+from schemas.services import ServiceSettings
 from schemas.usage_ledger import LedgerEntry
 
 JOB_PARTITIONS = 8
@@ -36,13 +41,18 @@ _LEDGER_RETENTION = timedelta(days=400)
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic's declaration. `retention` None with `compact` keeps the last record of each key for ever."""
+    """A topic's declaration. `retention` None with `compact` keeps the last record of each key for ever.
+
+    `compression` is what the broker stores: `producer` leaves a record as its writer made it, so that bytes
+    that are compressed already (a foreign client's) are not compressed again.
+    """
 
     name: str
     record: type | None
     partitions: int
     retention: timedelta | None
     compact: bool = False
+    compression: str = "lz4"
 
     @property
     def dead_letters(self) -> str:
@@ -93,6 +103,9 @@ CHAT_REQUESTS = Topic("chat.requests", ChatRequest, JOB_PARTITIONS, _JOB_RETENTI
 USAGE_EVENTS = Topic("usage.events", UsageEvent, JOB_PARTITIONS, _LEDGER_RETENTION)
 
 API_KEYS = Topic("api.keys", ApiKey, 1, None, compact=True)
+SERVICES = Topic("services", ServiceSettings, 1, None, compact=True)
+MODULES = Topic("modules", ModuleRecord, 1, None, compact=True)
+REPLAYS = Topic("replays", ReplayEvent, 1, None, compact=True)
 SCHEMAS = Topic("schemas", SchemaRecord, 1, None, compact=True)
 JOB_CONTROL = Topic("job.control", JobControl, 1, timedelta(days=1))
 
@@ -102,12 +115,49 @@ JOB_TABLE_CHANGELOG = Topic("job-state-jobs-changelog", JobState, JOB_PARTITIONS
 LEDGER_TABLE_CHANGELOG = Topic("metering-ledger-changelog", LedgerEntry, JOB_PARTITIONS, None, compact=True)
 """What the usage ledger is recovered from; named as JOB_TABLE_CHANGELOG is."""
 
+BATCH_ENTRIES = Topic("admission.entries", BatchEntry, JOB_PARTITIONS, _WORK_RETENTION)
+"""What came through the batch doors, by job: partitioned as `results`, so that one worker knows both."""
+
 _DEAD_LETTER_RETENTION = timedelta(days=60)
 
 
-def all_topics() -> Iterator[Topic]:
+@dataclass(frozen=True, slots=True)
+class BatchDoor:
+    """The topics of one service's batch door."""
+
+    requests: Topic
+    results: Topic
+    rejected: Topic
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """All of them."""
+        return (self.requests, self.results, self.rejected)
+
+
+_DOOR_PARTITIONS = 4
+_DOOR_NAME = re.compile(r"batch\.([a-z0-9-]{1,40})")
+
+
+def batch_door(service: str) -> BatchDoor:
+    """Declare the batch door of a service. Answers live as long as the entries that tell what was asked."""
+    name = f"batch.{service}"
+    return BatchDoor(
+        Topic(name, BatchRequest, _DOOR_PARTITIONS, _WORK_RETENTION),
+        Topic(f"{name}.results", BatchAnswer, JOB_PARTITIONS, _WORK_RETENTION),
+        Topic(f"{name}.rejected", BatchRejection, JOB_PARTITIONS, _WORK_RETENTION),
+    )
+
+
+def service_of_door(topic: str) -> str | None:
+    """Return the service whose door a topic is; None when it is no door."""
+    match = _DOOR_NAME.fullmatch(topic)
+    return None if match is None else match[1]
+
+
+def all_topics(stages: Mapping[str, StageTopics] = STAGES) -> Iterator[Topic]:
     """Yield every topic that must exist before anything starts, dead letter topics included."""
-    for topic in _primary_topics():
+    for topic in _primary_topics(stages):
         yield topic
         yield dead_letter_topic(topic)
     # Faust reads them back as bytes, so nothing in them can be undecodable to it.
@@ -119,9 +169,10 @@ def dead_letter_topic(topic: Topic) -> Topic:
     return Topic(topic.dead_letters, None, 1, _DEAD_LETTER_RETENTION)
 
 
-def _primary_topics() -> Iterator[Topic]:
-    for stage in STAGES.values():
+def _primary_topics(stages: Mapping[str, StageTopics]) -> Iterator[Topic]:
+    for stage in stages.values():
         yield from stage.requests.values()
         if stage.done is not None:
             yield stage.done
-    yield from (RESULTS, JOB_EVENTS, CHAT_REQUESTS, USAGE_EVENTS, API_KEYS, SCHEMAS, JOB_CONTROL)
+    yield from (BATCH_ENTRIES, REPLAYS)
+    yield from (RESULTS, JOB_EVENTS, CHAT_REQUESTS, USAGE_EVENTS, API_KEYS, SERVICES, MODULES, SCHEMAS, JOB_CONTROL)

@@ -17,9 +17,10 @@ from schemas.dead_letters import (
 from schemas.errors import InvalidInput, UndecodableRecord
 from schemas.events import StageRequest
 from schemas.ids import is_job_id
-from schemas.topics import Topic, all_topics
+from schemas.topics import Topic
 from streams.log.protocols import Decoder, Publisher
 from streams.log.whole_topics import read_whole
+from streams.stages import declared_topics
 
 
 class Replayed(NamedTuple):
@@ -31,7 +32,7 @@ class Replayed(NamedTuple):
 
 def topics_with_letters() -> dict[str, Topic]:
     """Return the topics that have a dead letter topic, by name."""
-    declared = {topic.name: topic for topic in all_topics()}
+    declared = {topic.name: topic for topic in declared_topics()}
     return {name: topic for name, topic in declared.items() if topic.dead_letters in declared}
 
 

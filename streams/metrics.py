@@ -60,6 +60,28 @@ PUBLISHED = Counter("gateway_published_total", "Records acknowledged", ["topic"]
 PUBLISH_FAILURES = Counter("gateway_publish_failures_total", "Publications without acknowledgement", ["code"])
 VIEW_RECORDS = Gauge("gateway_view_records", "Records held of a compacted topic", ["topic"])
 
+# --- What the gateway stands on (told by every ingress; take the maximum) ------------------------
+
+LOG_UP = Gauge("gateway_log_up", "1 while Kafka answers")
+LOG_BROKERS = Gauge("gateway_log_brokers", "Brokers of the cluster")
+LOG_UNDER_REPLICATED = Gauge(
+    "gateway_log_under_replicated_partitions", "Partitions with fewer copies than they should have"
+)
+LOG_LEADERLESS = Gauge("gateway_log_leaderless_partitions", "Partitions that take no records now")
+LOG_END = Gauge("gateway_log_end_offset", "Records ever written, over a topic's partitions", ["topic"])
+LOG_LAG = Gauge(
+    "gateway_log_lag", "Records that a group has not finished, its members running or not", ["group", "topic"]
+)
+LOG_OLDEST_SECONDS = Gauge("gateway_log_oldest_seconds", "Age of the oldest of those records", ["group", "topic"])
+LOG_RETENTION_SECONDS = Gauge("gateway_log_retention_seconds", "How long a topic keeps its records", ["topic"])
+REDIS_UP = Gauge("gateway_redis_up", "1 while Redis answers")
+REDIS_MEMORY = Gauge("gateway_redis_memory_bytes", "Memory that Redis uses")
+REDIS_MEMORY_LIMIT = Gauge("gateway_redis_memory_limit_bytes", "Memory that Redis may use; else what its machine has")
+REDIS_CLIENTS = Gauge("gateway_redis_clients", "Connections to Redis")
+REDIS_COMMANDS = Gauge("gateway_redis_commands", "Commands that Redis has served since its start")
+DISK_FREE = Gauge("gateway_disk_free_bytes", "Free space where the data folder is")
+DISK_SIZE = Gauge("gateway_disk_size_bytes", "Size of the file system where the data folder is")
+
 # --- Job state --------------------------------------------------------------------------------
 
 FOLDED = Counter("gateway_job_state_records_total", "Records folded into job states", ["topic"])
@@ -137,3 +159,19 @@ CHAT_CALLS = Counter(
     ["dialect", "task", "outcome"],
 )
 CHAT_USAGE_PENDING = Gauge("gateway_chat_usage_pending", "Usage records of calls that the log has not taken yet")
+
+# --- Quotas -----------------------------------------------------------------------------------
+
+QUOTA_REFUSALS = Counter("gateway_quota_refusals_total", "Requests that a limit refused", ["service", "limit"])
+QUOTA_WARNINGS = Counter(
+    "gateway_quota_warnings_total", "Requests granted while 80 % of a limit or more is used", ["service", "limit"]
+)
+QUOTA_UNKNOWN = Counter("gateway_quota_unknown_total", "Requests decided by this replica's share, without Redis")
+
+# --- The batch door ---------------------------------------------------------------------------
+
+BATCH_READ = Counter("gateway_batch_records_total", "Records read from the batch doors", ["service"])
+BATCH_STARTED = Counter("gateway_batch_started_total", "Jobs started for batch requests; repeats after a crash count")
+BATCH_REJECTED = Counter("gateway_batch_rejected_total", "Records answered with a rejection", ["code"])
+BATCH_ANSWERED = Counter("gateway_batch_answered_total", "Requests answered with their job's end", ["status"])
+BATCH_PENDING = Gauge("gateway_batch_pending", "Requests of this process's partitions that have no answer yet")

@@ -1,19 +1,19 @@
 """Reads `modules/*.yml`, with errors that point to file, line and key."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import orjson
-import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
 
 from schemas.errors import InvalidInput
 from schemas.events import Step
 from schemas.modules import ModuleSpec, Title
-from schemas.topics import STAGES
+from streams.module_prompts import LIMIT_KEYS, LLM, PROMPT_KEYS, TEXT_RESULT, prompt_config
+from streams.module_yaml import Keys, Source, parse_module_file
+from streams.stages import all_stages, find_stage
 
 RESERVED_NAMES = frozenset(
     [
@@ -35,8 +35,6 @@ RESERVED_NAMES = frozenset(
 
 INPUT_KINDS = ("text", "document", "image", "audio")
 
-Path_ = Sequence[str | int]
-
 _TEXTS = {
     "type": "object",
     "additionalProperties": False,
@@ -44,107 +42,109 @@ _TEXTS = {
     "properties": {"ko": {"type": "string", "minLength": 1}, "en": {"type": "string", "minLength": 1}},
 }
 _STEP_NAME = {"type": "string", "pattern": r"^[a-z][a-z0-9.-]{0,39}$"}
+_STAGES: dict[str, Any] = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "anyOf": [
+            _STEP_NAME,
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["kind"],
+                "properties": {
+                    "name": _STEP_NAME,
+                    "kind": _STEP_NAME,
+                    "config": {"type": "object"},
+                    "limits": {"type": "object", "additionalProperties": False, "properties": LIMIT_KEYS},
+                    **PROMPT_KEYS,
+                },
+            },
+        ]
+    },
+}
 _FILE_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["name", "version", "title", "description", "inputs", "steps"],
+    "required": ["name", "version", "title", "description", "inputs"],
+    "oneOf": [{"required": ["stages"]}, {"required": ["steps"]}],
     "properties": {
         "name": {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,39}$"},
         "version": {"type": "string", "pattern": "^[0-9A-Za-z.-]{1,20}$"},
         "title": _TEXTS,
         "description": _TEXTS,
         "inputs": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(INPUT_KINDS)}},
-        "steps": {
-            "type": "array",
-            "minItems": 1,
-            "items": {
-                "anyOf": [
-                    _STEP_NAME,
-                    {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["kind"],
-                        "properties": {"name": _STEP_NAME, "kind": _STEP_NAME, "config": {"type": "object"}},
-                    },
-                ]
-            },
-        },
+        "stages": _STAGES,
+        "steps": _STAGES,
         "options": {"type": "object", "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,39}$"}},
         "result_schema": {"type": "object"},
         "result_schema_file": {"type": "string", "minLength": 1},
         "max_input_bytes": {"type": "integer", "minimum": 1},
+        "limits": {"type": "object", "additionalProperties": False, "properties": LIMIT_KEYS},
+        **PROMPT_KEYS,
     },
 }
 _FILE_VALIDATOR = Draft202012Validator(_FILE_SCHEMA)
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A file's syntax tree, kept to turn a place in the content into a line."""
+_READS: dict[str, frozenset[str]] = {
+    "ocr": frozenset({"text", "document", "image"}),
+    "stt": frozenset({"audio"}),
+    "llm": frozenset({"text"}),
+    "noop": frozenset({"text"}),
+}
+"""What the gateway's own stages can begin with; of other stages nothing is known."""
 
-    file: Path
-    root: yaml.Node
-
-    def error(self, path: Path_, problem: str, remedy: str = "") -> InvalidInput:
-        key = ".".join(str(part) for part in path) or "(the whole file)"
-        return InvalidInput(
-            f"{self.file.name}:{self._line(path)}: {key}: {problem}", code="invalid_module", remedy=remedy
-        )
-
-    def _line(self, path: Path_) -> int:
-        node = self.root
-        mark = node.start_mark
-        for part in path:
-            if isinstance(node, yaml.MappingNode):
-                found = next(((k, v) for k, v in node.value if k.value == part), None)
-                if found is None:
-                    break
-                mark, node = found[0].start_mark, found[1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
-                mark = node.start_mark
-        return mark.line + 1
+IsStage = Callable[[str], bool]
 
 
-def read_module_file(file: Path) -> ModuleSpec:
-    """Read one module.
+def read_module_file(file: Path, is_stage: IsStage | None = None) -> ModuleSpec:
+    """Read one module; `is_stage` tells which stage kinds there are (left out: those that are installed).
 
     Raises InvalidInput (`invalid_module`) that names file, line and key.
     """
-    source, body = _parse(file)
+    source, body = parse_module_file(file)
     error = best_match(_FILE_VALIDATOR.iter_errors(body))
     if error is not None:
-        raise source.error(_place(error), _told(error))
+        raise _told(source, error)
+    return _spec(source, body, is_stage or _is_installed)
+
+
+def module_problems(file: Path) -> Iterator[InvalidInput]:
+    """Yield everything that is wrong with a file, as far as one can tell at once; nothing when it can be used."""
+    try:
+        source, body = parse_module_file(file)
+        errors = sorted(_FILE_VALIDATOR.iter_errors(body), key=lambda error: [str(key) for key in error.absolute_path])
+        yield from (_told(source, best_match([error]) or error) for error in errors)
+        if not errors:
+            _spec(source, body, _is_installed)
+    except InvalidInput as e:
+        yield e
+
+
+def _is_installed(kind: str) -> bool:
+    return find_stage(kind) is not None
+
+
+def _spec(source: Source, body: dict[str, Any], is_stage: IsStage) -> ModuleSpec:
     if body["name"] in RESERVED_NAMES:
         raise source.error(["name"], f"{body['name']!r} is a path of the gateway itself", "choose another name")
+    options = _options(source, body.get("options", {}))
+    schema = _result_schema(source, body)
+    steps = _steps(source, body, options["properties"], schema, is_stage)
+    _check_inputs(source, body, steps)
+    prompted = steps[-1].kind == LLM and steps[-1].config
     return ModuleSpec(
         name=body["name"],
         version=body["version"],
         title=Title(**body["title"]),
         description=Title(**body["description"]),
         inputs=frozenset(body["inputs"]),
-        steps=_steps(source, body["steps"]),
-        options=_options(source, body.get("options", {})),
-        result_schema=_result_schema(source, body),
-        max_input_bytes=body.get("max_input_bytes"),
+        steps=steps,
+        options=options,
+        result_schema=schema or (TEXT_RESULT if prompted else {}),
+        max_input_bytes=body.get("limits", {}).get("input_bytes", body.get("max_input_bytes")),
     )
-
-
-def _parse(file: Path) -> tuple[_Source, dict[str, Any]]:
-    try:
-        text = file.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        body = yaml.safe_load(text)
-    except yaml.YAMLError as e:
-        mark = getattr(e, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        problem = getattr(e, "problem", None) or "it cannot be parsed"
-        raise InvalidInput(f"{file.name}{line}: no YAML: {problem}", code="invalid_module") from e
-    except (OSError, UnicodeDecodeError) as e:
-        raise InvalidInput(f"{file.name}: cannot be read: {type(e).__name__}", code="invalid_module") from e
-    if root is None or not isinstance(body, dict):
-        raise InvalidInput(f"{file.name}:1: a module is a mapping of keys", code="invalid_module")
-    return _Source(file, root), cast(dict[str, Any], body)
 
 
 def _place(error: ValidationError) -> list[str | int]:
@@ -155,31 +155,79 @@ def _place(error: ValidationError) -> list[str | int]:
     return path
 
 
-def _told(error: ValidationError) -> str:
+def _told(source: Source, error: ValidationError) -> InvalidInput:
+    place = _place(error)
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
-        return f"unknown key; known are {', '.join(sorted(known))}"
-    return error.message
+        return source.error(place, f"unknown key; known are {', '.join(sorted(known))}")
+    if error.validator == "oneOf" and not place:
+        return source.error(place, "it needs `stages`, once", "name its stages, such as stages: [ocr, llm]")
+    remedy = 'write it in quotes, such as version: "1"' if place == ["version"] else ""
+    return source.error(place, error.message[:300], remedy)
 
 
-def _steps(source: _Source, entries: list[Any]) -> tuple[Step, ...]:
+def _steps(
+    source: Source,
+    body: dict[str, Any],
+    options: Mapping[str, Any],
+    schema: Mapping[str, Any],
+    is_stage: IsStage,
+) -> tuple[Step, ...]:
+    key = "stages" if "stages" in body else "steps"
+    entries: list[dict[str, Any]] = [{"kind": e} if isinstance(e, str) else cast(dict[str, Any], e) for e in body[key]]
+    own = [i for i, entry in enumerate(entries) if entry["kind"] == LLM and "prompt" not in entry]
     steps: list[Step] = []
     for i, entry in enumerate(entries):
-        given: dict[str, Any] = {"kind": entry} if isinstance(entry, str) else entry
+        place: list[str | int] = [key, i]
+        if not is_stage(entry["kind"]):
+            raise source.error(
+                place, f"no stage is called {entry['kind']!r}", f"choose from {', '.join(sorted(all_stages()))}"
+            )
+        config: dict[str, Any] = dict(entry.get("config", {}))
+        last = schema if i == len(entries) - 1 else {}
+        if "prompt" in entry:
+            if entry["kind"] != LLM:
+                raise source.error([*place, "prompt"], f"the stage {entry['kind']} takes no prompt")
+            config |= prompt_config(source, place, entry, options, last)
+        elif "prompt" in body and own == [i]:
+            config |= prompt_config(source, [], body, options, last)
+        else:
+            _refuse_without_prompt(source, place, entry)
         step = Step(
-            name=given.get("name", given["kind"]),
-            kind=given["kind"],
-            config=orjson.dumps(given["config"], option=orjson.OPT_SORT_KEYS).decode() if given.get("config") else "",
+            name=entry.get("name", entry["kind"]),
+            kind=entry["kind"],
+            config=orjson.dumps(config, option=orjson.OPT_SORT_KEYS).decode() if config else "",
         )
-        if step.kind not in STAGES:
-            raise source.error(["steps", i], f"no stage is called {step.kind!r}", f"choose from {', '.join(STAGES)}")
         if any(step.name == other.name for other in steps):
-            raise source.error(["steps", i], f"a step is called {step.name!r} already", "give one of them a `name`")
+            raise source.error(place, f"a step is called {step.name!r} already", "give one of them a `name`")
         steps.append(step)
+    if "prompt" in body and len(own) != 1:
+        which = "none of its stages is a plain `llm`" if not own else "more than one of its stages is a plain `llm`"
+        raise source.error(["prompt"], which, "name the stage llm once, or write each prompt under its stage")
+    if "prompt" not in body:
+        _refuse_without_prompt(source, [], body)
     return tuple(steps)
 
 
-def _options(source: _Source, properties: dict[str, Any]) -> dict[str, Any]:
+def _refuse_without_prompt(source: Source, place: list[str | int], given: Mapping[str, Any]) -> None:
+    limits = [["limits", name] for name in given.get("limits", {}) if name != "input_bytes"]
+    for keys in [*([name] for name in ("model", "checks", "keep_input") if name in given), *limits]:
+        raise source.error([*place, *keys], "it is for a prompt, and there is none", "add a `prompt`, or take it out")
+
+
+def _check_inputs(source: Source, body: dict[str, Any], steps: tuple[Step, ...]) -> None:
+    reads = _READS.get(steps[0].kind)
+    for i, kind in enumerate(body["inputs"]):
+        if reads is not None and kind not in reads:
+            before = {"audio": "stt"}.get(kind, "ocr")
+            raise source.error(
+                ["inputs", i],
+                f"the first stage, {steps[0].kind}, reads no {kind}",
+                f"begin with the stage {before}, or take {kind} out",
+            )
+
+
+def _options(source: Source, properties: dict[str, Any]) -> dict[str, Any]:
     for name, schema in properties.items():
         place = ["options", name]
         _check_schema(source, place, schema)
@@ -192,7 +240,7 @@ def _options(source: _Source, properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
 
-def _result_schema(source: _Source, body: dict[str, Any]) -> dict[str, Any]:
+def _result_schema(source: Source, body: dict[str, Any]) -> dict[str, Any]:
     if "result_schema_file" not in body:
         schema = body.get("result_schema", {})
         _check_schema(source, ["result_schema"], schema)
@@ -209,7 +257,7 @@ def _result_schema(source: _Source, body: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
-def _check_schema(source: _Source, place: Path_, schema: Any) -> None:
+def _check_schema(source: Source, place: Keys, schema: Any) -> None:
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as e:

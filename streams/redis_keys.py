@@ -10,7 +10,10 @@
 | `gw:usage:{partition}:h:{service}:{day}` | hash: a day's hours, see `streams.metering.rows` | for ever | metering |
 | `gw:usage:{partition}:d:{service}:{month}` | hash: a month's days | for ever | metering |
 | `gw:usage:{partition}:t` | hash with one field: the log's time (ms) up to which is folded | for ever | metering |
+| `gw:usage:{partition}:q:{service}:{month}` | hash: a key id, or "", to what quotas count | for ever | metering |
+| `gw:quota:…` | see `streams.quota.scripts` | minutes: 120 s | replicas; `open` and `sums` metering too |
 | `gw:slots:{upstream}` | hash: replica to `slots wanted expiry` | 10 lives of a lease | each replica: its own field |
+| `gw:serving` | hash: stage kind and instance to what a processor says of it | 10 minutes | processors |
 | `gw:changed:{job id}` | pub/sub channel, no key: the job's view changed | | job-state |
 | `gw:changed` | pub/sub channel that keeps a subscriber's connection open; nobody writes to it | | |
 
@@ -20,6 +23,7 @@ Nothing here that the log cannot rebuild.
 from dataclasses import dataclass
 
 KEEP_OPEN_CHANNEL = "gw:changed"
+SERVING = "gw:serving"
 
 
 def job(job_id: str) -> str:
@@ -50,6 +54,30 @@ def usage_index(partition: int) -> str:
 def usage_rows(name: str) -> str:
     """Return the key of a hash of usage rows; `name` is as in the index."""
     return f"gw:usage:{name}"
+
+
+QUOTA_STATE = "gw:quota:state"
+"""The key of the hash that tells since when the quotas' counters count, and for which replicas."""
+
+
+def usage_marker_prefix() -> str:
+    """Return what the keys of usage markers begin with, before the partition."""
+    return "gw:usage:marker:"
+
+
+def quota_open(service: str) -> str:
+    """Return the key of a service's open reservations."""
+    return f"gw:quota:open:{service}"
+
+
+def quota_sums(service: str) -> str:
+    """Return the key of the sums over a service's open reservations."""
+    return f"gw:quota:sums:{service}"
+
+
+def quota_minute(service: str, key_id: str) -> str:
+    """Return the key of what a service, or one key of it, asked for in the last minute."""
+    return f"gw:quota:minute:{service}:{key_id}"
 
 
 def slots(upstream: str) -> str:

@@ -37,6 +37,11 @@ class Settings:
     metrics_host: str
     models_file: Path
     chat_content: str
+    stt_max_hours: int
+    audio_wait_seconds: int
+    http_host: str
+    drain_seconds: int
+    orphan_seconds: int
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -70,6 +75,12 @@ class Settings:
             metrics_host=read.text("METRICS_HOST", "127.0.0.1"),
             models_file=Path(read.text("MODELS_FILE", "models.yml")).resolve(),
             chat_content=read.one_of("CHAT_CONTENT", ("full", "digest")),
+            stt_max_hours=read.integer("STT_MAX_HOURS", 10),
+            audio_wait_seconds=read.integer("AUDIO_WAIT_SECONDS", 300),
+            http_host=read.text("HTTP_HOST", "127.0.0.1"),
+            drain_seconds=read.integer("DRAIN_SECONDS", 10),
+            # Less than the 15 minutes after which `usage verify` misses a call's usage.
+            orphan_seconds=read.integer("ORPHAN_SECONDS", 600),
         )
 
 
@@ -78,7 +89,12 @@ class _Reader:
         self._env = env
 
     def text(self, name: str, default: str) -> str:
-        return self._env.get(f"GATEWAY_{name}", "").strip() or default
+        given = self._env.get(f"GATEWAY_{name}", "").strip()
+        if given:
+            return given
+        # Secrets travel as files: GATEWAY_REDIS_URL_FILE names one that holds what GATEWAY_REDIS_URL would.
+        file = self._env.get(f"GATEWAY_{name}_FILE", "").strip()
+        return (_content_of(f"GATEWAY_{name}_FILE", file) if file else "") or default
 
     def names(self, name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.text(name, "").split(",") if part.strip())
@@ -111,3 +127,13 @@ class _Reader:
                 remedy=f"set GATEWAY_{name} to 1 or 0",
             )
         return raw in ("1", "true", "yes") if raw else default
+
+
+def _content_of(variable: str, file: str) -> str:
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as e:
+        raise InvalidInput(
+            f"{variable} is {file!r}, which cannot be read: {type(e).__name__}",
+            remedy=f"let {variable} name a readable text file, or leave it out",
+        ) from e

@@ -5,14 +5,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.peers.environment import environment_of, kill_group, until_open
 from bench.stack import ROOT, free_ports
 
 HERE = Path(__file__).with_name("celery")
@@ -66,7 +65,7 @@ class CeleryPeer:
 @contextlib.contextmanager
 def celery_peer() -> Generator[CeleryPeer]:
     """Start the peer without workers; take everything down at the end."""
-    make_environment()
+    environment_of("celery")
     http, redis = free_ports(2)
     folder = Path(tempfile.mkdtemp(prefix="gateway-peer-"))
     env = {**os.environ, "PEER_REDIS_URL": f"redis://127.0.0.1:{redis}/0"}
@@ -76,7 +75,7 @@ def celery_peer() -> Generator[CeleryPeer]:
     try:
         peer.fixed["redis"] = _spawn(peer, "redis", [*redis_command, "--dir", str(folder)])
         peer.fixed["door"] = _spawn(peer, "door", door_command)
-        _until_open(f"{peer.url}/docs")
+        until_open(f"{peer.url}/docs", _START_S)
         yield peer
     finally:
         peer.stop_workers()
@@ -85,35 +84,6 @@ def celery_peer() -> Generator[CeleryPeer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_environment() -> None:
-    """Install the pinned requirements, if they changed since."""
-    wanted = (HERE / "requirements.txt").read_bytes()
-    stamp = VENV / "requirements.txt"
-    if stamp.exists() and stamp.read_bytes() == wanted:
-        return
-    print("  making the peer's environment (once)", file=sys.stderr, flush=True)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-    pip = [VENV / "bin" / "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-r", HERE / "requirements.txt"], check=True)
-    stamp.write_bytes(wanted)
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL a process and what it started."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
 def _spawn(peer: CeleryPeer, name: str, command: list[str | Path]) -> subprocess.Popen[bytes]:
     with (peer.folder / f"{name}.log").open("ab") as log:
         return subprocess.Popen(command, cwd=HERE, env=peer.env, stdout=log, stderr=log, start_new_session=True)
-
-
-def _until_open(url: str) -> None:
-    until = time.monotonic() + _START_S
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
-            return
-        time.sleep(0.2)
-    raise RuntimeError(f"nothing answers at {url} after {_START_S:.0f} s")

@@ -16,12 +16,13 @@ from cli.stack.local_key import ensure_local_key
 from cli.stack.paths import StackPaths
 from cli.stack.plan import read_scale
 from cli.stack.ports import PortBook
+from cli.stack.scrape_targets import write_scrape_targets
 from cli.stack.services import Service, planned_services
 from cli.stack.supervisor import Supervisor
 from cli.stack.tether import die_with
-from schemas.topics import all_topics
 from streams.log.admin import kafka_admin
 from streams.settings import Settings
+from streams.stages import declared_topics
 
 
 async def supervise(env: Mapping[str, str]) -> None:
@@ -31,11 +32,13 @@ async def supervise(env: Mapping[str, str]) -> None:
     ports = PortBook(paths.ports)
 
     def services() -> list[Service]:
-        return planned_services(env, settings, read_scale(paths.plan), paths, ports)
+        planned = planned_services(env, settings, read_scale(paths.plan), paths, ports)
+        write_scrape_targets(paths.prometheus, planned)
+        return planned
 
     async def set_up() -> None:
         async with kafka_admin(settings.kafka_bootstrap) as admin:
-            await admin.ensure_topics(all_topics())
+            await admin.ensure_topics(declared_topics())
             await ensure_local_key(admin, settings.kafka_bootstrap, paths)
 
     supervisor = Supervisor(services(), set_up, log_of=paths.log, state_file=paths.state)

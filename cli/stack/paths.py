@@ -58,6 +58,11 @@ class StackPaths:
         return self.own / "local-key.cluster"
 
     @property
+    def prometheus(self) -> Path:
+        """A Prometheus configuration that follows this stack."""
+        return self.data_dir / "prometheus"
+
+    @property
     def logs(self) -> Path:
         """One log file a service."""
         return self.data_dir / "logs"

@@ -14,6 +14,7 @@ from cli.stack.ports import STACK_MARK, PortBook, PortUse
 from cli.stack.probes import Probe, kafka_probe, readyz_probe, redis_probe
 from schemas.errors import InvalidInput
 from streams.settings import Settings
+from streams.stages import usable_kinds
 
 KAFKA = "kafka"
 REDIS = "redis"
@@ -28,16 +29,24 @@ class ProcessKind:
     name: str
     module: str
     scalable: bool = True
+    arguments: tuple[str, ...] = ()
 
 
 PROCESS_KINDS: tuple[ProcessKind, ...] = (
     ProcessKind("ingress", "ingress", scalable=False),  # replicas would want one HTTP port
+    ProcessKind("admission", "streams.admission"),
     ProcessKind("job-state", "streams.tables"),
     ProcessKind("metering", "streams.metering"),
     ProcessKind("ocr", "processors.ocr"),
     ProcessKind("stt", "processors.stt"),
     ProcessKind("llm", "processors.llm"),
 )
+
+
+def process_kinds() -> tuple[ProcessKind, ...]:
+    """Return every kind of process: the table's, and one for each stage kind of an installed package."""
+    own = (ProcessKind(kind.name, "streams.runtime.serve", arguments=(kind.name,)) for kind in usable_kinds())
+    return (*PROCESS_KINDS, *own)
 
 
 async def _nothing() -> None:
@@ -68,14 +77,14 @@ def parse_scale(options: list[str]) -> dict[str, int]:
 
     Raises InvalidInput when a kind does not exist or cannot be scaled, or a number is none.
     """
-    kinds = {kind.name: kind for kind in PROCESS_KINDS}
+    kinds = {kind.name: kind for kind in process_kinds()}
     scale: dict[str, int] = {}
     for option in options:
-        match = re.fullmatch(r"([a-z-]+)=(\d{1,4})", option)
+        match = re.fullmatch(r"([a-z][a-z0-9-]*)=(\d{1,4})", option)
         if match is None:
             raise InvalidInput(f"--scale {option!r} is not KIND=NUMBER", remedy="write it as --scale ocr=2")
         name, count = match[1], int(match[2])
-        can = ", ".join(kind.name for kind in PROCESS_KINDS if kind.scalable)
+        can = ", ".join(kind.name for kind in kinds.values() if kind.scalable)
         if name not in kinds or not kinds[name].scalable:
             what = "runs once" if name in kinds or name in (KAFKA, REDIS) else "is no kind of process"
             raise InvalidInput(f"{name} cannot be scaled: it {what}", remedy=f"kinds that scale: {can}")
@@ -114,7 +123,7 @@ def planned_services(
         services.append(_kafka(settings, paths, ports, _marked(env, settings)))
     if owns_redis(env):
         services.append(_redis(settings, paths, _marked(env, settings)))
-    for kind in PROCESS_KINDS:
+    for kind in process_kinds():
         for number in range(1, scale.get(kind.name, 1) + 1):
             name = kind.name if number == 1 else f"{kind.name}-{number}"
             services.append(_process(kind, name, ports.of(name), env, settings))
@@ -167,7 +176,7 @@ def _process(kind: ProcessKind, name: str, port: int, env: Mapping[str, str], se
     return Service(
         name=name,
         kind=kind.name,
-        command=(sys.executable, "-m", kind.module),
+        command=(sys.executable, "-m", kind.module, *kind.arguments),
         port=port,
         probe=readyz_probe(port),
         env={**_marked(env, settings), **own},

@@ -22,6 +22,7 @@ from ingress.chat.requests import Asked, asked_now
 from ingress.chat.usage import DONE, FAILED, PARTIAL
 from ingress.dependencies import dependencies_of
 from ingress.problems import Problem
+from ingress.quota_gate import reserve_call
 from ingress.tracing import trace_headers
 from processors.llm.errors import AnswerBroken
 from processors.llm.pool.answers import Answer
@@ -33,6 +34,7 @@ from processors.llm.protocols.values import Call, Dialect, Task
 from schemas.errors import GatewayError, InvalidInput, Outage
 from schemas.events import Lane
 from streams.api_keys import Scope as KeyScope
+from streams.tracing import traced
 
 _LARGEST_BODY = 32 * 1024 * 1024
 
@@ -44,7 +46,7 @@ class CallRoute:
 
     def __init__(self, path: str, dialect: Dialect, task: Task) -> None:
         self.path = path
-        self._dialect = dialect
+        self.dialect = dialect
         self._task = task
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,16 +57,22 @@ class CallRoute:
             dependencies = dependencies_of(request)
             caller = dependencies.authenticator.caller(request, KeyScope.CHAT)
             raw = await read_body(receive)
-            call = checked_call(self._dialect, self._task, parsed(raw))
+            call = checked_call(self.dialect, self._task, parsed(raw))
             door = dependencies.chat
-            model = door.model(call.model, caller.service)
+            model = door.model(call.model, caller)
             if not door.recorder.healthy:
                 raise Outage("the log does not take requests now", code="log_unavailable", remedy="ask again")
             asked = asked_now(caller, call, model.name, raw, trace_headers(request))
             scope["call_id"] = asked.request_id
-            await _Serving(door, asked, reply).run(receive)
+            held = await reserve_call(dependencies, asked, reply)
+            serving = _Serving(door, asked, reply)
+            try:
+                with traced(asked.headers, service=caller.service, call_id=asked.request_id):
+                    await serving.run(receive)
+            finally:
+                dependencies.quotas.settle(held, serving.tokens)
         except (Problem, GatewayError) as e:
-            await reply.refuse(self._dialect, e)
+            await reply.refuse(self.dialect, e)
         except ClientDisconnect:
             pass
 
@@ -75,6 +83,7 @@ class _Serving:
         self._asked = asked
         self._reply = reply
         self._answer: Answer | None = None
+        self.tokens = 0
         self._interruption = Interruption()
 
     async def run(self, receive: Receive) -> None:
@@ -98,11 +107,14 @@ class _Serving:
         finally:
             leaving.cancel()
             waited_s = self._answer.waited_s if self._answer else 0.0
-            self._door.meter.ended(self._asked, self._answer, outcome, max(0.0, time.perf_counter() - began - waited_s))
+            worked_s = max(0.0, time.perf_counter() - began - waited_s)
+            used = self._door.meter.ended(self._asked, self._answer, outcome, worked_s)
+            self.tokens = used.prompt_tokens + used.completion_tokens
 
     async def _serve(self, recorded: asyncio.Task[None]) -> str:
         asked = self._asked
-        caller = PoolCaller(asked.caller.service, Lane.INTERACTIVE, asked.request_id)
+        allowed = self._door.allowed(asked.caller)
+        caller = PoolCaller(asked.caller.service, Lane.INTERACTIVE, asked.request_id, allowed)
         self._answer = answer = await self._door.pool.open(asked.call, caller)
         async with answer:
             await asyncio.shield(recorded)  # nothing goes out that is not on the log

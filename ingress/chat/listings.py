@@ -32,7 +32,7 @@ class ListingRoute:
 
     def __init__(self, path: str, dialect: Dialect, listing: Listing) -> None:
         self.path = path
-        self._dialect = dialect
+        self.dialect = dialect
         self._listing = listing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,22 +46,22 @@ class ListingRoute:
             body = await self._listing(dependencies.chat, caller, request, raw)
             await reply.whole(orjson.dumps(body), "application/json")
         except (Problem, GatewayError) as e:
-            await reply.refuse(self._dialect, e)
+            await reply.refuse(self.dialect, e)
 
 
 async def models(door: ChatDoor, caller: Caller, _request: Request, _raw: bytes) -> Any:
     """List the models as OpenAI does."""
-    return {"object": "list", "data": [_openai(model) for model in door.pool.catalogue.open_to(caller.service)]}
+    return {"object": "list", "data": [_openai(model) for model in door.open_to(caller)]}
 
 
 async def model(door: ChatDoor, caller: Caller, request: Request, _raw: bytes) -> Any:
     """Describe one model as OpenAI does."""
-    return _openai(door.model(request.path_params["model"], caller.service))
+    return _openai(door.model(request.path_params["model"], caller))
 
 
 async def tags(door: ChatDoor, caller: Caller, _request: Request, _raw: bytes) -> Any:
     """List the models as Ollama does."""
-    return {"models": [_ollama(model) for model in door.pool.catalogue.open_to(caller.service)]}
+    return {"models": [_ollama(model) for model in door.open_to(caller)]}
 
 
 async def show(door: ChatDoor, caller: Caller, _request: Request, raw: bytes) -> Any:
@@ -70,7 +70,7 @@ async def show(door: ChatDoor, caller: Caller, _request: Request, raw: bytes) ->
     name = (body.get("model") or body.get("name")) if isinstance(body, dict) else None
     if not isinstance(name, str):
         raise InvalidInput("model is no text", code="invalid_request", remedy='send {"model": "<name>"}')
-    door.model(name, caller.service)
+    door.model(name, caller)
     found = await door.pool.show(name, caller.service)
     return found or {"details": _DETAILS, "model_info": {}, "capabilities": ["completion"], "modified_at": _SINCE}
 

@@ -19,6 +19,7 @@ class Reply:
     def __init__(self, send: Send) -> None:
         self._send = send
         self.begun = False
+        self.headers: dict[str, str] = {}
 
     async def whole(
         self, body: bytes, media_type: str, status: int = 200, headers: Iterable[tuple[str, str]] = ()
@@ -61,6 +62,7 @@ class Reply:
 
     async def _start(self, status: int, headers: _Headers) -> None:
         self.begun = True
+        headers += [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
 

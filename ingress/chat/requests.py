@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -43,12 +43,12 @@ def asked_now(caller: Caller, call: Call, model: str, raw: bytes, headers: Heade
 
 
 class Recorder:
-    """Writes calls to `chat.requests`. `content` is `full`, or `digest` for digest and counts only."""
+    """Writes calls to `chat.requests`; `keeps_content` tells by service whether with the prompt, or only its digest."""
 
-    def __init__(self, publisher: Publisher, blobs: BlobStore, content: str) -> None:
+    def __init__(self, publisher: Publisher, blobs: BlobStore, keeps_content: Callable[[str], bool]) -> None:
         self._publisher = publisher
         self._blobs = blobs
-        self._full = content == FULL
+        self._keeps_content = keeps_content
 
     @property
     def healthy(self) -> bool:
@@ -66,7 +66,7 @@ class Recorder:
 
     async def _record_of(self, asked: Asked) -> ChatRequest:
         content = None
-        if self._full:
+        if self._keeps_content(asked.caller.service):
             content = await check_in(json_payload(asked.raw), self._blobs, asked.caller.service)
         return ChatRequest(
             event_id=event_id(asked.request_id, "chat"),

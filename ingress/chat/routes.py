@@ -2,10 +2,13 @@
 
 from fastapi import FastAPI
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from ingress.chat import listings
 from ingress.chat.calls import CallRoute
 from ingress.chat.listings import ListingRoute
+from ingress.chat.replies import Reply
+from ingress.problems import Problem
 from processors.llm.protocols.values import Dialect, Task
 
 _CALLS = (
@@ -25,9 +28,31 @@ _LISTINGS = (
 )
 
 
+class MethodRoute:
+    """Serves one method of a path and refuses the others in the protocol of the path."""
+
+    def __init__(self, method: str, route: CallRoute | ListingRoute) -> None:
+        self.path = route.path
+        self._method = method
+        self._route = route
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["method"] == self._method:
+            await self._route(scope, receive, send)
+            return
+        scope["route"] = self
+        problem = Problem(
+            405,
+            "method_not_allowed",
+            f"{self.path} does not take {scope['method']}",
+            f"send {self._method}",
+            headers={"Allow": self._method},
+        )
+        await Reply(send).refuse(self._route.dialect, problem)
+
+
 def add_routes(app: FastAPI) -> None:
     """Add the routes."""
-    for call in _CALLS:
-        app.router.routes.append(Route(call.path, call, methods=["POST"]))
-    for method, listing in _LISTINGS:
-        app.router.routes.append(Route(listing.path, listing, methods=[method]))
+    for method, route in (*(("POST", call) for call in _CALLS), *_LISTINGS):
+        app.router.routes.append(Route(route.path, MethodRoute(method, route)))

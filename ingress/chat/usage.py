@@ -59,8 +59,8 @@ class Meter:
         self._ratios = PromptRatios()
         self._pending: set[asyncio.Task[None]] = set()
 
-    def ended(self, asked: Asked, answer: Answer | None, outcome: str, work_s: float) -> None:
-        """Tell the ledger about a call that ended; `answer` is closed, or None when no token came."""
+    def ended(self, asked: Asked, answer: Answer | None, outcome: str, work_s: float) -> Usage:
+        """Tell the ledger about a call that ended, and return what it used; `answer` is closed, or None."""
         CHAT_CALLS.labels(asked.call.dialect, asked.call.task, outcome).inc()
         event = UsageEvent(
             event_id=usage_id(asked.request_id, 0, asked.call.task, 1),
@@ -80,8 +80,13 @@ class Meter:
         )
         if len(self._pending) >= _MOST_PENDING:
             log.error("chat.usage_lost", request_id=asked.request_id, pending=len(self._pending))
-            return
+            return event.usage
         self.keep(asyncio.create_task(self._deliver(event, asked.headers)))
+        return event.usage
+
+    def prompt_tokens(self, model: str, characters: int) -> int:
+        """Return how many tokens a prompt of a model probably has."""
+        return self._ratios.estimate(model, characters)
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Let a task finish that nobody waits for; `close` does."""

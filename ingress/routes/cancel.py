@@ -37,7 +37,7 @@ async def cancel_job(request: Request) -> Response:
     status = 200
     if not is_final(view):
         try:
-            await _put_on_log(dependencies, view, trace_headers(request))
+            await put_cancellation(dependencies, view, trace_headers(request))
         except Outage as e:
             raise unavailable("log_unavailable", "the log does not take the cancellation now") from e
         changed = await dependencies.notifications.wait_for_change(view.job.job_id, view_token(view), PATIENCE_S)
@@ -54,7 +54,8 @@ async def cancel_job(request: Request) -> Response:
     return json_response(await full_document(view, dependencies.blobs), status)
 
 
-async def _put_on_log(dependencies: Dependencies, view: JobView, headers: Headers) -> None:
+async def put_cancellation(dependencies: Dependencies, view: JobView, headers: Headers) -> None:
+    """Cancel a job that has not ended. Raises Outage."""
     # 1. `results` decides: what stands there first for this epoch is the job's end. 2. `job.control`
     # stops the work, which by then is for nothing. 3. the event informs.
     now_ms = int(time.time() * 1000)

@@ -11,6 +11,7 @@ from ingress.examples import MODULES_DOC
 from ingress.responses import json_response
 from schemas.modules import ModuleSpec
 from streams.api_keys import Scope
+from streams.serving import Lack, as_document
 
 
 def add_routes(app: FastAPI) -> None:
@@ -22,10 +23,11 @@ async def list_modules(request: Request) -> Response:
     """List the modules with their inputs, options and results."""
     dependencies = dependencies_of(request)
     dependencies.authenticator.caller(request, Scope.JOBS)
-    return json_response({"modules": [_document(module.spec) for module in dependencies.modules]})
+    documents = [_document(module.spec, dependencies.lacking(module.spec)) for module in dependencies.modules]
+    return json_response({"modules": documents})
 
 
-def _document(spec: ModuleSpec) -> dict[str, Any]:
+def _document(spec: ModuleSpec, lack: Lack | None) -> dict[str, Any]:
     return {
         "name": spec.name,
         "version": spec.version,
@@ -35,7 +37,5 @@ def _document(spec: ModuleSpec) -> dict[str, Any]:
         "stages": [step.name for step in spec.steps],
         "options": spec.options,
         "result_schema": spec.result_schema,
-        "available": True,
-        "reason": None,
-        "remedy": None,
+        **as_document(lack),
     }

@@ -1,6 +1,7 @@
 """`POST /v1/{module}`: 202 once the request is on the log."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,6 +12,7 @@ from ingress.dependencies import Dependencies, dependencies_of
 from ingress.examples import SUBMIT_DOC
 from ingress.job_document import links
 from ingress.problems import Problem, unavailable
+from ingress.quota_gate import reserve_job, warning_headers
 from ingress.responses import json_response
 from ingress.submission import Submission, accepted, first_request, job_of
 from ingress.submit_body import read_submit_body
@@ -22,8 +24,12 @@ from schemas.topics import JOB_EVENTS
 from streams.api_keys import Scope
 from streams.log.protocols import Headers
 from streams.modules import Module, canonical_options
+from streams.stages import all_stages
 
 _MAX_KEY_CHARACTERS = 255
+
+
+_RETRY_AFTER_S = 30
 
 
 def add_routes(app: FastAPI) -> None:
@@ -36,7 +42,8 @@ async def submit(request: Request) -> Response:
     dependencies = dependencies_of(request)
     caller = dependencies.authenticator.caller(request, Scope.JOBS)
     module = _module(dependencies, request.path_params["module"])
-    key = _idempotency_key(request)
+    check_available(dependencies, module)
+    key = idempotency_key(request)
     body = await read_submit_body(
         request, module, dependencies.blobs, caller.service, dependencies.settings.max_upload_bytes
     )
@@ -51,17 +58,23 @@ async def submit(request: Request) -> Response:
     job = job_of(submission, int(time.time() * 1000))
     request.scope["job_id"] = job.job_id
     if key is not None:
-        before = await _submitted_before(dependencies, caller, job)
+        before = await submitted_before(dependencies, caller, job)
         if before is not None:
             return _answer(job, before.document["created_at"], replayed=True)
-    await _put_on_log(dependencies, submission, job, trace_headers(request))
-    return _answer(job, iso_time(job.created_at_ms))
+    held = await reserve_job(dependencies, caller, job, body.inputs)
+    try:
+        await put_on_log(dependencies, submission, job, trace_headers(request))
+    except Problem:
+        dependencies.quotas.release(held)
+        raise
+    return _answer(job, iso_time(job.created_at_ms), more=warning_headers(held))
 
 
-async def _put_on_log(dependencies: Dependencies, submission: Submission, job: JobRef, headers: Headers) -> None:
+async def put_on_log(dependencies: Dependencies, submission: Submission, job: JobRef, headers: Headers) -> None:
+    """Return when the job is accepted for good. Raises Problem 503 when it was not."""
     # 1. the request, acknowledged; 2. the event, acknowledged; 3. the answer. A crash after 1 leaves
     # work that will be done under this id, and no promise to anyone; asking again repeats both.
-    topic, request = first_request(submission, job)
+    topic, request = first_request(submission, job, all_stages())
     try:
         await dependencies.publisher.publish(topic, job.job_id, request, headers)
         await dependencies.publisher.publish(JOB_EVENTS, job.job_id, accepted(submission, job), headers)
@@ -73,7 +86,7 @@ async def _put_on_log(dependencies: Dependencies, submission: Submission, job: J
         ) from e
 
 
-async def _submitted_before(dependencies: Dependencies, caller: Caller, job: JobRef) -> JobView | None:
+async def submitted_before(dependencies: Dependencies, caller: Caller, job: JobRef) -> JobView | None:
     """Return the job that this key made before; None when there is none, or the view cannot tell.
 
     Raises Problem 409 when it was made with other content.
@@ -91,7 +104,17 @@ async def _submitted_before(dependencies: Dependencies, caller: Caller, job: Job
     return found
 
 
-def _answer(job: JobRef, created_at: str | None, *, replayed: bool = False) -> Response:
+def check_available(dependencies: Dependencies, module: Module) -> None:
+    """Raise Problem 503 `module_unavailable` when nobody can serve the module now, with the reason and the remedy."""
+    lack = dependencies.lacking(module.spec)
+    if lack is not None:
+        what = f"the module {module.spec.name} is unavailable: {lack.reason}"
+        raise unavailable("module_unavailable", what, lack.remedy, retry_after_s=_RETRY_AFTER_S)
+
+
+def _answer(
+    job: JobRef, created_at: str | None, *, replayed: bool = False, more: Mapping[str, str] | None = None
+) -> Response:
     body: dict[str, Any] = {
         "job_id": job.job_id,
         "module": job.module,
@@ -99,7 +122,7 @@ def _answer(job: JobRef, created_at: str | None, *, replayed: bool = False) -> R
         "created_at": created_at,
         "links": links(job.job_id),
     }
-    headers = {"Location": f"/v1/jobs/{job.job_id}"}
+    headers = {"Location": f"/v1/jobs/{job.job_id}", **(more or {})}
     if replayed:
         headers["Idempotency-Replayed"] = "true"
     return json_response(body, 202, headers)
@@ -117,7 +140,8 @@ def _module(dependencies: Dependencies, name: str) -> Module:
     return module
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
+    """Return the header's value, if it is there. Raises Problem 422 for one that cannot be used."""
     key = request.headers.get("idempotency-key")
     if key is not None and not (0 < len(key) <= _MAX_KEY_CHARACTERS and key.isprintable()):
         raise Problem(

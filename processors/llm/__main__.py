@@ -2,9 +2,10 @@
 
 import os
 
-from processors.llm.gongmun_stage import GONGMUN
-from processors.llm.stage import LlmStage
+from processors.llm.gongmun_stage import GONGMUN, GongmunStage
+from processors.llm.stage import NO_SERVER, LlmStage
 from processors.noop import NOOP
+from schemas.topics import LLM
 from streams.runtime.run import run
 from streams.settings import Settings
 
@@ -12,13 +13,14 @@ from streams.settings import Settings
 def main() -> None:
     """Serve until SIGTERM."""
     settings = Settings.from_env(os.environ)
-    served = [GONGMUN, *([NOOP] if settings.noop else [])]
+    served = [NOOP] if settings.noop else []
     preload = ("processors.llm.gongmun.child", "processors.llm.answer_check")
     if not (settings.ollama_urls or settings.models_file.exists()):
-        run(*served, settings=settings, name="llm", preload=preload)
+        run(GONGMUN, *served, settings=settings, name="llm", preload=preload, absent={LLM.kind: NO_SERVER})
         return
     stage = LlmStage(settings, os.environ)
-    run(*served, stage.processor, settings=settings, name="llm", preload=preload, prepare=stage.open)
+    letters = GongmunStage(stage.pool).processor
+    run(letters, *served, stage.processor, settings=settings, name="llm", preload=preload, prepare=stage.open)
 
 
 if __name__ == "__main__":

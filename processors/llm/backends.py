@@ -19,6 +19,7 @@ from processors.llm.protocols.framing import LineFramer, SseFramer
 from processors.llm.protocols.requests import upstream_request
 from processors.llm.protocols.values import Call, Chunk, Dialect, Json, Task
 from schemas.errors import GatewayError
+from streams.tracing import traceparent
 
 _AFTER_END_S = 1.0
 _ERROR_BYTES = 64 * 1024
@@ -110,9 +111,11 @@ class UpstreamAnswer:
     async def leave(self) -> list[Chunk]:
         """Tell the upstream to stop, close its call, and return what it had sent until then but nobody has read."""
         try:
-            if self.ended or self._response.closed:
+            if self.ended:
                 return []
-            await _take_in(self._response)
+            # An answer that came to its end meanwhile has no connection any more, but may not be read yet.
+            if not self._response.closed:
+                await _take_in(self._response)
             data = self._response.content.read_nowait()
             return self._reader.feed(data) if data and self._reader else []
         except (aiohttp.ClientError, OSError, GatewayError, RuntimeError):
@@ -195,6 +198,8 @@ class Backend:
         headers = _headers(upstream)
         if request_id:
             headers["X-Request-Id"] = request_id
+        if trace := traceparent():
+            headers["traceparent"] = trace
         response: aiohttp.ClientResponse | None = None
         try:
             response = await self._session.post(

@@ -1,25 +1,23 @@
 """The stage `llm`: a text and what was said before in, a model's answer out, from the same pool as the chat."""
 
-import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from processors.llm.errors import NoUpstream, QueueFull, WaitedTooLong
+from processors.llm.asking import Asking, Said
+from processors.llm.errors import NoUpstream
 from processors.llm.pool.pool import Caller, Pool
 from processors.llm.pool.shared import shared_pool
-from processors.llm.protocols.checks import checked_call
-from processors.llm.protocols.merging import merged
-from processors.llm.protocols.values import Dialect, Json, Task
-from schemas.errors import InvalidInput, Outage
-from schemas.events import StageRequest, Usage
-from schemas.payloads import json_payload
+from processors.llm.prompted import prompted
+from processors.llm.protocols.values import Json
+from schemas.errors import InvalidInput
+from schemas.events import StageRequest
 from schemas.topics import LLM
 from streams.redis_client import redis_client
 from streams.runtime.processor import Context, Processor, Result, SpentWork
+from streams.serving import Lack
 from streams.settings import Settings
 
 CHECK = "processors.llm.answer_check:problem"
@@ -28,12 +26,10 @@ _CONCURRENCY = 64  # what is in work; the pool's slots bound what the model serv
 _PASSED_ON = ("model", "max_tokens", "temperature", "seed")
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    text: str
-    finish: str
-    model: str
-    upstream: str
+NO_SERVER = Lack(
+    "no model server is configured",
+    "set GATEWAY_OLLAMA_URLS, or name the servers in models.yml, and restart the llm process",
+)
 
 
 class LlmStage:
@@ -43,7 +39,7 @@ class LlmStage:
         self._settings = settings
         self._env = env
         self._pool: Pool | None = None
-        self.processor = Processor(LLM, self.handle, concurrency=_CONCURRENCY)
+        self.processor = Processor(LLM, self.handle, concurrency=_CONCURRENCY, lacks=self.lacks)
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Run the pool until the stack is closed."""
@@ -51,9 +47,27 @@ class LlmStage:
         stack.push_async_callback(redis.aclose)
         self._pool = await stack.enter_async_context(shared_pool(self._settings, redis, self._env))
 
+    def pool(self) -> Pool | None:
+        """Return the pool, None before it runs."""
+        return self._pool
+
     def use(self, pool: Pool) -> None:
         """Serve from a pool that runs already."""
         self._pool = pool
+
+    def lacks(self) -> Lack | None:
+        """Tell why no model can answer now; None when one can, or before the pool is there."""
+        if self._pool is None:
+            return None
+        states = self._pool.states()
+        if not states:
+            return NO_SERVER
+        if self._pool.catalogue.models and any(state.usable for state in states):
+            return None
+        return Lack(
+            f"no model server answers with a model: {', '.join(state.name for state in states)}",
+            "start the model servers and pull a model (./gateway doctor tells)",
+        )
 
     async def handle(self, request: StageRequest, context: Context) -> Result:
         """Ask once and, where a schema is given and the answer does not fit it, once more.
@@ -63,10 +77,13 @@ class LlmStage:
         """
         if not request.inputs:
             raise InvalidInput("llm was asked without a text", code="missing_input", remedy='send {"text": "…"}')
+        config: Json = orjson.loads(request.step.config or "{}")
+        if "prompt" in config:
+            return await prompted(self._running(), request, context, config)
         options: Json = orjson.loads(request.options or "{}")
         text = (await context.read(request.inputs[0])).decode("utf-8", "replace")
         body = _body(options, text)
-        asking = _Asking(self._running(), Caller(request.job.service, request.job.lane, request.job.job_id))
+        asking = Asking(self._running(), Caller(request.job.service, request.job.lane, request.job.job_id))
         said = await asking.ask(body)
         schema = options.get("schema")
         if schema is None:
@@ -90,45 +107,7 @@ class LlmStage:
         return self._pool
 
 
-class _Asking:
-    """The calls of one attempt, and what they used together."""
-
-    def __init__(self, pool: Pool, caller: Caller) -> None:
-        self._pool = pool
-        self._caller = caller
-        self._prompt = self._completion = 0
-        self._work_s = 0.0
-        self._last = _Said("", "", "", "")
-
-    async def ask(self, body: Json) -> _Said:
-        """Return the answer to one call."""
-        call = checked_call(Dialect.OPENAI, Task.CHAT, body)
-        began = time.perf_counter()
-        try:
-            async with await self._pool.open(call, self._caller) as answer:
-                chunks = [chunk async for batch in answer.batches() for chunk in batch]
-        except (QueueFull, WaitedTooLong) as e:
-            # A full pool is no fault of this job: it waits without losing an attempt.
-            raise Outage(e.message, code=e.code, remedy=e.remedy) from e
-        self._work_s += time.perf_counter() - began - answer.waited_s
-        self._prompt += answer.used.prompt_tokens
-        self._completion += answer.used.completion_tokens
-        part = next(iter(merged(chunks).parts), None)
-        self._last = _Said(
-            part.text if part else "", (part.finish if part else "") or "stop", answer.model, answer.upstream
-        )
-        return self._last
-
-    def result(self, body: Json | None, **more: Any) -> Result:
-        """Return the stage's result with the usage so far."""
-        usage = Usage(
-            prompt_tokens=self._prompt, completion_tokens=self._completion, work_seconds=max(0.0, self._work_s)
-        )
-        outputs = (json_payload(orjson.dumps(body), "llm.json"),) if body is not None else ()
-        return Result(outputs, usage, model=self._last.model, upstream=self._last.upstream, **more)
-
-
-async def _unusable(said: _Said, context: Context, asking: _Asking) -> SpentWork:
+async def _unusable(said: Said, context: Context, asking: Asking) -> SpentWork:
     raw = await context.store("text/plain; charset=utf-8", said.text.encode(), "answer.txt")
     spent = asking.result(None, artifacts={"answer": raw.blob} if raw.blob else {})
     if said.finish == "length":
@@ -168,5 +147,5 @@ def _repair(body: Json, answer: str, wrong: str) -> Json:
     return {**body, "messages": [*body["messages"], *asked]}
 
 
-def _result(said: _Said) -> Json:
+def _result(said: Said) -> Json:
     return {"text": said.text, "model": said.model, "finish_reason": said.finish}

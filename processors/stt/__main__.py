@@ -2,15 +2,17 @@
 
 import asyncio
 import os
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 
-from processors.stt.availability import usable_model, wait_for_model
-from processors.stt.checkpoints import open_checkpoints
+from processors.stt.availability import usable_model
+from processors.stt.checkpoints import Checkpoints, open_checkpoints, sweeping
 from processors.stt.handler import build_processor, child_count
 from processors.stt.models import model_folders
 from streams.logs import configure_logging
 from streams.runtime.run import run
+from streams.runtime.waiting import wait_until_usable
 from streams.settings import Settings
 
 
@@ -21,10 +23,16 @@ def main() -> None:
     settings = replace(settings, workers=child_count(settings))
     configure_logging(settings.log_level, settings.instance or "stt")
     find = partial(usable_model, settings.stt_model, model_folders(settings.data_dir, os.environ))
-    model = asyncio.run(wait_for_model(find, settings))
+    model = asyncio.run(wait_until_usable(find, settings, "stt"))
     if model is not None:
-        processor = build_processor(settings, model, open_checkpoints(settings.blob_url))
-        run(processor, settings=settings, name="stt", preload=("processors.stt.child",))
+        checkpoints = open_checkpoints(settings.blob_url)
+        processor = build_processor(settings, model, checkpoints)
+        prepare = partial(_sweep, checkpoints)
+        run(processor, settings=settings, name="stt", preload=("processors.stt.child",), prepare=prepare)
+
+
+async def _sweep(checkpoints: Checkpoints, stack: AsyncExitStack) -> None:
+    await stack.enter_async_context(sweeping(checkpoints))
 
 
 if __name__ == "__main__":

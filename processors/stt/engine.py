@@ -21,13 +21,15 @@ Tell = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """How to transcribe. An empty `language` is to be found out; `prompt` is what was said or agreed before."""
+    """How to transcribe. An empty `language` is to be found out; `prompt` is what was said or agreed before;
+    `temperature` is where the engine begins to try."""
 
     language: str = ""
     task: str = "transcribe"
     words: bool = False
     vad: bool = True
     prompt: str = ""
+    temperature: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

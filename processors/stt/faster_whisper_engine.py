@@ -85,6 +85,7 @@ class FasterWhisper:
                 word_timestamps=ask.words,
                 vad_filter=ask.vad,
                 initial_prompt=ask.prompt or None,
+                temperature=_ladder(ask.temperature),
             )
             segments: list[Segment] = []
             for segment in cast("Iterable[_Segment]", found):
@@ -102,6 +103,11 @@ def open_engine(directory: str, model: str, threads: int) -> FasterWhisper:
     if not Path(directory).is_dir():
         raise ModelMissing(f"the speech model's directory {directory} is gone", remedy="put it back")
     return FasterWhisper(directory, model, threads)
+
+
+def _ladder(first: float) -> list[float]:
+    """Return the temperatures to try in turn while the text is doubtful."""
+    return [first, *(step for step in (0.2, 0.4, 0.6, 0.8, 1.0) if step > first)]
 
 
 def _plain(segment: _Segment) -> Segment:

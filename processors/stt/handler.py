@@ -37,8 +37,9 @@ INSPECT_TIMEOUT_S = 120.0
 WINDOW_TIMEOUT_S = 3600.0
 """Ten minutes of sound on a machine that needs six times as long; a hang is noticed after that."""
 
-ATTEMPT_TIMEOUT_S = 48 * 3600.0
-"""The longest recording at that speed. An attempt that ends early loses nothing but its last window."""
+SLOWEST = 6
+"""How many times as long as a recording the slowest machine needs: the bound of an attempt.
+An attempt that ends early loses nothing but its last window."""
 
 _TELL_EVERY_S = 1.0
 
@@ -139,6 +140,7 @@ def build_processor(settings: Settings, model: Model, checkpoints: Checkpoints) 
         engine=EngineChoice(model.directory, model.name, threads=threads_of_a_child(workers)),
         model_size=model.size,
         checkpoints=checkpoints,
+        limits=Limits(max_seconds=settings.stt_max_hours * 3600.0),
     )
     return Processor(
         topics=topics.STT,
@@ -148,7 +150,8 @@ def build_processor(settings: Settings, model: Model, checkpoints: Checkpoints) 
         child_timeout_s=WINDOW_TIMEOUT_S,
         # Weights are converted while they are loaded, so that they are there twice for a moment.
         child_memory_bytes=_BASE_MEMORY_BYTES + 3 * model.size,
-        attempt_timeout_s=ATTEMPT_TIMEOUT_S,
+        attempt_timeout_s=SLOWEST * handler.limits.max_seconds,
+        settle=checkpoints.remove,
     )
 
 

@@ -7,4 +7,4 @@ from dataclasses import dataclass
 class Limits:
     """The longest recording that is taken, in seconds."""
 
-    max_seconds: float = 8 * 3600.0
+    max_seconds: float = 10 * 3600.0

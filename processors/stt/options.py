@@ -34,6 +34,7 @@ def read_options(request: StageRequest) -> SttOptions:
         words=_flag(given, "word_timestamps", False),
         vad=_flag(given, "vad", True),
         prompt=_text(given, "initial_prompt"),
+        temperature=_share(given, "temperature"),
     )
     return SttOptions(ask, _one_of(given, "format", FORMATS))
 
@@ -57,6 +58,13 @@ def _flag(given: Mapping[str, Any], name: str, default: bool) -> bool:
     if not isinstance(value, bool):
         raise _invalid(name, value, "true or false")
     return value
+
+
+def _share(given: Mapping[str, Any], name: str) -> float:
+    value = given.get(name) or 0.0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise _invalid(name, value, "a number from 0 to 1")
+    return float(value)
 
 
 def _one_of(given: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> str:

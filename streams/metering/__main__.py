@@ -2,21 +2,27 @@
 
 import asyncio
 from collections.abc import Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from schemas.codec import Codec
-from schemas.topics import API_KEYS, LEDGER_TABLE_CHANGELOG, SCHEMAS, USAGE_EVENTS
+from schemas.topics import API_KEYS, LEDGER_TABLE_CHANGELOG, SCHEMAS, SERVICES, USAGE_EVENTS
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import Publisher
 from streams.log.schema_reader import SchemaReader
+from streams.logs import get_logger
 from streams.metering.ledger import GROUP, Ledger
+from streams.metering.orphans import HeldLedger, OrphanCloser
+from streams.metering.price_file import BudgetPrices
 from streams.metering.rows import UsageRows
 from streams.metering.rows_view import RowsKeeper, RowsView
 from streams.metering.services import Services
 from streams.metrics_server import Health
-from streams.redis_client import redis_client
+from streams.quota.reconcile import Reconciler
+from streams.redis_client import REDIS_FAILURES, redis_client
+from streams.replay.hosting import host_replays
+from streams.services import Services as ServiceSettingsView
 from streams.settings import Settings
 from streams.tables.job_table import JobTableApp, TableSpec
 from streams.tables.log_ends import KafkaLogEnds, LogEnds
@@ -24,7 +30,12 @@ from streams.tables.positions import GroupPositions
 from streams.tables.serving import serve_table
 from streams.tables.table_process import TableProcess
 
-TABLE = TableSpec(GROUP, "ledger", LEDGER_TABLE_CHANGELOG, (USAGE_EVENTS,))
+log = get_logger(__name__)
+
+_RECONCILE_S = 1.0
+
+# A tenth of a second later in the report, and a tenth of the work when calls come one by one.
+TABLE = TableSpec(GROUP, "ledger", LEDGER_TABLE_CHANGELOG, (USAGE_EVENTS,), gather_s=0.1)
 
 
 class MeteringApp:
@@ -52,9 +63,19 @@ class MeteringApp:
             TABLE,
         )
         rows = UsageRows()
-        self._ledger = Ledger(table.store, codec, schemas, services, rows)
+        prices = BudgetPrices(settings.models_file)
+        self._ledger = Ledger(table.store, codec, schemas, services, rows, prices)
         keeper = RowsKeeper(view, rows, GroupPositions(settings.kafka_bootstrap, GROUP, topics))
+        self._keeper = keeper
         self._process = TableProcess(table, self._ledger, keeper, publisher, health, topics, ends)
+
+    def settled(self, request_id: str) -> bool | None:
+        """Tell whether a request has ended in the ledger; None when its partition is another process's."""
+        return self._ledger.settled(request_id)
+
+    def folded(self) -> dict[int, int]:
+        """Return the offset of `usage.events` up to which each partition held here is in the ledger."""
+        return {partition: offsets.events for partition, offsets in self._keeper.folded.items()}
 
     async def run(self, stop: asyncio.Event) -> str:
         """Work until `stop` is set; returns why the process must be restarted, or an empty text."""
@@ -69,15 +90,38 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         stack.push_async_callback(redis.aclose)
         publisher = await stack.enter_async_context(KafkaPublisher(bootstrap, codec=codec))
         schemas = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec, publisher))
-        services = Services(KafkaTail(bootstrap, API_KEYS.name), schemas, publisher)
-        await stack.enter_async_context(services.view)
+        settings_view = ServiceSettingsView(KafkaTail(bootstrap, SERVICES.name), schemas, publisher)
+        services = Services(KafkaTail(bootstrap, API_KEYS.name), schemas, publisher, settings_view)
+        await stack.enter_async_context(services)
         health.set_starting("reading the services")
-        if not await _unless_stopped(services.view.caught_up(), stop):
+        if not await _unless_stopped(services.caught_up(), stop):
             return ""
         ends = KafkaLogEnds(bootstrap, tuple(topic.name for topic in TABLE.topics))
         stack.push_async_callback(ends.stop)
         app = MeteringApp(settings, codec, schemas, publisher, services, RowsView(redis), ends, health)
-        return await app.run(stop)
+        reconciling = asyncio.create_task(_reconcile(Reconciler(redis, app.settled), settings_view), name="reconcile")
+        closer = OrphanCloser(
+            bootstrap, schemas, publisher, HeldLedger(app.folded, app.settled), settings.orphan_seconds
+        )
+        closing = asyncio.create_task(closer.run(), name="orphans")
+        # Here, because nobody waits for this process: planning a replay keeps a core busy for seconds.
+        replaying = asyncio.create_task(host_replays(settings, codec, schemas, publisher, stop), name="replays")
+        try:
+            return await app.run(stop)
+        finally:
+            for task in (reconciling, closing, replaying):
+                task.cancel()
+            await asyncio.gather(reconciling, closing, replaying, return_exceptions=True)
+
+
+async def _reconcile(reconciler: Reconciler, services: ServiceSettingsView) -> None:
+    while True:
+        limited = [s.service for s in services.all() if any(a.quotas.limited for a in (s.allowance, *s.keys.values()))]
+        with suppress(*REDIS_FAILURES):
+            closed = await reconciler.turn(limited)
+            if closed:
+                log.info("quota.closed", reservations=closed)
+        await asyncio.sleep(_RECONCILE_S)
 
 
 async def _unless_stopped(waiting: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:

@@ -4,6 +4,7 @@ A day is closed when the log's own time says that no event of it can be taken an
 kept as they are, in the same table, and the entries that have nothing later are removed.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from itertools import islice
 
@@ -12,21 +13,24 @@ from schemas.codec import Codec, UnknownFingerprint
 from schemas.errors import InvalidInput, UndecodableRecord
 from schemas.events import UsageEvent
 from schemas.usage_admission import check_usage
-from schemas.usage_ledger import DAY_MS, HORIZON_MS, HOUR_MS, LedgerEntry, fold_usage, last_measured_ms
+from schemas.usage_ledger import DAY_MS, HORIZON_MS, HOUR_MS, LedgerEntry, charged, ending, fold_usage, last_measured_ms
 from schemas.usage_rows import Amounts, RowId, day_start_ms, entry_rows
 from streams.log.protocols import Decoder, LogRecord
 from streams.metering.counters import UsageCounters
-from streams.metering.rows import UsageRows
+from streams.metering.price_file import BudgetPrices
+from streams.metering.rows import UsageRows, settlement
 from streams.metering.services import Services
 from streams.metrics import LEDGER_ENTRIES, LEDGER_FOLDED, LEDGER_ROWS
 from streams.tables.folding import Position, check_key
 from streams.tables.job_states import States
+from streams.tables.partitions import job_partition
 from streams.tables.table_process import Change, Contents, Taken
 
 GROUP = "metering"
 
 _CLOSED = b"\x00closed:"
 _LOOKED_AT = 500  # entries a turn, so that removing old ones costs no pause
+_PRICES_S = 1.0
 _CLOSING_MARGIN_MS = 2 * HOUR_MS
 
 
@@ -36,13 +40,20 @@ class Ledger(Contents[UsageEvent]):
     name = GROUP
 
     def __init__(
-        self, store: MutableMapping[bytes, bytes], codec: Codec, decoder: Decoder, services: Services, rows: UsageRows
+        self,
+        store: MutableMapping[bytes, bytes],
+        codec: Codec,
+        decoder: Decoder,
+        services: Services,
+        rows: UsageRows,
+        prices: BudgetPrices | None = None,
     ) -> None:
         self._store, self._codec, self._decoder, self._services = store, codec, decoder, services
         self._entries = States(store, codec, LedgerEntry)
         self._closed: dict[int, set[int]] = {}
         self._closed_keys: dict[bytes, int] = {}
         self._rows = rows
+        self._prices, self._prices_seen = prices, 0.0
         self._counters = UsageCounters()
         self._round: Iterator[tuple[int, bytes]] = iter(())
 
@@ -70,6 +81,7 @@ class Ledger(Contents[UsageEvent]):
         changed: dict[tuple[int, bytes], LedgerEntry] = {}
         shown: dict[int, dict[bytes, bytes]] = {}
         folded = 0
+        repriced = self._repriced()
         for record, event in batch:
             partition, key = record.partition, event.request_id.encode()
             before = changed.get((partition, key)) or self._entries.get(key)
@@ -81,6 +93,10 @@ class Ledger(Contents[UsageEvent]):
                 new = self._open(partition, entry_rows(after))
                 keys |= self._rows.move(partition, old, new)
                 self._counters.count(old, new)
+                if ending(charged(after)) is not None:
+                    keys.add(settlement(event.service, event.request_id))
+            if repriced:
+                keys.update(self._rows.spent.keys(partition))
             shown.setdefault(partition, {}).update(dict.fromkeys(keys, b""))
             folded += 1
         changes: list[Change] = [(p, key, self._entries.put(p, key, entry)) for (p, key), entry in changed.items()]
@@ -92,6 +108,24 @@ class Ledger(Contents[UsageEvent]):
         LEDGER_ENTRIES.set(len(self._entries))
         LEDGER_ROWS.set(len(self._rows))
         return Taken(changes, shown)
+
+    def settled(self, request_id: str) -> bool | None:
+        """Tell whether a request has ended; None when its partition is not held here."""
+        partition = job_partition(request_id)
+        if partition not in self._closed:
+            return None
+        entry = self._entries.peek(request_id.encode())
+        return entry is not None and ending(charged(entry)) is not None
+
+    def _repriced(self) -> bool:
+        if self._prices is None or time.monotonic() - self._prices_seen < _PRICES_S:
+            return False
+        self._prices_seen = time.monotonic()
+        found = self._prices.changed()
+        if found is None:
+            return False
+        self._rows.spent.reprice(found, self._rows.hours())
+        return True
 
     def recovered(self, partition: int, key: bytes, present: bool) -> None:
         """Take note of a record that was recovered from the changelog."""
@@ -119,7 +153,7 @@ class Ledger(Contents[UsageEvent]):
         LEDGER_ENTRIES.set(len(self._entries))
         LEDGER_ROWS.set(len(self._rows))
 
-    def tidy(self) -> list[Change]:
+    async def tidy(self) -> list[Change]:
         """Close days, then remove entries that only closed days need; a bit at a time."""
         for partition in self._closed:
             closable = self._closable_before(partition)

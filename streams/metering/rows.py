@@ -10,10 +10,13 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from schemas.usage_rows import LEDGER_OFFSET_MS, ZERO, Amounts, RowId, added, day_start_ms, subtracted
+from streams.metering.spent import LEVEL, Spent
 
 SEPARATOR = "\x1f"
 BY_HOUR = "h"
 BY_DAY = "d"
+SETTLED = b"settled"
+_OPEN = b"open:"
 _LEDGER_OFFSET = timedelta(milliseconds=LEDGER_OFFSET_MS)
 
 
@@ -21,6 +24,7 @@ class UsageRows:
     """Subtotals by partition; kept in step with the ledger, and what views are made of."""
 
     def __init__(self) -> None:
+        self.spent = Spent()
         self._amounts: defaultdict[int, dict[bytes, Amounts]] = defaultdict(dict)
         self._logged_ms: dict[int, int] = {}
 
@@ -30,7 +34,7 @@ class UsageRows:
     def move(self, partition: int, before: Mapping[RowId, Amounts], after: Mapping[RowId, Amounts]) -> set[bytes]:
         """Replace what one entry added by what it adds now; return the keys of the rows that changed."""
         rows = self._amounts[partition]
-        changed: set[bytes] = set()
+        changed = self.spent.move(partition, before, after)
         for row in before.keys() | after.keys():
             old, new = before.get(row, ZERO), after.get(row, ZERO)
             if old == new:
@@ -55,6 +59,7 @@ class UsageRows:
     def clear(self, partitions: Iterable[int]) -> None:
         """Begin anew with these partitions, and no others."""
         self._amounts.clear()
+        self.spent.clear()
         self._logged_ms = {p: at for p, at in self._logged_ms.items() if p in set(partitions)}
 
     def hours_of_day(self, partition: int, start_ms: int) -> Iterator[tuple[RowId, Amounts]]:
@@ -66,6 +71,14 @@ class UsageRows:
                 if day_start_ms(row.start_ms) == start_ms:
                     yield row, amounts
 
+    def hours(self) -> Iterator[tuple[int, RowId, Amounts]]:
+        """Yield the rows of all hours, with their partitions."""
+        for partition, rows in self._amounts.items():
+            for key, amounts in rows.items():
+                name, _, field = key.decode().partition("|")
+                if name.split(":")[1] == BY_HOUR and amounts != ZERO:
+                    yield partition, read_row(name, field), amounts
+
     def days(self, partition: int) -> set[int]:
         """Return the days that have rows, by their begin."""
         names = {key.partition(b"|")[0] for key in self._amounts[partition]}
@@ -73,6 +86,10 @@ class UsageRows:
 
     def get(self, key: bytes, /) -> bytes | None:
         """Return a row as it stands in Redis; empty for one that is no more."""
+        if key.startswith(_OPEN):
+            return SETTLED
+        if key.split(b":", 2)[1] == LEVEL.encode():
+            return self.spent.get(key)
         partition = int(key.partition(b":")[0])
         if key.endswith(b":t|"):
             return b"%d" % self.logged_ms(partition)
@@ -85,7 +102,12 @@ class UsageRows:
 
     def keys(self, partition: int, /) -> tuple[bytes, ...]:
         """Return the keys of a partition's rows."""
-        return (*self._amounts[partition], b"%d:t|" % partition)
+        return (*self._amounts[partition], *self.spent.keys(partition), b"%d:t|" % partition)
+
+
+def settlement(service: str, request_id: str) -> bytes:
+    """Return the key under which a request's reservation is closed, in one step with its rows."""
+    return _OPEN + f"{service}|{request_id}".encode()
 
 
 @lru_cache(maxsize=65_536)

@@ -6,20 +6,25 @@ from typing import NamedTuple, cast
 from redis.asyncio import Redis
 
 from streams import redis_keys
-from streams.metering.rows import UsageRows
+from streams.metering.rows import SETTLED, UsageRows
+from streams.quota.scripts import OPEN_FUNCTIONS
 from streams.redis_client import REDIS_FAILURES, redis_outage
 from streams.tables.positions import Positions
 from streams.tables.redis_view import FencedWriter, PartitionWrite
 from streams.tables.view_keeper import PartitionKeeper
 
 # KEYS: marker. ARGV: own generation, new marker, index, then for each row: hash, its name, field, amounts
-# ('' removes the row).
-_WRITE = """
+# ('' removes the row). `settled` closes a reservation instead: open, sums, request id.
+_WRITE = (
+    OPEN_FUNCTIONS
+    + """
 local held = redis.call('GET', KEYS[1])
 if not held or string.sub(held, 1, #ARGV[1] + 1) ~= ARGV[1] .. ' ' then return held or '' end
 local named = {}
 for i = 4, #ARGV, 4 do
-  if ARGV[i + 3] == '' then
+  if ARGV[i + 3] == 'settled' then
+    take_out(ARGV[i], ARGV[i + 1], ARGV[i + 2])
+  elseif ARGV[i + 3] == '' then
     redis.call('HDEL', ARGV[i], ARGV[i + 2])
   else
     redis.call('HSET', ARGV[i], ARGV[i + 2], ARGV[i + 3])
@@ -32,6 +37,7 @@ end
 redis.call('SET', KEYS[1], ARGV[2])
 return 1
 """
+)
 _CLEARED_AT_ONCE = 500
 
 
@@ -53,7 +59,11 @@ class RowsView(FencedWriter[RowWrite]):
         """Return the index and four arguments for each row."""
         arguments: list[str | int | bytes] = [redis_keys.usage_index(write.partition)]
         for row in write.views:
-            arguments += (redis_keys.usage_rows(row.name), row.name, row.field, row.amounts)
+            if row.amounts == SETTLED:
+                service = row.name.partition(":")[2]
+                arguments += (redis_keys.quota_open(service), redis_keys.quota_sums(service), row.field, SETTLED)
+            else:
+                arguments += (redis_keys.usage_rows(row.name), row.name, row.field, row.amounts)
         return arguments
 
     async def clear(self, partition: int) -> None:

@@ -8,7 +8,7 @@ from schemas.errors import GatewayError, InvalidInput, Outage, UndecodableRecord
 from schemas.events import ChatRequest, JobResult, JobStatus, UsageEvent
 from schemas.topics import CHAT_REQUESTS, RESULTS, USAGE_EVENTS
 from schemas.usage_admission import check_usage
-from schemas.usage_ledger import DAY_MS, LedgerEntry, fold_usage
+from schemas.usage_ledger import ABORTED, DAY_MS, LedgerEntry, fold_usage
 from schemas.usage_query import UsageQuery
 from schemas.usage_rows import Amounts, RowId, entry_rows, sum_rows
 from streams.log.kafka_range import log_ends, read_range
@@ -147,9 +147,14 @@ async def _event(record: LogRecord, decoder: Decoder) -> UsageEvent | GatewayErr
 
 
 def _conflicts(entry: LedgerEntry, event: UsageEvent) -> bool:
-    """Tell whether the same id was there with another content; how long the work took differs by nature."""
+    """Tell whether the same id was there with another content.
+
+    How long the work took differs by nature, and so does the end of a call that was given up before it came.
+    """
     held = next((r.event for r in entry.records if r.event.event_id == event.event_id), None)
-    return held is not None and _lasting(held) != _lasting(event)
+    if held is None or (held.outcome == ABORTED) != (event.outcome == ABORTED):
+        return False
+    return _lasting(held) != _lasting(event)
 
 
 def _lasting(event: UsageEvent) -> UsageEvent:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from schemas.codec import Codec
 from schemas.errors import GatewayError, Outage, Permanent, Transient, WorkFailed
 from schemas.events import Progress, StageRequest, Usage
+from schemas.job_trace import trace_id_of
 from schemas.pipelines import final_result, next_request
 from schemas.topics import JOB_EVENTS, RESULTS, USAGE_EVENTS, StageTopics, Topic
 from streams.log.dead_letters import dead_letter
@@ -34,6 +35,7 @@ from streams.runtime.records import (
 from streams.runtime.retry import DeadLetter, Decision, decide
 from streams.storage.blobs import BlobStore
 from streams.storage.claim_check import RECORD_LIMIT, RESULT_LIMIT, check_in
+from streams.tracing import traced
 
 log = get_logger(__name__)
 
@@ -91,8 +93,10 @@ class Handling:
             return DeadLetter(error)
         if work.suspect:
             await self._commit_attempt(work)
+        job = work.request.job
         try:
-            return await self._run(work)
+            with traced(work.record.headers, job_id=job.job_id, service=job.service):
+                return await self._run(work)
         except GatewayError as e:
             error = e
         except TimeoutError:
@@ -238,6 +242,16 @@ class Handling:
         """Write a dead letter, however long the log is down."""
         await self.patiently(lambda: self._tools.publisher.publish_raw(*letter))
 
+    async def settle(self, work: Work) -> None:
+        """Let the processor put away what the attempts kept. Raises nothing: the work itself is done."""
+        if self._processor.settle is None:
+            return
+        try:
+            await self._processor.settle(work.request)
+        except Exception as e:
+            # Only the class: the text of a foreign exception may quote the document.
+            log.warning("work.not_settled", **_about(work), error=type(e).__name__)
+
     async def patiently(self, write: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Repeat `write` until no outage stops it: finished work is not done again for want of a log."""
         held = False
@@ -305,6 +319,8 @@ def _about(work: Work) -> dict[str, Any]:
     record = work.record
     return {
         "job_id": work.request.job.job_id,
+        "service": work.request.job.service,
+        "trace_id": trace_id_of(record.headers),
         "topic": record.topic,
         "partition": record.partition,
         "offset": record.offset,

@@ -10,6 +10,7 @@ from schemas.errors import WorkFailed
 from schemas.events import StageRequest, Usage
 from schemas.payloads import BlobRef, Payload
 from schemas.topics import StageTopics
+from streams.serving import Lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Context(Protocol):
 
 
 Handler = Callable[[StageRequest, Context], Awaitable[Result]]
+Settle = Callable[[StageRequest], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +78,19 @@ class RetryPolicy:
     backoff_limit_s: float = 30.0
 
 
+def _nothing() -> Lack | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Processor:
     """A stage kind and the one function that serves it.
 
     `concurrency` is how many requests are in work at a time; `child_timeout_s` and
     `child_memory_bytes` bound each call into a child process, `attempt_timeout_s` a whole attempt.
+    `lacks` tells why the stage cannot be served now, for callers to be told at the door. `settle` is
+    called when a request is over for good (done, failed or cancelled, and committed): what the attempts
+    kept for one another may go. It may be left out by a crash, and what it raises is only logged.
     """
 
     topics: StageTopics
@@ -91,3 +100,5 @@ class Processor:
     child_timeout_s: float = 120.0
     child_memory_bytes: int = 1024 * 1024 * 1024
     attempt_timeout_s: float = 1800.0
+    lacks: Callable[[], Lack | None] = _nothing
+    settle: Settle | None = None

@@ -3,8 +3,9 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import uvloop
 
@@ -23,12 +24,17 @@ from streams.runtime.kafka_subscriber import KafkaSubscriber
 from streams.runtime.processor import Processor
 from streams.runtime.watchdog import EXIT_STALLED, LoopWatch, StalledError, watch_consumer
 from streams.runtime.worker import Worker, group_of
+from streams.serving import Lack, announcing
 from streams.settings import Settings
 from streams.storage.store import open_blob_store
 
 log = get_logger(__name__)
 
 _HEALTH_S = 0.25
+
+
+def _same(lack: Lack) -> Lack | None:
+    return lack
 
 
 Prepare = Callable[[AsyncExitStack], Awaitable[None]]
@@ -40,15 +46,17 @@ def run(
     name: str,
     preload: Sequence[str] = (),
     prepare: Prepare | None = None,
+    absent: Mapping[str, Lack] | None = None,
 ) -> None:
     """Serve the processors until SIGTERM or SIGINT, then exit: 0 after a drain, otherwise not 0.
 
     `name` is what logs call the process; `preload` names modules that each child process imports first;
-    `prepare` makes inside the event loop what handlers need, before the first request.
+    `prepare` makes inside the event loop what handlers need, before the first request; `absent` tells of
+    kinds that this process would serve if it had what they need.
     """
     configure_logging(settings.log_level, settings.instance or name)
     try:
-        uvloop.run(serve(processors, settings, preload, prepare))
+        uvloop.run(serve(processors, settings, preload, prepare, absent))
     except* StalledError as stalled:
         log.error("process.leaves", reason=str(stalled.exceptions[0]))
         sys.exit(EXIT_STALLED)
@@ -58,19 +66,26 @@ def run(
 
 
 async def serve(
-    processors: Sequence[Processor], settings: Settings, preload: Sequence[str], prepare: Prepare | None = None
+    processors: Sequence[Processor],
+    settings: Settings,
+    preload: Sequence[str],
+    prepare: Prepare | None = None,
+    absent: Mapping[str, Lack] | None = None,
 ) -> None:
     """Serve until a signal asks to stop."""
     health = Health()
     loop = asyncio.get_running_loop()
     watch = LoopWatch(loop)
     watch.start()
-    server = start_metrics_server(settings.metrics_port, health)
+    server = start_metrics_server(settings.metrics_port, health, host=settings.metrics_host)
     try:
         async with AsyncExitStack() as stack:
             tools = await _tools(stack, settings, preload)
             if prepare is not None:
                 await prepare(stack)
+            lacks = {kind: partial(_same, lack) for kind, lack in (absent or {}).items()}
+            lacks |= {processor.topics.kind: processor.lacks for processor in processors}
+            await stack.enter_async_context(announcing(settings, lacks))
             workers: list[Worker] = []
             async with asyncio.TaskGroup() as group:
                 watchers: list[asyncio.Task[None]] = []

@@ -2,16 +2,43 @@
 
 import importlib
 import tempfile
+import time
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from schemas.events import Progress
+from schemas.events import JobRef, Lane, Progress, StageRequest, Step
+from schemas.ids import new_job_id
 from schemas.payloads import Payload
+from schemas.pipelines import request_event_id
 from streams.storage.blobs import BlobStore
 from streams.storage.claim_check import read
 from streams.storage.fake import FakeBlobs
+
+
+def stage_request(kind: str, *inputs: Payload, options: str = "{}", service: str = "test") -> StageRequest:
+    """Return a request for the one step of a job that was just made."""
+    now_ms = time.time_ns() // 1_000_000
+    job = JobRef(
+        job_id=new_job_id(now_ms),
+        service=service,
+        key_id="test",
+        module=kind,
+        module_version="1",
+        lane=Lane.INTERACTIVE,
+        created_at_ms=now_ms,
+        input_digest="0" * 64,
+    )
+    return StageRequest(
+        event_id=request_event_id(job.job_id, job.epoch, kind),
+        job=job,
+        steps=(Step(kind, kind),),
+        position=0,
+        inputs=inputs,
+        options=options,
+        requested_at_ms=now_ms,
+    )
 
 
 class FakeContext:

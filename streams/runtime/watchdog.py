@@ -81,9 +81,12 @@ async def _behind(worker: Worker, subscriber: Subscriber) -> int:
 class LoopWatch:
     """A thread that ends the process when the event loop stands still for `limit_s`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limit_s: float = LOOP_STALLED_S) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, limit_s: float = LOOP_STALLED_S, interval_s: float = INTERVAL_S
+    ) -> None:
         self._loop = loop
         self._limit_s = limit_s
+        self._interval_s = interval_s
         self._ticks = 0
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="loop-watch", daemon=True)
@@ -99,11 +102,11 @@ class LoopWatch:
     def _watch(self) -> None:
         # Counted in own intervals, not by the clock: a stopped and continued process gets its time.
         seen, missed = -1, 0
-        while not self._closed.wait(INTERVAL_S):
+        while not self._closed.wait(self._interval_s):
             missed = missed + 1 if self._ticks == seen else 0
             seen = self._ticks
-            if missed * INTERVAL_S >= self._limit_s:
-                log.error("watchdog.loop_stalled", seconds=missed * INTERVAL_S)
+            if missed * self._interval_s >= self._limit_s:
+                log.error("watchdog.loop_stalled", seconds=missed * self._interval_s)
                 sys.stderr.flush()
                 os._exit(EXIT_STALLED)
             self._loop.call_soon_threadsafe(self._tick)

@@ -28,7 +28,7 @@ from typing import Any
 from schemas.codec import UnknownFingerprint
 from schemas.errors import GatewayError, Outage, Permanent, UndecodableRecord
 from schemas.events import StageRequest
-from schemas.topics import STAGES, StageTopics
+from schemas.topics import StageTopics
 from streams.log.dead_letters import dead_letter
 from streams.log.protocols import Committed, LogRecord, Partition, Subscriber
 from streams.logs import get_logger
@@ -41,6 +41,7 @@ from streams.runtime.processor import Processor, Result
 from streams.runtime.retry import DeadLetter, Retry, WaitForRecovery
 from streams.runtime.scheduling import Scheduler
 from streams.runtime.stage_metrics import StageMetrics
+from streams.stages import all_stages
 
 log = get_logger(__name__)
 
@@ -56,7 +57,7 @@ _STOPPED = "stopped"
 class Worker:
     """Serves one stage kind. `run` it as a task; `stop` lets it finish what is in work and return.
 
-    `stages` tells which topics the next steps' requests go to; tests give their own.
+    `stages` tells which topics the next steps' requests go to: all that there are, unless given.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Worker:
         tools: Tools,
         *,
         group: str = "",
-        stages: Mapping[str, StageTopics] = STAGES,
+        stages: Mapping[str, StageTopics] | None = None,
         drain_s: float = DRAIN_S,
     ) -> None:
         self._processor = processor
@@ -81,7 +82,7 @@ class Worker:
         self._circuit = Circuit()
         self._committer = Committer(self._group, subscriber, self._collect, self._acknowledge)
         self._handling = Handling(
-            processor, tools, stages, commit_attempts=self._committer.flush, hold=self._hold_publishing
+            processor, tools, stages or all_stages(), commit_attempts=self._committer.flush, hold=self._hold_publishing
         )
         self._metrics = StageMetrics(self._kind)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -364,6 +365,7 @@ class Worker:
                 await self._handling.publish_done(work, verdict)
                 self._metrics.ended(work.lane, "done", work.request.requested_at_ms)
                 self._finish(work.held, work.offset)
+                self._settle(work)
                 return
             except Permanent as e:
                 verdict = DeadLetter(e)
@@ -371,6 +373,7 @@ class Worker:
             await self._handling.publish_failed(work, verdict.error)
             self._metrics.ended(work.lane, "failed", work.request.requested_at_ms)
             self._finish(work.held, work.offset)
+            self._settle(work)
             return
         self._metrics.retried(work.lane)
         loop = asyncio.get_running_loop()
@@ -430,6 +433,16 @@ class Worker:
         work.dropped = _CANCELLED
         self._metrics.ended(work.lane, "cancelled", work.request.requested_at_ms)
         self._finish(work.held, work.offset)
+        self._settle(work)
+
+    def _settle(self, work: Work) -> None:
+        if self._processor.settle is not None:
+            self._spawn(self._settled(work))
+
+    async def _settled(self, work: Work) -> None:
+        # After the commit: a crash before it repeats the work, which then still has what the attempts kept.
+        await self._committer.flush()
+        await self._handling.settle(work)
 
     def _on_cancel(self, job_id: str) -> None:
         for held in self._held.values():

@@ -1,10 +1,13 @@
 """Checkpoints in memory and in a store behave alike."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from processors.stt.checkpoints import (
+    LIFE,
     CheckpointKey,
     Checkpoints,
     MemoryCheckpoints,
@@ -39,6 +42,43 @@ async def test_what_was_saved_is_found_under_its_key_alone(checkpoints: Checkpoi
         CheckpointKey("team-a", "job-1", 0, "stt", "mark", 4),
     ):
         assert await checkpoints.load(other) is None
+
+
+async def test_a_request_that_is_over_leaves_nothing(checkpoints: Checkpoints) -> None:
+    """Windows of every model that was tried; other epochs, steps and jobs keep theirs. Twice is no harm."""
+    over = request()
+    mine = [checkpoint_key(over, mark, window) for mark in ("mark", "other") for window in range(3)]
+    others = [
+        replace(mine[0], epoch=1),
+        replace(mine[0], step="stt2"),
+        replace(mine[0], job_id=over.job.job_id + "1"),
+        replace(mine[0], service="team-b"),
+    ]
+    for key in (*mine, *others):
+        await checkpoints.save(key, b"kept")
+    await checkpoints.remove(over)
+    await checkpoints.remove(over)
+    assert [await checkpoints.load(key) for key in mine] == [None] * 6
+    assert [await checkpoints.load(key) for key in others] == [b"kept"] * 4
+
+
+async def test_leftovers_go_by_age(checkpoints: Checkpoints) -> None:
+    """Not before the last request that could want them is gone from the log."""
+    assert await checkpoints.sweep(datetime.now(UTC) + LIFE * 2) == 0
+    await checkpoints.save(KEY, b"kept")
+    assert await checkpoints.sweep(datetime.now(UTC) + LIFE - timedelta(minutes=1)) == 0
+    assert await checkpoints.load(KEY) == b"kept"
+    assert await checkpoints.sweep(datetime.now(UTC) + LIFE + timedelta(minutes=1)) == 1
+    assert await checkpoints.load(KEY) is None
+
+
+async def test_no_empty_folders_stay(tmp_path: Path) -> None:
+    """A folder a job would be as many files in the end."""
+    stored = open_checkpoints(f"file:{tmp_path / 'blobs'}")
+    (tmp_path / "blobs" / "another").mkdir()
+    await stored.save(checkpoint_key(request(), "mark", 0), b"kept")
+    await stored.remove(request())
+    assert [path.name for path in (tmp_path / "blobs").rglob("*")] == ["another"]
 
 
 async def test_another_process_finds_it(tmp_path: Path) -> None:

@@ -61,10 +61,12 @@ def simulators() -> Iterator[Sims]:
 
 
 @asynccontextmanager
-async def chat_ingress(kafka: str, redis_url: str, folder: Path, sims: Sims, **more: str) -> AsyncIterator[Ingress]:
-    """Run an ingress over the simulators, with slots leased."""
+async def chat_ingress(
+    kafka: str, redis_url: str, folder: Path, sims: Sims, models: str = "", **more: str
+) -> AsyncIterator[Ingress]:
+    """Run an ingress over the simulators, with slots leased; `models` are more lines for its `models.yml`."""
     file = folder / "models.yml"
-    file.write_text(_MODELS.format(native=sims.native.url, compatible=sims.compatible.url))
+    file.write_text(_MODELS.format(native=sims.native.url, compatible=sims.compatible.url) + models)
     settings = settings_for(kafka, redis_url, folder, GATEWAY_MODELS_FILE=str(file), **more)
     async with running_ingress(settings, {"SIM_KEY": UPSTREAM_KEY}) as running:
         yield running

@@ -43,7 +43,7 @@ class OwnRedis:
 class TableProcess:
     """`python -m MODULE`, as the stack starts it."""
 
-    def __init__(self, module: str, kafka: str, redis_url: str, folder: Path) -> None:
+    def __init__(self, module: str, kafka: str, redis_url: str, folder: Path, **env: str) -> None:
         self._module, self._log = module, folder / "process.log"
         self.metrics_port = free_port()
         self._env = {
@@ -52,6 +52,7 @@ class TableProcess:
             "GATEWAY_REDIS_URL": redis_url,
             "GATEWAY_DATA_DIR": str(folder / "data"),
             "GATEWAY_METRICS_PORT": str(self.metrics_port),
+            **env,
         }
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -10,8 +10,10 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from cli.gateway_client import GatewayClient
 from schemas.payloads import BlobRef
-from schemas.topics import all_topics
+from schemas.services import Allowance, ServiceSettings
+from schemas.topics import SERVICES, all_topics
 from streams.log.admin import kafka_admin
 from tests.integration.chat_harness import COMPATIBLE, NATIVE, OnTheLog, Sims, chat_ingress, own_service, simulators
 from tests.integration.ingress_harness import Ingress, own_database, running_ingress, settings_for
@@ -170,6 +172,62 @@ async def test_malformed_bodies_are_told_in_the_callers_protocol(
     error = answer.json()["error"]
     assert isinstance(error, str) if path.startswith("/api") else error["type"] == "invalid_request_error"
     assert on_the_log.requests_of(service) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/v1/chat/completions"), ("PUT", "/v1/models"), ("GET", "/api/chat"), ("GET", "/api/show")],
+)
+async def test_another_method_is_refused_in_the_protocol_of_the_path(
+    client: httpx.AsyncClient, method: str, path: str
+) -> None:
+    answer = await client.request(method, path)
+    assert (answer.status_code, bool(answer.headers["allow"])) == (405, True)
+    error = answer.json()["error"]
+    assert isinstance(error, str) if path.startswith("/api") else error["code"] == "method_not_allowed"
+
+
+async def test_what_is_set_for_a_service_holds_for_its_calls(
+    client: httpx.AsyncClient, ingress: Ingress, on_the_log: OnTheLog, service: str, wait_until: WaitUntil
+) -> None:
+    """Only the models that are allowed to it, and no prompt on the log."""
+    wanted = ServiceSettings(service, allowance=Allowance(models=(NATIVE,)), chat_content="digest")
+    await ingress.dependencies.publisher.publish(SERVICES, service, wanted)
+    await wait_until(lambda: ingress.dependencies.services.get(service) == wanted)
+    for path in ("/v1/chat/completions", "/api/chat"):
+        refused = await client.post(path, json=chat(COMPATIBLE))
+        assert refused.status_code == 403
+        assert NATIVE in refused.text
+    assert [m["id"] for m in (await client.get("/v1/models")).json()["data"]] == [NATIVE]
+    assert (await client.post("/v1/chat/completions", json=chat(NATIVE))).status_code == 200
+    await on_the_log.usage_of(service)
+    (request,) = on_the_log.requests_of(service)
+    assert (request.content, request.messages) == (None, 1)
+
+
+async def test_a_fallback_serves_no_model_that_is_not_open_to_the_service_and_to_the_key(
+    kafka: str, redis_url: str, tmp_path: Path, sims: Sims, service: str, wait_until: WaitUntil
+) -> None:
+    """`gone` is on no server; what may serve in its place is what the key could ask for itself."""
+    gone = "  gone: {upstreams: [{upstream: native, model: nowhere}], fallbacks: [gpt, tiny]}\n"
+    async with chat_ingress(kafka, own_database(redis_url, 9), tmp_path, sims, gone) as ingress:
+        key = await ingress.key(service, ("chat",))
+        key_id = GatewayClient(ingress.base_url, key).key_id
+
+        async def answered(allowed: tuple[str, ...] | None, to_the_key: tuple[str, ...] | None) -> str:
+            keys = {key_id: Allowance(models=to_the_key)}
+            wanted = ServiceSettings(service, allowance=Allowance(models=allowed), keys=keys)
+            await ingress.dependencies.publisher.publish(SERVICES, service, wanted)
+            await wait_until(lambda: ingress.dependencies.services.get(service) == wanted)
+            answer = await client.post("/v1/chat/completions", json=chat("gone"))
+            return answer.json()["model"] if answer.status_code == 200 else answer.json()["error"]["code"]
+
+        async with ingress.client(key) as client:
+            assert await answered(None, None) == "gpt"
+            assert await answered(("gone", "tiny"), None) == "tiny"
+            assert await answered(None, ("gone", "tiny")) == "tiny"
+            assert await answered(("gone", "gpt"), ("gone", "tiny")) == "no_upstream"
+            assert await answered(("gone", "gpt"), ("tiny",)) == "model_not_allowed"
 
 
 async def test_unknown_fields_are_passed_on(client: httpx.AsyncClient) -> None:

@@ -106,7 +106,7 @@ async def test_files_become_blobs_in_their_order(kafka: str, client: httpx.Async
     ]
     assert [await ingress.dependencies.blobs.get(p.blob) for p in request.inputs] == [PNG + b"1", PDF]
     assert [step.kind for step in request.steps] == ["ocr", GONGMUN_EXTRACT.kind]
-    assert orjson.loads(request.options) == {"own_organisation": "너른군"}
+    assert orjson.loads(request.options) == {"own_organisation": "너른군", "use_model": True}
 
 
 async def test_a_job_is_there_after_its_202(client: httpx.AsyncClient):

@@ -58,7 +58,20 @@ async def test_slots_in_use_are_not_taken_away(redis: Redis, prefix: str, wait_u
     for _ in range(5):
         await two.renew("up", 0, 8)
         await one.renew("up", 6, 8)
-    assert (one.limit("up"), two.limit("up")) == (6, 2)
+    # One keeps six as long as they are in use, and begins nothing above its share of four.
+    assert (one.limit("up"), two.limit("up")) == (4, 2)
+
+
+async def test_a_replica_with_a_backlog_makes_room(redis: Redis, prefix: str, wait_until: WaitUntil) -> None:
+    """All its slots are in use at every renewal; each that comes free above its share is not given out again."""
+    bulk, asked = replica(redis, "bulk", prefix), replica(redis, "asked", prefix)
+    await settled({bulk: 64}, [8], wait_until)
+    in_use = 8
+    for _ in range(10):
+        await asked.renew("up", 0, 1)
+        await bulk.renew("up", in_use, 64)
+        in_use = min(in_use, bulk.limit("up"))  # calls end, and others begin as far as they may
+    assert (bulk.limit("up"), asked.limit("up")) == (7, 1)
 
 
 async def test_a_missing_table_is_unknown_and_nobody_rises(redis: Redis, prefix: str, wait_until: WaitUntil) -> None:

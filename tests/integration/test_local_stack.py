@@ -76,9 +76,9 @@ def stack() -> Iterator[Stack]:
 
 
 def test_the_whole_stack_comes_up_and_tells_how_it_is(stack: Stack) -> None:
-    stack.until("kafka", "redis", "ingress", "job-state", "metering", "ocr", "llm", state="ready")
+    stack.until("kafka", "redis", "ingress", "admission", "job-state", "metering", "ocr", "llm", state="ready")
     services = stack.until("stt", state="unavailable")
-    assert list(services) == ["kafka", "redis", "ingress", "job-state", "metering", "ocr", "stt", "llm"]
+    assert list(services) == ["kafka", "redis", "ingress", "admission", "job-state", "metering", "ocr", "stt", "llm"]
     assert "GATEWAY_STT_MODEL" in services["stt"]["reason"]
     for service in services.values():
         assert set(service) == {"name", "kind", "pid", "state", "port", "restarts", "reason"}

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from streams.api_keys import make_key
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.protocols import Outgoing
 from streams.log.schema_reader import CodecDecoder
+from streams.metering.open_calls import aborted
 from streams.metering.reader import UsageFound, UsageReader, UsageUnknown
 from streams.metering.verify import Proof, verify
 from streams.redis_client import redis_client
@@ -100,6 +102,11 @@ class Setting:
         return await verify(self.kafka, CodecDecoder(Codec()), self.reader, query(None, 40), later)
 
 
+def call(service: str, request_id: str, asked_ms: int) -> ChatRequest:
+    """A call as ingress writes it before its first token."""
+    return ChatRequest(request_id, request_id, service, "k1", "openai", "chat", "m", False, "0" * 64, 2, 1, asked_ms)
+
+
 def query(service: str | None, days: int = 2) -> UsageQuery:
     """The last days of a service, by the hour."""
     start = (datetime.now(UTC) - timedelta(days=days)).isoformat()
@@ -116,7 +123,9 @@ def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
 
 @pytest.fixture(scope="module")
 def process(kafka: str, own_redis: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TableProcess]:
-    process = TableProcess("streams.metering", kafka, own_redis.url, tmp_path_factory.mktemp("metering"))
+    process = TableProcess(
+        "streams.metering", kafka, own_redis.url, tmp_path_factory.mktemp("metering"), GATEWAY_ORPHAN_SECONDS="240"
+    )
     process.start()
     yield process
     assert process.end() == 0
@@ -126,7 +135,7 @@ def process(kafka: str, own_redis: OwnRedis, tmp_path_factory: pytest.TempPathFa
 async def setting(
     kafka: str, own_redis: OwnRedis, process: TableProcess, wait_until: WaitUntil
 ) -> AsyncIterator[Setting]:
-    await wait_until(process.ready, 60)
+    await wait_until(process.ready, 120)
     redis, ends = redis_client(own_redis.url), KafkaLogEnds(kafka, (USAGE_EVENTS.name,))
     async with KafkaPublisher(kafka) as publisher:
         yield Setting(kafka, own_redis, process, publisher, UsageReader(redis, ends))
@@ -257,14 +266,55 @@ async def test_the_report_can_be_proved(setting: Setting) -> None:
 async def test_a_call_without_usage_is_found_once_it_is_overdue(setting: Setting) -> None:
     service, lost, metered = await setting.service(), new_job_id(now_ms()), new_job_id(now_ms())
     for request in (lost, metered):
-        call = ChatRequest(request, request, service, "k1", "openai", "chat", "m", False, "0" * 64, 2, 1, now_ms())
-        await setting.publisher.publish(CHAT_REQUESTS, request, call)
+        await setting.publisher.publish(CHAT_REQUESTS, request, call(service, request, now_ms()))
     await setting.measure(used(service, metered, module="chat"))
     await setting.totals(service)
     assert lost not in (await setting.proof()).unmetered
     overdue = await setting.proof(after_ms=16 * 60_000)
     assert overdue.unmetered[lost] == "a call without usage"
     assert metered not in overdue.unmetered
+
+
+async def test_a_call_whose_end_never_came_is_closed_once_and_its_real_end_beats_that(
+    setting: Setting, wait_until: WaitUntil
+) -> None:
+    service, asked_ms = await setting.service(), now_ms() - 300_000
+    orphan, ended, late, young = (new_job_id(asked_ms) for _ in range(4))
+
+    def end(request: str) -> UsageEvent:
+        measured = used(service, request, module="chat", step="chat", usage=Usage(prompt_tokens=3), model="m")
+        return replace(measured, event_id=usage_id(request, 0, "chat", 1))
+
+    async def outcomes() -> dict[str, int]:
+        await setting.totals(service)
+        found = await setting.reader.read(query(service))
+        assert isinstance(found, UsageFound)
+        counted = Counter[str]()
+        for row, amounts in found.rows.items():
+            counted[row.outcome] += amounts[COLUMNS.index("requests")]
+        return dict(+counted)
+
+    async def closed() -> bool:
+        return await outcomes() == {"done": 1, "aborted": 2}
+
+    await setting.measure(end(ended))
+    await setting.publisher.publish(CHAT_REQUESTS, young, call(service, young, now_ms()))
+    for request in (ended, orphan, late):
+        await setting.publisher.publish(CHAT_REQUESTS, request, call(service, request, asked_ms))
+    await wait_until(closed, 60)
+    await setting.measure(end(late))
+    assert await outcomes() == {"done": 2, "aborted": 1}
+    # A process that finds them again, as after a crash before its commit, changes nothing.
+    assert setting.app.end(signal.SIGKILL) == -signal.SIGKILL
+    for request in (orphan, late):
+        await setting.measure(aborted(call(service, request, asked_ms)))
+    setting.app.start()
+    await wait_until(setting.app.ready, 60)
+    assert await outcomes() == {"done": 2, "aborted": 1}
+    assert (await setting.totals(service))["bytes_in"] == 2
+    proof = await setting.proof()
+    assert proof.differences == []
+    assert not {orphan, ended, late} & proof.unmetered.keys()
 
 
 async def test_a_row_that_was_tampered_with_is_found_with_its_requests(setting: Setting) -> None:

@@ -28,6 +28,7 @@ ASKER = Caller("team-a", "interactive")
 QUICK = PoolPolicy(
     outage_patience_s=0.5, breaker=BreakerPolicy(failures=3, cool_down_s=0.2), hedge=HedgePolicy(least_s=0.3)
 )
+NO_PATIENCE = PoolPolicy(outage_patience_s=0)
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +202,17 @@ async def test_a_caller_who_leaves_frees_the_upstream_and_is_counted_exactly(sim
         assert in_use(pool) == 0
 
 
+@pytest.mark.parametrize("kind", list(Dialect))
+async def test_an_answer_that_ended_unread_is_counted_whole_when_its_caller_leaves(sims: Farm, kind: Dialect) -> None:
+    async with sims(kind.value, token_ms=5) as sim, pool_of(sim, kind=kind) as pool:
+        async with await pool.open(chat(30), ASKER) as answer:
+            counts = await sim.idle()
+            assert counts["ends"] == {"done": 1}
+            await sim.counts()  # whatever was sent before this reached us before its answer
+        assert answer.used.completion_tokens == counts["tokens_sent"] == 30
+        assert in_use(pool) == 0
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_cancelled_call_frees_the_upstream(sims: Farm, stream: bool, wait_until: WaitUntil) -> None:
     async with sims(ttft_ms=60_000) as sim, pool_of(sim) as pool:
@@ -273,19 +285,32 @@ async def test_an_upstream_that_is_down_at_start_hinders_nothing(sims: Farm) -> 
             assert [state.usable for state in pool.states()] == [False, True]
 
 
-async def test_a_fallback_model_serves_when_the_model_cannot(sims: Farm) -> None:
+async def test_a_fallback_model_serves_when_the_model_cannot_and_the_caller_may_have_it(sims: Farm) -> None:
     async with sims(models=("small:latest",)) as sim:
         name = f"up-{sim.port}"
         upstreams = {name: Upstream(name, Dialect.OLLAMA, sim.url, 4)}
         upstreams["gone"] = Upstream("gone", Dialect.OLLAMA, "http://127.0.0.1:9", 4)
         models = {
-            "tiny": PublicModel("tiny", (Route("gone", "tiny"),), fallbacks=("small",)),
+            "tiny": PublicModel("tiny", (Route("gone", "tiny"),), fallbacks=("large", "small")),
+            "large": PublicModel("large", (Route(name, "small"),), services=frozenset({"team-b"})),
             "small": PublicModel("small", (Route(name, "small"),)),
         }
-        async with open_pool(Catalogue(upstreams, models), False, QUICK) as pool:
-            async with await pool.open(chat(), ASKER) as answer:
-                assert [batch async for batch in answer.batches()]
-            assert (answer.model, answer.upstream) == ("small", name)
+
+        async def served_by(pool: Pool, service: str, allowed: frozenset[str] | None) -> str:
+            async with await pool.open(chat(), Caller(service, "interactive", models=allowed)) as answer:
+                await drained(answer)
+            assert answer.upstream == name
+            return answer.model
+
+        async with open_pool(Catalogue(upstreams, models), False, NO_PATIENCE) as pool:
+            assert await served_by(pool, "team-a", None) == "small"
+            assert await served_by(pool, "team-b", None) == "large"
+            assert await served_by(pool, "team-b", frozenset({"tiny", "small"})) == "small"
+            with pytest.raises(NoUpstream, match="'tiny'"):
+                await served_by(pool, "team-a", frozenset({"tiny"}))
+            with pytest.raises(NoUpstream, match="'tiny'"):
+                await served_by(pool, "team-a", frozenset({"tiny", "large"}))
+        assert (await sim.counts())["requests"] == 3
 
 
 async def test_models_are_found_where_no_file_names_them(sims: Farm) -> None:

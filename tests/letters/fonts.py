@@ -1,4 +1,5 @@
-"""The fonts that letters are set in; from the Debian packages fonts-nanum, -unfonts-core, -baekmuk, -liberation."""
+"""The fonts that letters are set in: Debian's fonts-nanum, -nanum-extra, -unfonts-core, -baekmuk, -lexi-gulim,
+-lexi-saebom, -liberation, -crosextra-carlito, -crosextra-caladea, -lato; those that are installed are used."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -30,6 +31,12 @@ _KOREAN = (
     Face("UnDotum", _BASE / "unfonts-core/UnDotum.ttf", _BASE / "unfonts-core/UnDotumBold.ttf"),
     Face("BaekmukBatang", _BASE / "baekmuk/batang.ttf", _BASE / "baekmuk/batang.ttf"),
     Face("BaekmukDotum", _BASE / "baekmuk/dotum.ttf", _BASE / "baekmuk/dotum.ttf"),
+    Face("BaekmukGulim", _BASE / "baekmuk/gulim.ttf", _BASE / "baekmuk/gulim.ttf"),
+    Face("UnGraphic", _BASE / "unfonts-core/UnGraphic.ttf", _BASE / "unfonts-core/UnGraphicBold.ttf"),
+    Face("LexiGulim", _BASE / "lexi/LexiGulim.ttf", _BASE / "lexi/LexiGulim.ttf"),
+    Face("LexiSaebom", _BASE / "lexi/LexiSaebomR.ttf", _BASE / "lexi/LexiSaebomR.ttf"),
+    Face("NanumBarunpen", _BASE / "nanum/NanumBarunpenR.ttf", _BASE / "nanum/NanumBarunpenB.ttf"),
+    Face("NanumSquareRound", _BASE / "nanum/NanumSquareRoundR.ttf", _BASE / "nanum/NanumSquareRoundB.ttf"),
 )
 _LATIN = (
     Face(
@@ -40,6 +47,9 @@ _LATIN = (
     Face(
         "LiberationSans", _BASE / "liberation/LiberationSans-Regular.ttf", _BASE / "liberation/LiberationSans-Bold.ttf"
     ),
+    Face("Carlito", _BASE / "crosextra/Carlito-Regular.ttf", _BASE / "crosextra/Carlito-Bold.ttf"),
+    Face("Caladea", _BASE / "crosextra/Caladea-Regular.ttf", _BASE / "crosextra/Caladea-Bold.ttf"),
+    Face("Lato", _BASE / "lato/Lato-Regular.ttf", _BASE / "lato/Lato-Bold.ttf"),
     Face("NanumGothic", _BASE / "nanum/NanumGothic.ttf", _BASE / "nanum/NanumGothicBold.ttf"),
 )
 

@@ -51,7 +51,7 @@ def make_letter(seed: int, kind: str | None = None) -> Letter:
     draw = next(draw for name, draw, _ in _KINDS if name == chosen)
     left = rng.uniform(50, 74)
     sheet = Sheet(rng.choice(faces(latin=chosen == "foreign")), rng, left=left, right=rng.uniform(50, 66))
-    if chosen == "foreign" and sheet.face.name.startswith("Liberation"):
+    if chosen == "foreign" and not sheet.face.name.startswith("Nanum"):
         sheet.korean = faces()[0]
     truth = draw(sheet, rng)
     for key in [key for key in truth if key.startswith("_")]:

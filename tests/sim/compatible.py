@@ -184,7 +184,7 @@ class Compatible:
             told = "This server does not support embeddings. Start it with `--embeddings`"
             return failure(501, told, "api_error")
         inputs = [given] if isinstance(given, str) else [str(text) for text in given]
-        served = self._engine.counts.begin(request.path, body["model"], request.headers.get("X-Request-Id", ""))
+        served = self._engine.counts.begin(request.path, body["model"], request.headers)
         served.prompt_tokens = sum(prompt_tokens(text) for text in inputs)
         self._engine.counts.close(served, "done")
         data = [
@@ -220,7 +220,7 @@ class Compatible:
             after_tool=after_tool,
         )
         fault = self._engine.next_fault()
-        served = self._engine.counts.begin(request.path, model, request.headers.get("X-Request-Id", ""))
+        served = self._engine.counts.begin(request.path, model, request.headers)
         usage = bool((body.get("stream_options") or {}).get("include_usage"))
         wanted = body.get("logprobs")
         top = body.get("top_logprobs") if isinstance(wanted, bool) else wanted

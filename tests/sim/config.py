@@ -44,6 +44,8 @@ class SimConfig:
     slots: int = 0  # calls that generate at once; the others wait without headers
     queue: int = 0  # calls that may wait while a model loads; more are told 503
     tokens: int = 32  # length of an answer that nothing else limits
+    echo: bool = False  # answer with what stands between <text> and </text> instead of chance words
+    answer: str = ""  # what is answered where JSON is asked for; left out: JSON that fits the schema
     call_tools: bool = True  # answer with a tool call when tools are offered
     api_key: str = ""  # when set, /v1 wants it as a bearer token
     slow: float = 1.0  # factor on every delay

@@ -1,6 +1,7 @@
 """The simulator's own exact account of what it sent, to compare a ledger with."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ class Served:
     path: str
     model: str
     tag: str  # the caller's X-Request-Id, if it sent one
+    trace: str = ""  # its traceparent
     prompt_tokens: int = 0
     sent: int = 0
     end: str = "open"  # open, done, disconnected, refused, or the name of a fault
@@ -26,6 +28,7 @@ class Served:
             "path": self.path,
             "model": self.model,
             "tag": self.tag,
+            "trace": self.trace,
             "prompt_tokens": self.prompt_tokens,
             "sent": self.sent,
             "end": self.end,
@@ -44,10 +47,10 @@ class Counts:
         self._prompt = 0
         self._most_open = 0
 
-    def begin(self, path: str, model: str, tag: str) -> Served:
+    def begin(self, path: str, model: str, headers: Mapping[str, str]) -> Served:
         """Open the account of a call."""
         self._number += 1
-        served = Served(self._number, path, model, tag)
+        served = Served(self._number, path, model, headers.get("X-Request-Id", ""), headers.get("traceparent", ""))
         self._open[served.number] = served
         self._most_open = max(self._most_open, len(self._open))
         return served

@@ -87,7 +87,10 @@ class Engine:
             tool = (str(function.get("name", "")), arguments if isinstance(arguments, dict) else {})
             return Plan(pieces(as_json(tool[1])), "tool", wish.prompt_tokens, tool=tool)
         if wish.schema is not None and fault is not Fault.BAD_ANSWER:
-            full = pieces(as_json(instance(wish.schema, dice)))
+            full = pieces(config.answer or as_json(instance(wish.schema, dice)))
+        elif config.echo and "<text>" in wish.prompt and fault is not Fault.BAD_ANSWER:
+            full = pieces(wish.prompt.rpartition("<text>")[2].partition("</text>")[0])
+            return Plan(full, "stop", wish.prompt_tokens)
         else:
             full = dice.words(config.tokens if wish.limit is None else wish.limit)
         cut = full if wish.limit is None else full[: wish.limit]

@@ -234,7 +234,7 @@ class Native:
         if not self._engine.config.embedding:
             return failure(501, _NO_EMBEDDINGS)
         config, counts = self._engine.config, self._engine.counts
-        served = counts.begin(request.path, name, request.headers.get("X-Request-Id", ""))
+        served = counts.begin(request.path, name, request.headers)
         end = "disconnected"
         try:
             async with self._engine.turn(installed(config, name) or name):
@@ -286,7 +286,7 @@ class Native:
             after_tool=after_tool,
         )
         fault = self._engine.next_fault()
-        served = self._engine.counts.begin(request.path, wish.model, request.headers.get("X-Request-Id", ""))
+        served = self._engine.counts.begin(request.path, wish.model, request.headers)
         logprobs = int(body.get("top_logprobs") or 0) if body.get("logprobs") else None
         shape = (
             _Chat(name, logprobs) if request.path == "/api/chat" else _Generate(name, logprobs, body.get("raw") is True)

@@ -59,6 +59,7 @@ def test_names_count_from_the_second_of_a_kind(tmp_path: Path) -> None:
         "kafka",
         "redis",
         "ingress",
+        "admission",
         "job-state",
         "metering",
         "ocr",
@@ -71,7 +72,7 @@ def test_names_count_from_the_second_of_a_kind(tmp_path: Path) -> None:
 
 def test_what_is_given_by_address_is_not_started(tmp_path: Path) -> None:
     names = plan(tmp_path, {}, GATEWAY_KAFKA_BOOTSTRAP="example:9092", GATEWAY_REDIS_URL="redis://example:6379/0")
-    assert names == ["ingress", "job-state", "metering", "ocr", "stt", "llm"]
+    assert names == ["ingress", "admission", "job-state", "metering", "ocr", "stt", "llm"]
 
 
 def test_a_taken_port_is_named_with_its_use_and_the_variable_that_moves_it() -> None:

@@ -5,7 +5,8 @@ Calls never wait for Redis: a replica uses the slots that it holds (`limit`), an
   it is unknown, not free: others may not have re-added theirs, so everybody keeps what they hold and nobody rises.
 - Without Redis everybody keeps what they hold as well. A replica that starts then has one slot of each upstream, so
   that it serves at all.
-- A replica never gives up slots that its calls are using; it shrinks as they end.
+- A replica never gives up slots that its calls are using; it shrinks as they end: while it holds more than its share
+  (`_Held.share`), a slot that comes free is given to no other call of its own. Else one with a backlog never would.
 """
 
 import asyncio
@@ -64,12 +65,13 @@ class LeasePolicy:
     """Durations in seconds. A holder that is gone blocks its slots for `life_s` at most."""
 
     life_s: float = 3.0
-    interval_s: float = 0.1
+    interval_s: float = 0.05
 
 
 @dataclass(slots=True)
 class _Held:
     slots: int = 0
+    share: int | None = None  # the most that it may use of them; None: not known, all of them
     # What the other replicas wanted when last seen.
     others: dict[str, int] = field(default_factory=dict[str, int])
 
@@ -101,8 +103,10 @@ class Leases:
 
     def limit(self, upstream: str) -> int:
         """Return how many calls this replica may have on an upstream now."""
-        held = self._held[upstream].slots
-        return held if self.reachable else max(held, _WITHOUT_REDIS)
+        held = self._held[upstream]
+        if not self.reachable:
+            return max(held.slots, _WITHOUT_REDIS)
+        return held.slots if held.share is None else min(held.slots, held.share)
 
     def start(
         self,
@@ -140,10 +144,11 @@ class Leases:
                 wanted,
             ],
         )
-        granted, _, *demands = cast(list[Any], answer)
+        granted, young, *demands = cast(list[Any], answer)
         held.others = {_text(name): int(count) for name, count in zip(demands[::2], demands[1::2], strict=True)}
-        before, held.slots = held.slots, int(granted)
-        return held.slots != before
+        before = (held.slots, held.share)
+        held.slots, held.share = int(granted), None if young else share
+        return (held.slots, held.share) != before
 
     async def _forever(
         self,

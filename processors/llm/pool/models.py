@@ -1,6 +1,6 @@
 """The catalogue: public models and the upstreams that serve each, as frozen values; `models_file` reads them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -9,6 +9,8 @@ from processors.llm.protocols.values import Dialect
 from schemas.prices import Price, PriceList
 
 _SHOWN_NAMES = 20
+DEFAULT_CONTEXT_TOKENS = 4096
+"""What an Ollama gives a model when nobody says otherwise; longer prompts it cuts without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,21 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class PublicModel:
-    """A name that callers use. `services` empty: for all of them."""
+    """A name that callers use. `services` empty: for all of them.
+
+    `context_tokens` is how much the model takes, prompt and answer together: what its servers really give it.
+    """
 
     name: str
     routes: tuple[Route, ...]
     fallbacks: tuple[str, ...] = ()
     services: frozenset[str] = frozenset()
     title: str = ""
+    context_tokens: int = DEFAULT_CONTEXT_TOKENS
+
+    def is_open_to(self, service: str) -> bool:
+        """Tell whether the catalogue opens it to a service."""
+        return not self.services or service in self.services
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ class Catalogue:
             model = self.models.get(wanted.removesuffix(":latest"))
         if model is None:
             raise self._unknown(wanted, service)
-        if model.services and service not in model.services:
+        if not model.is_open_to(service):
             raise ModelNotAllowed(
                 f"model '{model.name}' is not open to the service {service}",
                 remedy=f"use one of {self._names(service)}",
@@ -91,7 +101,17 @@ class Catalogue:
 
     def open_to(self, service: str) -> tuple[PublicModel, ...]:
         """Return the models that a service may use, in the order of their declaration."""
-        return tuple(m for m in self.models.values() if not m.services or service in m.services)
+        return tuple(m for m in self.models.values() if m.is_open_to(service))
+
+    def fallbacks_of(
+        self, model: PublicModel, service: str, allowed: Collection[str] | None
+    ) -> tuple[PublicModel, ...]:
+        """Return the models that may serve in another's place: those that the caller could ask for itself.
+
+        `allowed` names what else limits the caller, None for nothing.
+        """
+        named = (self.models[name] for name in model.fallbacks if allowed is None or name in allowed)
+        return tuple(m for m in named if m.is_open_to(service))
 
     def _unknown(self, name: str, service: str) -> UnknownModel:
         return UnknownModel(f"model '{name[:80]}' not found", remedy=f"there are {self._names(service)}")

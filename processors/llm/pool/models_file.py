@@ -13,6 +13,7 @@ models:
           - {since: 2026-01-01, prompt: "0.15", completion: "0.60"}
     fallbacks: [assistant-small]
     services: [billing]          # left out: for all services
+    context_tokens: 32768        # what its servers really give it; left out: 4096, as an Ollama does by itself
 default: assistant
 currency: USD
 prices:                          # of work without an upstream, by engine; * stands for its version
@@ -28,7 +29,7 @@ from typing import TypeVar
 
 import yaml
 
-from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream
+from processors.llm.pool.models import DEFAULT_CONTEXT_TOKENS, Catalogue, PublicModel, Route, Upstream
 from processors.llm.protocols.values import Dialect
 from schemas.errors import InvalidInput
 from schemas.prices import Price
@@ -40,6 +41,7 @@ _SERVICE = re.compile(r"[a-z0-9-]{1,40}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LARGEST_LIMIT = 100_000
+_CONTEXTS = (512, 16_000_000)
 _UNITS = ("prompt", "completion", "second", "page", "audio_minute")
 
 
@@ -107,7 +109,7 @@ def _key(place: "_Place", env: Mapping[str, str] | None) -> str:
 def _model(name: str, place: "_Place", upstreams: Mapping[str, Upstream]) -> PublicModel:
     if not _NAME.fullmatch(name):
         raise place.error("is no name for a model", "use letters, digits and . _ : / @ -")
-    keys = place.mapping("upstreams", "fallbacks", "services", "title")
+    keys = place.mapping("upstreams", "fallbacks", "services", "title", "context_tokens")
     listed = place.required(keys, "upstreams")
     routes = tuple(_route(name, entry, upstreams) for entry in listed.items())
     if not routes:
@@ -123,6 +125,7 @@ def _model(name: str, place: "_Place", upstreams: Mapping[str, Upstream]) -> Pub
         tuple(fallback.text() for fallback in _fallback_places(place)),
         frozenset(services),
         keys["title"].text() if "title" in keys else "",
+        keys["context_tokens"].integer(*_CONTEXTS) if "context_tokens" in keys else DEFAULT_CONTEXT_TOKENS,
     )
 
 

@@ -52,11 +52,16 @@ class PoolPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: `request_id` travels to the upstream, so that its log and ours meet."""
+    """Who asks: `request_id` travels to the upstream, so that its log and ours meet.
+
+    `models` are the public models that may serve the caller as fallbacks, None for all; whether it may have the
+    model that it asks for is checked before it comes here.
+    """
 
     service: str
     lane: str
     request_id: str = ""
+    models: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +163,7 @@ class Pool:
         """
         public = self.catalogue.resolve(call.model, caller.service)
         first: NoUpstream | None = None
-        for model in (public, *(self.catalogue.models[name] for name in public.fallbacks)):
+        for model in (public, *self.catalogue.fallbacks_of(public, caller.service, caller.models)):
             hashes = prefix_hashes(model.name, call.body) if len(model.routes) > 1 else []
             run = _Run(model, call, caller, hashes, self._loop.time())
             try:

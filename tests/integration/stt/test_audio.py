@@ -146,14 +146,14 @@ def test_ten_hours_by_its_length(tmp_path: Path) -> None:
 
 
 def test_ten_hours_by_its_header(tmp_path: Path) -> None:
-    """A header that claims ten hours over nearly nothing."""
+    """A header that claims eleven hours over nearly nothing."""
     path = write(tmp_path / "claims.flac", tone(1))
     raw = bytearray(path.read_bytes())
-    samples = 10 * 3600 * RATE
+    samples = 11 * 3600 * RATE
     raw[21] = raw[21] & 0xF0 | samples >> 32
     raw[22:26] = (samples & 0xFFFFFFFF).to_bytes(4, "big")
     path.write_bytes(bytes(raw))
-    with pytest.raises(InvalidInput, match=r"10\.0 hours") as raised:
+    with pytest.raises(InvalidInput, match=r"11\.0 hours") as raised:
         inspect(str(path), path.name, Limits())
     assert raised.value.code == "audio_too_long"
 

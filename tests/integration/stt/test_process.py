@@ -77,7 +77,11 @@ async def test_a_killed_process_goes_on_where_it_was(
     command = (sys.executable, "-m", "tests.integration.stt.short_windows")
 
     def finished() -> dict[str, int]:
-        return {file.name: file.stat().st_mtime_ns for file in (tmp_path / "blobs" / "_work").rglob("*.json")}
+        found: dict[str, int] = {}
+        for file in (tmp_path / "blobs" / "_work").rglob("*.json"):
+            with contextlib.suppress(FileNotFoundError):  # removed while we look
+                found[file.name] = file.stat().st_mtime_ns
+        return found
 
     async with bench(kafka, STT) as it:
         await it.send(request)
@@ -88,18 +92,25 @@ async def test_a_killed_process_goes_on_where_it_was(
             await _kill(process)
         before = finished()
         process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **settings})
+        seen = dict(before)
+        again: set[str] = set()
+
+        def over() -> bool:
+            now = finished()
+            again.update(name for name, at in now.items() if seen.setdefault(name, at) != at)
+            return not now and bool(it.records.results(request.job.job_id))
+
         try:
-            await it.until(lambda: it.records.results(request.job.job_id), timeout_s=90)
+            await wait_until(over, timeout_s=90)  # nothing is left once the result is on the log
         finally:
             await _kill(process)
     result = it.records.results(request.job.job_id)[0]
-    after = finished()
-    assert 3 <= len(before) < len(after)
-    assert {name: after[name] for name in before} == before
+    assert len(before) >= 3
+    assert not again
     assert result.status == "done"
     assert result.result is not None
     body = orjson.loads(result.result.inline or await open_blob_store(blobs).get(_ref(result.result)))
-    assert len(body["segments"]) == len(after)
+    assert len(body["segments"]) >= len(seen) > len(before)
     assert result.step_usage.audio_seconds == pytest.approx(120, abs=0.1)
     told = [event.progress for event in it.records.events(request.job.job_id) if event.progress is not None]
     assert {progress.unit for progress in told} <= {"seconds"}

@@ -11,9 +11,10 @@ from urllib.request import urlopen
 import orjson
 import pytest
 
-from processors.stt.availability import usable_model, wait_for_model
+from processors.stt.availability import usable_model
 from processors.stt.models import Model
 from schemas.errors import Outage
+from streams.runtime.waiting import wait_until_usable
 from streams.settings import Settings
 from tests.services import free_port
 
@@ -51,7 +52,7 @@ async def test_a_process_without_a_model_says_so_and_goes_on_when_there_is_one(t
             return model
         raise Outage("no model", code="stt_model_missing", remedy="put one there")
 
-    waiting = asyncio.create_task(wait_for_model(find, settings))
+    waiting = asyncio.create_task(wait_until_usable(find, settings, "stt"))
     status, body = 0, {}
     async with asyncio.timeout(10):
         while status != 503:

@@ -1,0 +1,99 @@
+"""`./gateway bench batch`: how fast the batch door takes requests, and what interactive callers notice of it.
+
+A hundred thousand no-op requests (`BENCH_BATCH_REQUESTS`) stand in the door while admission is stopped;
+then it goes on, and the stage requests that it writes are counted. The jobs are done at the same time, on
+the same cores, and interactive jobs are submitted before and during it.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import aiohttp
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from bench.report import Report, percentile
+from bench.spine import _submit_to_done as submit_to_done
+from bench.stack import ROOT, BenchStack, bench_stack
+from schemas.batch import BatchRequest
+from schemas.codec import Codec
+from schemas.events import Lane
+from schemas.topics import NOOP, Topic, batch_door
+from streams.admission.writing import Write, bulk_producer, write_all
+
+SERVICE = "bench"
+QUIET_JOBS = 200
+_WRITTEN_AT_ONCE = 5_000
+
+
+def main() -> int:
+    """Run the benchmark, print its report, and return 0: figures are not assertions."""
+    report = Report("The batch door")
+    count = int(os.environ.get("BENCH_BATCH_REQUESTS", "10000" if "--quick" in sys.argv else "100000"))
+    with bench_stack() as stack:
+        create = (ROOT / "gateway", "services", "create", SERVICE, "--batch")
+        subprocess.run(create, env=stack.env, check=True, stdout=subprocess.DEVNULL)
+        asyncio.run(_measure(stack, report, count))
+    report.aim("accepted_per_s", 3_000, at_most=False)
+    report.aim("interactive_p95_ratio", 2)
+    print(report.as_json() if "--json" in sys.argv else report.as_text())
+    return 0
+
+
+async def _measure(stack: BenchStack, report: Report, count: int) -> None:
+    headers = {"Authorization": f"Bearer {stack.key}"}
+    async with aiohttp.ClientSession(stack.url, headers=headers) as http:
+        for _ in range(50):
+            await submit_to_done(http)
+        quiet = [await submit_to_done(http) for _ in range(QUIET_JOBS)]
+        report.add("requests", count)
+        report.add("interactive_p95_ms_quiet", percentile(quiet, 0.95) * 1000)
+        admission = stack.pid("admission")
+        os.kill(admission, signal.SIGSTOP)
+        try:
+            await _fill(stack, count)
+        finally:
+            os.kill(admission, signal.SIGCONT)
+        began = time.perf_counter()
+        answering = asyncio.create_task(_until(stack, batch_door(SERVICE).results, count))
+        accepting = asyncio.create_task(_until(stack, NOOP.requests[Lane.BULK], count))
+        during: list[float] = []
+        while not accepting.done() or len(during) < 20:
+            during.append(await submit_to_done(http))
+        report.add("accepted_per_s", count / (await accepting - began))
+        report.add("interactive_p95_ms_during", percentile(during, 0.95) * 1000)
+        report.add("interactive_p95_ratio", percentile(during, 0.95) / percentile(quiet, 0.95))
+        report.add("answered_per_s", count / (await answering - began))
+
+
+async def _fill(stack: BenchStack, count: int) -> None:
+    codec, door = Codec(), batch_door(SERVICE).requests
+    async with bulk_producer(stack.bootstrap) as producer:
+        for begin in range(0, count, _WRITTEN_AT_ONCE):
+            requests = [
+                BatchRequest(f"r{n}", "noop", text="x") for n in range(begin, min(begin + _WRITTEN_AT_ONCE, count))
+            ]
+            await write_all(
+                producer,
+                (Write(door.name, n % door.partitions, b"", codec.encode(r)) for n, r in enumerate(requests)),
+            )
+
+
+async def _until(stack: BenchStack, topic: Topic, count: int) -> float:
+    """Wait until the topic has so many records; return when that was."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap)
+    await consumer.start()
+    try:
+        partitions = [TopicPartition(topic.name, p) for p in range(topic.partitions)]
+        while sum((await consumer.end_offsets(partitions)).values()) < count:
+            await asyncio.sleep(0.1)
+        return time.perf_counter()
+    finally:
+        await consumer.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

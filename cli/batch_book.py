@@ -1,0 +1,110 @@
+"""What a folder of `submit --batch` remembers: which files were asked for, where, and how each ended."""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from streams.client import Place
+
+BOOK = ".batch.sqlite"
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS requests (
+  id TEXT PRIMARY KEY, partition INTEGER, at INTEGER,
+  job_id TEXT NOT NULL DEFAULT '', status TEXT NOT NULL DEFAULT '', seconds TEXT NOT NULL DEFAULT '',
+  code TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS files (
+  file TEXT NOT NULL, id TEXT NOT NULL REFERENCES requests, name TEXT NOT NULL UNIQUE, PRIMARY KEY (file, id));
+"""
+
+
+class Ended(NamedTuple):
+    """How a request ended: `done`, `failed`, `cancelled` or `rejected`."""
+
+    job_id: str
+    status: str
+    seconds: str = ""
+    code: str = ""
+    message: str = ""
+
+
+class Row(NamedTuple):
+    """One file of the summary."""
+
+    file: str
+    name: str
+    ended: Ended
+
+
+class BatchBook:
+    """The folder's memory; each change is on the disk when its call returns."""
+
+    def __init__(self, folder: Path) -> None:
+        self._db = sqlite3.connect(folder / BOOK)
+        self._db.executescript(_TABLES)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def plan(self, files: Iterable[tuple[Path, str]]) -> None:
+        """Note files with their request ids; each gets a name of its own for its result, and keeps it."""
+        taken = {name for (name,) in self._db.execute("SELECT name FROM files")}
+        with self._db:
+            for file, request_id in files:
+                known = self._db.execute("SELECT 1 FROM files WHERE file = ? AND id = ?", (str(file), request_id))
+                if known.fetchone() is None:
+                    self._db.execute("INSERT OR IGNORE INTO requests (id) VALUES (?)", (request_id,))
+                    row = (str(file), request_id, _free_name(file.stem, taken))
+                    self._db.execute("INSERT INTO files VALUES (?, ?, ?)", row)
+
+    def sent(self, request_ids: Sequence[str], places: Sequence[Place]) -> None:
+        """Note where requests stand in the door."""
+        with self._db:
+            rows = [(p.partition, p.offset, i) for i, p in zip(request_ids, places, strict=True)]
+            self._db.executemany("UPDATE requests SET partition = ?, at = ? WHERE id = ?", rows)
+
+    def place(self, request_id: str) -> Place | None:
+        """Return where a request was sent to; None when it was not."""
+        found = self._db.execute("SELECT partition, at FROM requests WHERE id = ?", (request_id,)).fetchone()
+        return None if found is None or found[0] is None else Place(*found)
+
+    def end(self, request_id: str, ended: Ended) -> None:
+        """Note how a request ended, after its results were written."""
+        with self._db:
+            self._db.execute(
+                "UPDATE requests SET job_id = ?, status = ?, seconds = ?, code = ?, message = ? WHERE id = ?",
+                (*ended, request_id),
+            )
+
+    def missing(self, request_ids: Iterable[str]) -> set[str]:
+        """Return those of the requests that no job has ended; what was rejected may be asked for again."""
+        rows = self._db.execute("SELECT id FROM requests WHERE status IN ('done', 'failed', 'cancelled')")
+        return set(request_ids) - {request_id for (request_id,) in rows}
+
+    def files(self, request_id: str) -> list[tuple[str, str]]:
+        """Return the files of a request, each with the name of its result."""
+        return self._db.execute("SELECT file, name FROM files WHERE id = ? ORDER BY file", (request_id,)).fetchall()
+
+    def results(self, request_id: str) -> list[tuple[str, str]]:
+        """Return the files of a request that is done, each with the name of its result; else none."""
+        done = self._db.execute("SELECT 1 FROM requests WHERE id = ? AND status = 'done'", (request_id,)).fetchone()
+        return self.files(request_id) if done else []
+
+    def rows(self) -> list[Row]:
+        """Return every file, by its path."""
+        found = self._db.execute(
+            "SELECT file, name, job_id, status, seconds, code, message FROM files JOIN requests USING (id)"
+            " ORDER BY file, id"
+        )
+        return [Row(file, name, Ended(*ended)) for file, name, *ended in found]
+
+
+def _free_name(stem: str, taken: set[str]) -> str:
+    name, number = f"{stem}.json", 1
+    while name in taken:
+        number += 1
+        name = f"{stem}-{number}.json"
+    taken.add(name)
+    return name

@@ -1,0 +1,64 @@
+"""`gateway install`: engines that are not there from the beginning, and processors of one's own."""
+
+import subprocess
+import sys
+from importlib.metadata import requires
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.environment import PROJECT_ROOT
+from schemas.errors import InvalidInput, Outage
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(install)
+
+
+def install(
+    what: Annotated[str, typer.Argument(help="stt, or the path of a package with a processor of your own.")],
+) -> None:
+    """Install an engine, or a package that adds a stage kind. Safe to repeat."""
+    if what == "stt":
+        _uv("pip", "install", "--python", sys.executable, *wanted_by("stt"))
+        typer.echo("stt is installed. It needs a model: set GATEWAY_STT_MODEL to the directory of a converted one.")
+    elif (Path(what) / "pyproject.toml").is_file() or (Path(what).suffix == ".whl" and Path(what).is_file()):
+        # Without its dependencies, which would bring another build of the gateway; they are checked, not fetched.
+        _uv("pip", "install", "--python", sys.executable, "--no-deps", "--reinstall", str(Path(what).resolve()))
+        _show_kinds()
+    else:
+        raise InvalidInput(
+            f"{what!r} is neither an engine nor the folder of a package",
+            remedy="use stt, or a folder with a pyproject.toml (or a wheel)",
+        )
+
+
+def wanted_by(extra: str) -> list[str]:
+    """Return what the project's extra asks for, as it stands in pyproject.toml."""
+    found = [line.partition(";") for line in requires("llm-gateway") or ()]
+    mark = f"extra=='{extra}'"
+    return [name.strip() for name, _, marker in found if mark in marker.replace(" ", "").replace('"', "'")]
+
+
+def _show_kinds() -> None:
+    # In a fresh interpreter: this one has looked already.
+    told = "from streams.stages import own_kinds\nfor k in own_kinds(): print(k.name, k.package, k.problem or 'usable')"
+    subprocess.run([sys.executable, "-c", told], cwd=PROJECT_ROOT, check=False)
+    typer.echo("Start it with: ./gateway down; ./gateway up --detach")
+
+
+def _uv(*arguments: str) -> None:
+    private = PROJECT_ROOT / ".tools" / "uv" / "bin" / "uv"
+    program = str(private) if private.exists() else "uv"
+    try:
+        done = subprocess.run([program, *arguments], cwd=PROJECT_ROOT, check=False)
+    except FileNotFoundError as error:
+        raise Outage("uv is not installed", remedy="run ./gateway --help once: it makes the environment") from error
+    if done.returncode != 0:
+        raise Outage(
+            f"uv {' '.join(arguments[:2])} ended with {done.returncode}; its message is above",
+            code="install_failed",
+            remedy="check that uv can reach a package index and that the disk has 2 GiB free, then repeat",
+        )

@@ -1,0 +1,1 @@
+"""Tags for pictures, as a stage of the LLM gateway."""

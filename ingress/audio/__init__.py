@@ -1,0 +1,1 @@
+"""OpenAI's audio routes, on top of the module `stt`."""

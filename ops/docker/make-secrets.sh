@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Makes what compose.kafka.yml reads from ops/secrets: passwords, and certificates for this host that are signed by
+# themselves. What is there already stays. Put your own certificates in their place before others use the gateway.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../secrets"
+umask 077
+
+password() { [[ -s "$1" ]] || openssl rand -hex 24 >"$1"; }
+
+for name in redis_password kafka_admin grafana_password minio_password; do password "$name"; done
+[[ -s redis_url ]] || printf 'redis://:%s@redis:6379/0\n' "$(cat redis_password)" >redis_url
+for name in proxy kafka; do
+  [[ -s "${name}_cert.pem" ]] || openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj "/CN=localhost" \
+    -addext "subjectAltName=DNS:localhost,DNS:$(hostname),IP:127.0.0.1" \
+    -keyout "${name}_key.pem" -out "${name}_cert.pem" 2>/dev/null
+done
+# Kafka takes key and certificate as one file.
+[[ -s kafka_keystore.pem ]] || cat kafka_key.pem kafka_cert.pem >kafka_keystore.pem
+# Compose mounts them as they are, and the containers are not root: the folder, not the files, keeps others out.
+chmod 644 ./*
+chmod 700 .

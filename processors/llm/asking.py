@@ -1,0 +1,70 @@
+"""The calls to models that one attempt at a request makes, and what they used together."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from processors.llm.errors import QueueFull, WaitedTooLong
+from processors.llm.pool.pool import Caller, Pool
+from processors.llm.protocols.checks import checked_call
+from processors.llm.protocols.merging import merged
+from processors.llm.protocols.values import Dialect, Json, Task
+from schemas.errors import Outage
+from schemas.events import Usage
+from schemas.payloads import json_payload
+from streams.runtime.processor import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One answer; `finish` is `length` when it was cut at its limit."""
+
+    text: str
+    finish: str
+    model: str
+    upstream: str
+
+
+class Asking:
+    """The calls of one attempt, and what they used together."""
+
+    def __init__(self, pool: Pool, caller: Caller) -> None:
+        self._pool = pool
+        self._caller = caller
+        self._prompt = self._completion = 0
+        self._work_s = 0.0
+        self._last = Said("", "", "", "")
+
+    @property
+    def model(self) -> str:
+        """The public name of the model that answered last."""
+        return self._last.model
+
+    async def ask(self, body: Json, dialect: Dialect = Dialect.OPENAI) -> Said:
+        """Return the answer to one call."""
+        call = checked_call(dialect, Task.CHAT, body)
+        began = time.perf_counter()
+        try:
+            async with await self._pool.open(call, self._caller) as answer:
+                chunks = [chunk async for batch in answer.batches() for chunk in batch]
+        except (QueueFull, WaitedTooLong) as e:
+            # A full pool is no fault of this job: it waits without losing an attempt.
+            raise Outage(e.message, code=e.code, remedy=e.remedy) from e
+        self._work_s += time.perf_counter() - began - answer.waited_s
+        self._prompt += answer.used.prompt_tokens
+        self._completion += answer.used.completion_tokens
+        part = next(iter(merged(chunks).parts), None)
+        self._last = Said(
+            part.text if part else "", (part.finish if part else "") or "stop", answer.model, answer.upstream
+        )
+        return self._last
+
+    def result(self, body: Json | None, **more: Any) -> Result:
+        """Return the stage's result with the usage so far."""
+        usage = Usage(
+            prompt_tokens=self._prompt, completion_tokens=self._completion, work_seconds=max(0.0, self._work_s)
+        )
+        outputs = (json_payload(orjson.dumps(body), "llm.json"),) if body is not None else ()
+        return Result(outputs, usage, model=self._last.model, upstream=self._last.upstream, **more)

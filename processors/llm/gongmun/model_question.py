@@ -1,0 +1,68 @@
+"""What a model is asked about a letter: its text with an id a line, and the shape that the answer has to have. Pure."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from processors.llm.gongmun.lines import Line, page_lines
+from schemas.pages import Document
+
+FIELDS: Mapping[str, str] = {
+    "organisation": "/sender/organisation",
+    "signatory_title": "/sender/signatory_title",
+    "signatory_name": "/sender/signatory_name",
+    "title": "/title",
+    "document_number": "/document_number",
+    "issue_date": "/issue_date",
+}
+"""The answer's fields and where the result has them."""
+
+MOST_CHARACTERS = 12_000
+"""Head and tail of a letter hold what is asked; of a longer one the middle is left out."""
+
+_PROMPT = Path(__file__).parents[3] / "modules" / "prompts" / "gongmun.extract.md"
+_LONGEST_VALUE = 300
+
+
+def answer_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the answer; every field may be missing."""
+    value = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["value", "line"],
+        "properties": {
+            "value": {"type": "string", "minLength": 1, "maxLength": _LONGEST_VALUE},
+            "line": {"type": "string", "maxLength": 8},
+        },
+    }
+    return {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(FIELDS, value)}
+
+
+@cache
+def prompt() -> tuple[str, str]:
+    """Return the prompt's version and its text."""
+    head, _, text = _PROMPT.read_text(encoding="utf-8").partition("\n")
+    return head.removeprefix("version:").strip(), text.strip()
+
+
+def lines_by_id(document: Document) -> dict[str, Line]:
+    """Return the letter's lines by their ids, in reading order."""
+    lines = (line for page in document.pages for line in page_lines(page))
+    return {f"L{number}": line for number, line in enumerate(lines, 1)}
+
+
+def question(lines: Mapping[str, Line]) -> str:
+    """Return the letter's text, `id| text` a line."""
+    rows = [f"{name}| {line.text.text}" for name, line in lines.items()]
+    first, last = 0, len(rows)
+    if sum(map(len, rows)) <= MOST_CHARACTERS:
+        return "\n".join(rows)
+    room = MOST_CHARACTERS
+    while first < last:
+        # From both ends towards the middle.
+        room -= len(rows[first]) + len(rows[last - 1])
+        if room < 0:
+            break
+        first, last = first + 1, last - 1
+    return "\n".join([*rows[:first], "…", *rows[last:]])

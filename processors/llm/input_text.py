@@ -1,0 +1,44 @@
+"""What the stages before hand to a prompted `llm` stage, as text and as data. Pure."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+
+from schemas.errors import InvalidInput
+from schemas.pages import decode_document, document_text
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The input's text, and the stage before's JSON (None for plain text). `read`: it comes from a page or a voice."""
+
+    text: str
+    data: Any = None
+    read: bool = False
+
+
+def given_text(before: str, media_type: str, content: bytes) -> Given:
+    """Return an input as text; `before` is the kind of the stage that gave it, empty for the caller's own text.
+
+    Raises InvalidInput (`empty_text`) when there is nothing to work on.
+    """
+    given = _given(before, media_type, content)
+    if not given.text.strip():
+        raise InvalidInput(
+            "there is no text to work on" + (f" in what {before} gave" if before else ""),
+            code="empty_text",
+            remedy="send a text or a document that has words",
+        )
+    return given
+
+
+def _given(before: str, media_type: str, content: bytes) -> Given:
+    if media_type.partition(";")[0].strip() != "application/json":
+        return Given(content.decode("utf-8", "replace"), read=bool(before))
+    if before == "ocr":
+        return Given(document_text(decode_document(content)), read=True)
+    body: Any = orjson.loads(content)
+    if isinstance(body, dict) and isinstance(cast(dict[str, Any], body).get("text"), str):
+        return Given(cast(dict[str, str], body)["text"], body, read=True)
+    return Given(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode(), body, read=True)

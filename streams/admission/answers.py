@@ -1,0 +1,317 @@
+"""Starts the jobs of entries and answers their requests, partition by partition.
+
+Exactly one answer: answers, rejections and the offsets that they follow from are committed in one
+transaction, under a transactional id per partition. Who takes a partition over first ends the
+transaction of whoever had it (and fences that one), then folds the entries and the answers that are on
+the log into the book of the partition. Stage requests and `accepted` events need no transaction: their
+ids are functions of the job, and a repeat changes nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+
+from schemas.batch import BatchAnswer, BatchEntry, BatchRejection
+from schemas.codec import Codec
+from schemas.errors import UndecodableRecord
+from schemas.events import JobEvent, JobEventKind, JobResult, Lane, StageRequest
+from schemas.ids import event_id
+from schemas.pipelines import request_event_id
+from schemas.topics import BATCH_ENTRIES, JOB_EVENTS, RESULTS, batch_door, service_of_door
+from streams.admission.book import Book, Refuse, Start, Waiting
+from streams.admission.writing import Write, bulk_producer, write_all
+from streams.log.closing import close_client
+from streams.log.protocols import Decoder
+from streams.logs import get_logger
+from streams.metrics import BATCH_ANSWERED, BATCH_PENDING, BATCH_REJECTED, BATCH_STARTED
+from streams.runtime.assignor import own_assignor
+from streams.stages import find_stage
+
+log = get_logger(__name__)
+
+GROUP = "admission-jobs"
+_POLL_MS = 200
+_AT_ONCE = 4_000
+_SESSION_MS = 6_000
+_TRACE = ("traceparent", "tracestate")
+
+Topics = Callable[[], frozenset[str]]
+
+
+class Answerer:
+    """Works on its partitions until `stop`; raises when the log fails it, to be started again."""
+
+    def __init__(self, bootstrap: str, codec: Codec, decoder: Decoder, topics: Topics) -> None:
+        self._bootstrap = bootstrap
+        self._codec = codec
+        self._decoder = decoder
+        self._topics = topics
+        self.ready = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until told to stop; what is begun is finished."""
+        consumer = _consumer(self._bootstrap, GROUP)
+        consumer.subscribe([BATCH_ENTRIES.name, RESULTS.name])
+        starter = bulk_producer(self._bootstrap)
+        held: dict[int, _Partition] = {}
+        try:
+            await consumer.start()
+            await starter.start()
+            while not stop.is_set():
+                assigned = {tp.partition for tp in consumer.assignment()}
+                for number in held.keys() - assigned:
+                    await held.pop(number).close()
+                for number in sorted(assigned - held.keys()):
+                    held[number] = await self._open(number, consumer, starter)
+                self.ready = bool(held)
+                BATCH_PENDING.set(sum(len(p.book) for p in held.values()))
+                fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+                numbers = {tp.partition for tp in fetched} & held.keys()
+                # Of a partition that came (back) in the meantime the position is not ours yet.
+                current = {tp.partition for tp in consumer.assignment()}
+                await asyncio.gather(*(held[n].work(fetched) for n in numbers & current))
+        finally:
+            self.ready = False
+            for partition in held.values():
+                await partition.close()
+            await close_client(starter.stop(), of=GROUP)
+            await close_client(consumer.stop(), of=GROUP)
+
+    async def _open(self, number: int, consumer: AIOKafkaConsumer, starter: AIOKafkaProducer) -> "_Partition":
+        # 1. fence the one before, which settles its transaction; 2. read where it was; 3. fold up to there.
+        producer = bulk_producer(self._bootstrap, f"{GROUP}-{number}")
+        try:
+            await producer.start()
+            partition = _Partition(number, consumer, starter, producer, self._codec, self._decoder, self._topics)
+            committed = await consumer.committed(partition.entries) or 0
+            for tp in (partition.entries, partition.results):
+                at = await consumer.committed(tp)
+                await (consumer.seek_to_beginning(tp) if at is None else _seek(consumer, tp, at))
+            await self._restore(partition, committed)
+        except BaseException:
+            await close_client(producer.stop(), of=GROUP)
+            raise
+        log.info("admission.partition", partition=number, waiting=len(partition.book))
+        return partition
+
+    async def _restore(self, partition: "_Partition", committed: int) -> None:
+        answers = [
+            TopicPartition(name, partition.number)
+            for name in self._topics()
+            if name.endswith(".results") and service_of_door(name.removesuffix(".results")) is not None
+        ]
+        reader = _consumer(self._bootstrap, None)
+        try:
+            await reader.start()
+            async for record in _whole(reader, [partition.entries]):
+                if record.offset < committed:
+                    entry = await self._decoder.decode(record.value or b"", BatchEntry)
+                    partition.book.take(entry)
+            async for record in _whole(reader, answers):
+                partition.book.answered((record.key or b"").decode())
+        finally:
+            await close_client(reader.stop(), of=GROUP)
+
+
+class _Partition:
+    def __init__(
+        self,
+        number: int,
+        consumer: AIOKafkaConsumer,
+        starter: AIOKafkaProducer,
+        producer: AIOKafkaProducer,
+        codec: Codec,
+        decoder: Decoder,
+        topics: Topics,
+    ) -> None:
+        self.number = number
+        self.book = Book()
+        self.entries = TopicPartition(BATCH_ENTRIES.name, number)
+        self.results = TopicPartition(RESULTS.name, number)
+        self._consumer = consumer
+        self._starter = starter
+        self._producer = producer
+        self._codec = codec
+        self._decoder = decoder
+        self._topics = topics
+
+    async def close(self) -> None:
+        await close_client(self._producer.stop(), of=GROUP)
+
+    async def work(self, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
+        """Do what a batch of entries and results asks for, then commit it."""
+        offsets: dict[TopicPartition, int] = {}
+        answers: list[Write] = []
+        entries = fetched.get(self.entries, ())
+        if entries:
+            answers += await self._take(entries)
+            offsets[self.entries] = entries[-1].offset + 1
+        for record in fetched.get(self.results, ()):
+            told = await self._answer(record)
+            if told is None:  # its entry is on the log, but not read yet
+                self._consumer.seek(self.results, record.offset)
+                break
+            answers += told
+            offsets[self.results] = record.offset + 1
+        if answers:
+            async with self._producer.transaction():
+                await write_all(self._producer, answers)
+                committed = {tp: OffsetAndMetadata(at, "") for tp, at in offsets.items()}
+                await self._producer.send_offsets_to_transaction(committed, GROUP)
+            for write in answers:
+                self.book.answered(write.key.decode())
+        elif offsets:
+            await self._consumer.commit(offsets)
+
+    async def _take(self, records: Iterable[Any]) -> list[Write]:
+        requests: list[Write] = []
+        events: list[Write] = []
+        rejections: list[Write] = []
+        for record in records:
+            try:
+                entry = await self._decoder.decode(record.value or b"", BatchEntry)
+            except UndecodableRecord as e:
+                log.error("admission.entry_lost", partition=record.partition, offset=record.offset, code=e.code)
+                continue
+            match self.book.take(entry):
+                case Start():
+                    trace = [h for h in record.headers if h[0] in _TRACE]
+                    request, event = self._start(entry, trace)
+                    requests.append(request)
+                    events.append(event)
+                case Refuse() as refusal:
+                    rejections += self._reject(refusal)
+                case None:
+                    pass
+        await write_all(self._starter, requests)
+        await write_all(self._starter, events)
+        BATCH_STARTED.inc(len(requests))
+        return rejections
+
+    def _start(self, entry: BatchEntry, trace: Sequence[tuple[str, bytes]]) -> tuple[Write, Write]:
+        job, first = entry.job, entry.steps[0]
+        request = StageRequest(
+            event_id=request_event_id(job.job_id, job.epoch, first.name),
+            job=job,
+            steps=entry.steps,
+            position=0,
+            inputs=entry.inputs,
+            options=entry.options,
+            requested_at_ms=job.created_at_ms,
+        )
+        event = JobEvent(
+            event_id=event_id(job.job_id, job.epoch, JobEventKind.ACCEPTED),
+            job=job,
+            kind=JobEventKind.ACCEPTED,
+            steps=entry.steps,
+            at_ms=job.created_at_ms,
+            inputs=entry.inputs,
+        )
+        stage = find_stage(first.kind)
+        if stage is None:
+            raise AssertionError(f"module {job.module} begins with the unknown stage {first.kind}")
+        key = job.job_id.encode()
+        topic = stage.requests[Lane.BULK].name
+        return (
+            Write(topic, self.number, key, self._codec.encode(request), trace),
+            Write(JOB_EVENTS.name, self.number, key, self._codec.encode(event), trace),
+        )
+
+    def _reject(self, refusal: Refuse) -> list[Write]:
+        entry, reason = refusal.entry, refusal.reason
+        rejection = BatchRejection(
+            request_id=entry.request_id,
+            code=reason.code,
+            message=reason.message,
+            remedy=reason.remedy,
+            partition=entry.door_partition,
+            offset=entry.door_offset,
+            job_id=refusal.first_job,
+            rejected_at_ms=time.time_ns() // 1_000_000,
+        )
+        BATCH_REJECTED.labels(reason.code).inc()
+        topic = batch_door(entry.job.service).rejected.name
+        return self._addressed(topic, entry.job.job_id, rejection, entry.reply_headers)
+
+    async def _answer(self, record: Any) -> list[Write] | None:
+        """Return the answer that a terminal record makes, if any; None when its entry must be read first."""
+        job_id = (record.key or b"").decode(errors="replace")
+        waiting = self.book.waiting(job_id)
+        if waiting is None and self.book.knows(job_id):
+            return []
+        try:
+            result = await self._decoder.decode(record.value or b"", JobResult)
+        except UndecodableRecord:
+            return []  # job-state, whose table it is for, puts it among the dead letters
+        if waiting is None:
+            return [] if result.job.lane != Lane.BULK or await self._all_entries_read() else None
+        self.book.answered(job_id)  # a repeat in the same batch is none; a failure reads everything anew
+        BATCH_ANSWERED.labels(result.status).inc()
+        return self._result(waiting, result)
+
+    def _result(self, waiting: Waiting, result: JobResult) -> list[Write]:
+        answer = BatchAnswer(
+            request_id=waiting.request_id,
+            job_id=result.job.job_id,
+            module=result.job.module,
+            status=result.status,
+            result=result.result,
+            error=result.error,
+            usage=result.usage,
+            created_at_ms=result.job.created_at_ms,
+            finished_at_ms=result.finished_at_ms,
+        )
+        topic = batch_door(waiting.service).results.name
+        return self._addressed(topic, result.job.job_id, answer, waiting.reply_headers)
+
+    def _addressed(self, topic: str, job_id: str, record: object, reply: Mapping[str, str]) -> list[Write]:
+        if topic not in self._topics():
+            log.warning("admission.no_answer_topic", topic=topic, job_id=job_id)
+            return []
+        headers = [(name, value.encode()) for name, value in reply.items()]
+        return [Write(topic, self.number, job_id.encode(), self._codec.encode(record), headers)]
+
+    async def _all_entries_read(self) -> bool:
+        end = (await self._consumer.end_offsets([self.entries]))[self.entries]
+        return await self._consumer.position(self.entries) >= end
+
+
+def _consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        session_timeout_ms=_SESSION_MS,
+        heartbeat_interval_ms=1_500,
+        fetch_max_wait_ms=100,
+        partition_assignment_strategy=(own_assignor(),),
+    )
+
+
+async def _seek(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> None:
+    consumer.seek(tp, offset)
+
+
+async def _whole(reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> AsyncGenerator[Any]:
+    """Yield every record of the partitions, up to where they end now."""
+    if not partitions:
+        return
+    reader.assign(list(partitions))
+    await reader.seek_to_beginning(*partitions)
+    ends = await reader.end_offsets(list(partitions))
+    left = set(partitions)
+    while left:
+        for tp in tuple(left):
+            if await reader.position(tp) >= ends[tp]:
+                left.discard(tp)
+                reader.pause(tp)
+        if left:
+            for records in (await reader.getmany(*left, timeout_ms=500)).values():
+                for record in records:
+                    yield record

@@ -1,0 +1,89 @@
+"""What is known of one partition's batch jobs, as a fold of its entries and answers. Pure.
+
+Entries come at least once and in any number; the fold starts each job once, gives each refused record one
+rejection, and tells which jobs still wait for their answer.
+"""
+
+from dataclasses import dataclass
+
+from schemas.batch import BatchEntry
+from schemas.events import ErrorInfo
+
+Place = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The job of this entry is to be started."""
+
+    entry: BatchEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The record of this entry is to be rejected; `first_job` had the request id before, if any."""
+
+    entry: BatchEntry
+    reason: ErrorInfo
+    first_job: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the answer to a request needs."""
+
+    service: str
+    request_id: str
+    reply_headers: dict[str, str]
+
+
+class Book:
+    """The jobs of one partition."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[bytes, Place]] = {}
+        self._refused: set[tuple[str, int, int]] = set()
+        self._waiting: dict[str, Waiting] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def knows(self, job_id: str) -> bool:
+        """Tell whether a batch request made this job."""
+        return job_id in self._first
+
+    def waiting(self, job_id: str) -> Waiting | None:
+        """Return what the answer of a job needs; None when it has been given, or the job is none of ours."""
+        return self._waiting.get(job_id)
+
+    def take(self, entry: BatchEntry) -> Start | Refuse | None:
+        """Note an entry and return what is to be done: nothing for a repeat."""
+        job_id, place = entry.job.job_id, (entry.door_partition, entry.door_offset)
+        if (job_id, *place) in self._refused:
+            return None
+        first = self._first.get(job_id)
+        if first is not None and first[1] == place:
+            return None
+        if entry.refusal is not None:
+            self._refused.add((job_id, *place))
+            return Refuse(entry, entry.refusal)
+        digest = bytes.fromhex(entry.job.input_digest)[:8]
+        if first is None:
+            self._first[job_id] = (digest, place)
+            self._waiting[job_id] = Waiting(entry.job.service, entry.request_id, entry.reply_headers)
+            return Start(entry)
+        if first[0] == digest:
+            return None
+        self._refused.add((job_id, *place))
+        reason = ErrorInfo(
+            "request_id_reused",
+            f"this request id made the job {job_id} with other content or options"
+            f" (record {first[1][1]} of partition {first[1][0]})",
+            "",
+            "use another request id for another request",
+        )
+        return Refuse(entry, reason, job_id)
+
+    def answered(self, job_id: str) -> None:
+        """Note that the answer of a job was given."""
+        self._waiting.pop(job_id, None)

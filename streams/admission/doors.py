@@ -1,0 +1,139 @@
+"""Reads every door: checks each record and writes an entry of it, keyed by its job, then commits.
+
+A crash between the two repeats entries, which the book does not mind. Doors are looked for every second.
+A door whose service has used up a quota waits, from the record that found it so; the others go on.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import ConsumerRecord
+
+from schemas.batch import BatchEntry
+from schemas.codec import Codec
+from schemas.quotas import Ask, Estimate, NotAllowed, QuotaExceeded
+from schemas.topics import BATCH_ENTRIES, service_of_door
+from streams.admission.checks import KEY_ID
+from streams.admission.entries import EntryMaker, not_allowed
+from streams.admission.writing import Write, bulk_producer, partition_of, write_all
+from streams.log.admin import kafka_admin
+from streams.log.closing import close_client
+from streams.log.kafka_tail import to_log_record
+from streams.log.protocols import LogRecord
+from streams.logs import get_logger
+from streams.metrics import BATCH_READ
+from streams.quota.quotas import Quotas
+from streams.services import Services
+
+log = get_logger(__name__)
+
+Fetched = Mapping[TopicPartition, list[ConsumerRecord[bytes | None, bytes | None]]]
+
+GROUP = "admission"
+_LOOK_S = 1.0
+_POLL_MS = 250
+_AT_ONCE = 2_000
+_SESSION_MS = 6_000
+_LONGEST_WAIT_S = 2.0
+_TRACE = ("traceparent", "tracestate")
+
+
+class DoorReader:
+    """Reads the doors until `stop`; raises when the log fails it, to be started again."""
+
+    def __init__(self, bootstrap: str, codec: Codec, maker: EntryMaker, services: Services, quotas: Quotas) -> None:
+        self._bootstrap = bootstrap
+        self._codec = codec
+        self._maker = maker
+        self._services = services
+        self._quotas = quotas
+        self._waiting: dict[TopicPartition, float] = {}
+        self.topics: frozenset[str] = frozenset()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until told to stop."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=GROUP,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=_SESSION_MS,
+            heartbeat_interval_ms=1_500,
+            max_partition_fetch_bytes=2 * 1024 * 1024,
+            fetch_max_wait_ms=100,
+        )
+        producer = bulk_producer(self._bootstrap)
+        async with kafka_admin(self._bootstrap) as admin:
+            try:
+                await consumer.start()
+                await producer.start()
+                loop, looked, doors = asyncio.get_running_loop(), 0.0, frozenset[str]()
+                while not stop.is_set():
+                    if loop.time() - looked >= _LOOK_S:
+                        self.topics, looked = await admin.topic_names(), loop.time()
+                        found = frozenset(name for name in self.topics if service_of_door(name) is not None)
+                        if found != doors:
+                            doors = found
+                            log.info("admission.doors", count=len(doors))
+                            if doors:
+                                consumer.subscribe(sorted(doors))
+                            else:
+                                consumer.unsubscribe()
+                    if not doors:
+                        await asyncio.sleep(_POLL_MS / 1000)
+                        continue
+                    self._go_on(consumer, loop.time())
+                    fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+                    if fetched:
+                        await self._admit(consumer, producer, fetched)
+            finally:
+                await close_client(consumer.stop(), of=GROUP)
+                await close_client(producer.stop(), of=GROUP)
+
+    async def _admit(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, fetched: Fetched) -> None:
+        # 1. check; 2. write the entries, acknowledged; 3. commit. A crash before 3 repeats 1 and 2.
+        writes: list[Write] = []
+        done: dict[TopicPartition, int] = {}
+        for tp, records in fetched.items():
+            service = service_of_door(tp.topic) or ""
+            is_open = await self._is_open(service)
+            for raw in records:
+                record = to_log_record(raw)
+                entry = await self._maker.entry(service, record, is_open=is_open)
+                if entry.refusal is None:
+                    try:
+                        await self._quotas.reserve(Ask(entry.job.job_id, service, KEY_ID, entry.job.module, Estimate()))
+                    except NotAllowed as e:
+                        entry = not_allowed(entry, e)
+                    except QuotaExceeded as e:
+                        self._wait(consumer, tp, record.offset, e.retry_after_s)
+                        break
+                writes.append(self._write(record, entry))
+                done[tp] = record.offset + 1
+                BATCH_READ.labels(service).inc()
+        if done:
+            await write_all(producer, writes)
+            await consumer.commit(done)
+
+    def _wait(self, consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int, seconds: float) -> None:
+        # Not for the whole time that was told: a quota may be raised meanwhile.
+        consumer.seek(tp, offset)
+        consumer.pause(tp)
+        self._waiting[tp] = asyncio.get_running_loop().time() + min(seconds, _LONGEST_WAIT_S)
+
+    def _go_on(self, consumer: AIOKafkaConsumer, now: float) -> None:
+        for tp in [tp for tp, until in self._waiting.items() if until <= now]:
+            del self._waiting[tp]
+            if tp in consumer.assignment():
+                consumer.resume(tp)
+
+    def _write(self, record: LogRecord, entry: BatchEntry) -> Write:
+        job_id = entry.job.job_id
+        headers = [(name, record.headers[name]) for name in _TRACE if name in record.headers]
+        return Write(BATCH_ENTRIES.name, partition_of(job_id), job_id.encode(), self._codec.encode(entry), headers)
+
+    async def _is_open(self, service: str) -> bool:
+        if service not in self._services.with_batch_door():
+            await self._services.refresh()
+        return service in self._services.with_batch_door()

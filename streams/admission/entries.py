@@ -1,0 +1,71 @@
+"""Makes an entry of a door's record: a checked job, or the reason why there is none."""
+
+import time
+from dataclasses import replace
+
+from schemas.batch import BatchEntry, BatchRequest
+from schemas.errors import GatewayError, Permanent, UndecodableRecord
+from schemas.events import ErrorInfo, JobRef, Lane
+from schemas.ids import keyed_job_id
+from schemas.submissions import BATCH, job_of
+from streams.admission.checks import KEY_ID, Checker
+from streams.log.protocols import Decoder, LogRecord
+
+_GARBAGE = "batch-record"
+
+
+class EntryMaker:
+    """Decodes and checks; never raises for what a record holds."""
+
+    def __init__(self, decoder: Decoder, checker: Checker) -> None:
+        self._decoder = decoder
+        self._checker = checker
+
+    async def entry(self, service: str, record: LogRecord, *, is_open: bool) -> BatchEntry:
+        """Return the entry of one record of the service's door. Raises Outage when the blob store is down."""
+        request = None
+        now_ms = time.time_ns() // 1_000_000
+        try:
+            request = await self._decoder.decode(record.value or b"", BatchRequest)
+            if not is_open:
+                raise Permanent(
+                    f"the service {service} has no batch door any more",
+                    code="door_closed",
+                    remedy="open it again: ./gateway services set SERVICE --batch",
+                )
+            submission = await self._checker.check(service, request)
+        except (Permanent, UndecodableRecord) as e:
+            return refused(service, record, request, e, now_ms)
+        return BatchEntry(
+            job=job_of(submission, now_ms),
+            request_id=request.request_id,
+            door_partition=record.partition,
+            door_offset=record.offset,
+            steps=submission.module.steps,
+            inputs=submission.inputs,
+            options=submission.options,
+            reply_headers=request.reply_headers,
+        )
+
+
+def not_allowed(entry: BatchEntry, error: GatewayError) -> BatchEntry:
+    """Return the entry of a request that is in order, but not allowed to its service."""
+    refusal = ErrorInfo(error.code, error.message, "", error.remedy)
+    return replace(entry, steps=(), inputs=(), refusal=refusal)
+
+
+def refused(service: str, record: LogRecord, request: BatchRequest | None, error: Permanent, now_ms: int) -> BatchEntry:
+    """Return the entry of a record that made no job. What cannot be read is named by its place in the door."""
+    request_id = "" if request is None else request.request_id
+    job_id = (
+        keyed_job_id(service, BATCH, request_id)
+        if request_id
+        else keyed_job_id(service, _GARBAGE, f"{record.partition}-{record.offset}")
+    )
+    return BatchEntry(
+        job=JobRef(job_id, service, KEY_ID, "", "", Lane.BULK, now_ms, ""),
+        request_id=request_id[:255],
+        door_partition=record.partition,
+        door_offset=record.offset,
+        refusal=ErrorInfo(error.code, error.message, "", error.remedy),
+    )

@@ -1,0 +1,65 @@
+"""Writes many records at once to partitions that the writer chooses: a batch a partition, one future each.
+
+The partition of a job is the same in every topic that is keyed by it, so it is computed once.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.partitioner import murmur2
+
+from schemas.topics import JOB_PARTITIONS, MAX_RECORD_BYTES
+
+BATCH_BYTES = 256 * 1024
+
+
+class Write(NamedTuple):
+    """A record to be written to a partition."""
+
+    topic: str
+    partition: int
+    key: bytes
+    value: bytes
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+def partition_of(job_id: str) -> int:
+    """Return a job's partition, in every topic keyed by job."""
+    return (murmur2(job_id.encode()) & 0x7FFFFFFF) % JOB_PARTITIONS
+
+
+def bulk_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKafkaProducer:
+    """Make a producer for large batches: idempotent, `acks=all`."""
+    return AIOKafkaProducer(
+        bootstrap_servers=bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        compression_type="lz4",
+        max_batch_size=BATCH_BYTES,
+        max_request_size=MAX_RECORD_BYTES,
+        request_timeout_ms=20_000,
+        transactional_id=transactional_id,
+    )
+
+
+async def write_all(producer: AIOKafkaProducer, writes: Iterable[Write]) -> None:
+    """Write the records, in order within each partition; returns when all are acknowledged."""
+    places: dict[tuple[str, int], list[Write]] = {}
+    for write in writes:
+        places.setdefault((write.topic, write.partition), []).append(write)
+    pending: list[asyncio.Future[Any]] = []
+    for (topic, partition), each in places.items():
+        builder = producer.create_batch()
+        for write in each:
+            if _append(builder, write) is None:
+                pending.append(await producer.send_batch(builder, topic, partition=partition))
+                builder = producer.create_batch()
+                _append(builder, write)
+        pending.append(await producer.send_batch(builder, topic, partition=partition))
+    await asyncio.gather(*pending)
+
+
+def _append(builder: Any, write: Write) -> Any:
+    return builder.append(key=write.key, value=write.value, timestamp=None, headers=list(write.headers))

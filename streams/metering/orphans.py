@@ -1,0 +1,148 @@
+"""Closes calls whose end never came, because the ingress that served them died: as `aborted`, with what is known.
+
+A plain consumer reads `chat.requests`, in the partitions whose ledger is held here. What it commits is the
+oldest call that is still open, so that a restarted process finds it again; a call that is closed twice
+counts once, for its end has one id. If its real end comes after all, that one holds.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas.errors import GatewayError, Outage, UndecodableRecord
+from schemas.events import ChatRequest
+from schemas.topics import CHAT_REQUESTS, USAGE_EVENTS
+from streams.log.closing import close_client
+from streams.log.protocols import Decoder, Publisher
+from streams.logs import get_logger
+from streams.metering.open_calls import OpenCalls, aborted
+
+log = get_logger(__name__)
+
+GROUP = "metering-calls"
+
+_EVERY_S = 1.0
+_CALL_S = 5.0
+_AGAIN_S = 1.0
+_STALLED_S = 15.0
+_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLedger:
+    """What is asked of the ledger: up to which offset each partition held is folded, and whether a request has ended.
+
+    `settled` answers None for a request whose partition is not held.
+    """
+
+    folded: Callable[[], Mapping[int, int]]
+    settled: Callable[[str], bool | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Overdue:
+    """Calls without an end, and how much of the ledger's log there was when they were found."""
+
+    end: int
+    offsets: tuple[int, ...]
+
+
+class OrphanCloser:
+    """Closes every call that has no end `after_s` after it was asked."""
+
+    def __init__(
+        self, bootstrap: str, decoder: Decoder, publisher: Publisher, ledger: HeldLedger, after_s: float
+    ) -> None:
+        self._bootstrap, self._decoder, self._publisher = bootstrap, decoder, publisher
+        self._ledger, self._after_s = ledger, after_s
+        self._calls: dict[int, OpenCalls] = {}
+        self._overdue: dict[int, _Overdue] = {}
+        self._committed: dict[int, int] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled, through outages of the log."""
+        while True:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap,
+                group_id=GROUP,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                request_timeout_ms=int(_CALL_S * 1000),
+            )
+            try:
+                await asyncio.wait_for(consumer.start(), 2 * _CALL_S)
+                await self._follow(consumer)
+            except (KafkaError, OSError, TimeoutError, GatewayError) as e:
+                log.warning("orphans.again", reason=f"{type(e).__name__}: {e}")
+            finally:
+                await close_client(consumer.stop(), of=GROUP)
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        self._calls, looked, moved = {}, 0.0, time.monotonic()
+        while True:
+            held = self._ledger.folded().keys()
+            if held != self._calls.keys():
+                self._take(consumer, frozenset(held))
+            if not held:
+                await asyncio.sleep(_EVERY_S)
+                continue
+            fetched = await consumer.getmany(timeout_ms=int(_EVERY_S * 1000), max_records=_AT_ONCE)
+            for tp, records in fetched.items():
+                calls = self._calls[tp.partition]
+                for record in records:
+                    calls.read(record.offset, await self._decoded(record.value))
+            now = time.monotonic()
+            if now - looked >= _EVERY_S:
+                looked = now
+                behind = await asyncio.wait_for(self._look(consumer), 6 * _CALL_S)
+                moved = moved if behind and not fetched else now
+                # aiokafka may stall for good after a broker's restart, and says nothing.
+                if time.monotonic() - moved > _STALLED_S + 6 * _CALL_S:
+                    raise Outage("there are calls on the log, and none came", code="stalled")
+
+    def _take(self, consumer: AIOKafkaConsumer, held: frozenset[int]) -> None:
+        self._calls, self._overdue, self._committed = {p: OpenCalls() for p in held}, {}, {}
+        consumer.assign([TopicPartition(CHAT_REQUESTS.name, p) for p in sorted(held)])
+
+    async def _decoded(self, value: bytes | None) -> ChatRequest | None:
+        try:
+            return await self._decoder.decode(value or b"", ChatRequest)
+        except UndecodableRecord as e:
+            log.warning("orphans.undecodable", reason=e.message)
+            return None
+
+    async def _look(self, consumer: AIOKafkaConsumer) -> bool:
+        """Close what is overdue and commit; tell whether there is more to be read."""
+        topics = (USAGE_EVENTS.name, CHAT_REQUESTS.name)
+        ends = await consumer.end_offsets([TopicPartition(topic, p) for p in self._calls for topic in topics])
+        behind, commit = False, dict[TopicPartition, int]()
+        for partition, calls in self._calls.items():
+            await self._close(partition, calls, ends[TopicPartition(USAGE_EVENTS.name, partition)])
+            place = TopicPartition(CHAT_REQUESTS.name, partition)
+            behind = behind or await consumer.position(place) < ends[place]
+            if calls.following is not None and calls.following != self._committed.get(partition):
+                commit[place] = self._committed[partition] = calls.following
+        if commit:
+            await consumer.commit(commit)
+        return behind
+
+    async def _close(self, partition: int, calls: OpenCalls, end: int) -> None:
+        # An end may be on the log and not in the ledger yet. So a call is closed only when everything
+        # is folded that was there once it was overdue.
+        overdue, folded = self._overdue.get(partition), self._ledger.folded().get(partition, -1)
+        if overdue is not None and folded < overdue.end:
+            return
+        for offset in overdue.offsets if overdue else ():
+            call = calls.get(offset)
+            if call is not None and self._ledger.settled(call.request_id) is False:
+                await self._publisher.publish(USAGE_EVENTS, call.request_id, aborted(call))
+                log.info("orphans.closed", request_id=call.request_id, service=call.service)
+                calls.close(offset)
+        now_ms = time.time_ns() // 1_000_000
+        found = calls.overdue(now_ms - int(self._after_s * 1000), now_ms, self._ledger.settled)
+        self._overdue[partition] = _Overdue(end, tuple(found))

@@ -1,0 +1,87 @@
+"""What quotas count of a month, by service and key, in each partition: derived from the ledger's rows.
+
+Shown in Redis like the rows, and fenced with them: hash `{partition}:q:{service}:{month}`, field the key id
+or nothing for the whole service, value `tokens pages audio_ms money_micros`.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from schemas.prices import PriceList
+from schemas.quota_costs import micros
+from schemas.quotas import month_of
+from schemas.usage_report import ledger_day
+from schemas.usage_rows import COLUMNS, ZERO, Amounts, RowId
+
+_AT = {name: place for place, name in enumerate(COLUMNS)}
+_PROMPT, _COMPLETION, _PAGES, _AUDIO = (
+    _AT[name] for name in ("prompt_tokens", "completion_tokens", "pages", "audio_ms")
+)
+LEVEL = "q"
+
+
+class _Sum:
+    __slots__ = ("audio_ms", "money", "pages", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = self.pages = self.audio_ms = 0
+        self.money = Decimal(0)
+
+    def add(self, amounts: Amounts, cost: Decimal, sign: int) -> None:
+        self.tokens += sign * (amounts[_PROMPT] + amounts[_COMPLETION])
+        self.pages += sign * amounts[_PAGES]
+        self.audio_ms += sign * amounts[_AUDIO]
+        self.money += sign * cost
+
+    def text(self) -> bytes:
+        return b"%d %d %d %d" % (self.tokens, self.pages, self.audio_ms, micros(self.money))
+
+
+class Spent:
+    """Sums of each month; `prices` are those that hold for all of them."""
+
+    def __init__(self, prices: PriceList | None = None) -> None:
+        self._prices = prices or PriceList()
+        self._sums: defaultdict[int, dict[bytes, _Sum]] = defaultdict(dict)
+
+    def move(self, partition: int, before: Mapping[RowId, Amounts], after: Mapping[RowId, Amounts]) -> set[bytes]:
+        """Replace what one entry added by what it adds now; return the keys that changed."""
+        changed: set[bytes] = set()
+        for rows, sign in ((before, -1), (after, 1)):
+            for row, amounts in rows.items():
+                if amounts is not ZERO:
+                    changed |= self._add(partition, row, amounts, sign)
+        return changed
+
+    def reprice(self, prices: PriceList, rows: Iterable[tuple[int, RowId, Amounts]]) -> None:
+        """Begin anew with other prices, from the rows of hours with their partitions."""
+        self._prices = prices
+        self._sums.clear()
+        for partition, row, amounts in rows:
+            self._add(partition, row, amounts, 1)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._sums.clear()
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return a sum as it stands in Redis."""
+        held = self._sums[int(key.partition(b":")[0])].get(key)
+        return None if held is None else held.text()
+
+    def keys(self, partition: int) -> tuple[bytes, ...]:
+        """Return the keys of a partition."""
+        return tuple(self._sums[partition])
+
+    def _add(self, partition: int, row: RowId, amounts: Amounts, sign: int) -> set[bytes]:
+        price = self._prices.price_of(row, ledger_day(row.start_ms)) if self._prices.entries else None
+        cost = price.cost(amounts) if price is not None else Decimal(0)
+        name = f"{partition}:{LEVEL}:{row.service}:{month_of(row.start_ms)}|"
+        keys = {name.encode(), f"{name}{row.key}".encode()}
+        for key in keys:
+            held = self._sums[partition].get(key)
+            if held is None:
+                held = self._sums[partition][key] = _Sum()
+            held.add(amounts, cost, sign)
+        return keys

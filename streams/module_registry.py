@@ -1,0 +1,187 @@
+"""The modules as the topic `modules` has them, in memory: the one truth for every replica.
+
+Files get there by `gateway modules add`, and from the modules folder by each ingress: at its start what the topic
+lacks or has otherwise, later what changes in the folder. A job carries its whole slip, prompts included, so it keeps
+the definition that it was accepted with, whatever happens here meanwhile.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Self
+
+from schemas.errors import GatewayError, InvalidInput, UndecodableRecord
+from schemas.modules import ModuleRecord, ModuleSpec, decode_spec, encode_spec
+from schemas.topics import MODULES
+from streams.log.compacted_view import CompactedView
+from streams.log.protocols import Decoder, Publisher, Tail
+from streams.logs import get_logger
+from streams.module_files import read_module_file
+from streams.modules import Module
+
+log = get_logger(__name__)
+
+_LOOK_EVERY_S = 1.0
+_AGAIN_S = 2.0
+_MEASURING_MODULE = "noop"
+
+Stamps = dict[str, tuple[int, int]]
+
+
+class ModuleRegistry:
+    """The current version of every module by name; enter it to follow the topic.
+
+    With a `folder`, its files stand in until the topic was read, and go to the topic as they change. `generation`
+    rises with every change, for what is made of the modules (the OpenAPI page).
+    """
+
+    def __init__(
+        self, tail: Tail, decoder: Decoder, publisher: Publisher | None, *, noop: bool, folder: Path | None = None
+    ) -> None:
+        self._view = CompactedView(tail, ModuleRecord, decoder, publisher, on_change=self._changed)
+        self._publisher = publisher
+        self._noop = noop
+        self._folder = folder
+        self._order: dict[str, dict[str, None]] = {}
+        self._current: dict[str, Module] = {}
+        self._stand_in: dict[str, Module] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.generation = 0
+
+    async def __aenter__(self) -> Self:
+        await self._view.__aenter__()
+        if self._folder is not None:
+            specs, _ = await asyncio.to_thread(read_folder, self._folder)
+            self._stand_in = {spec.name: Module(spec) for spec in specs if self._offered(spec.name)}
+        self._task = asyncio.create_task(self._keep(), name="modules")
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._view.__aexit__(*args)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter([module for name in self.names if (module := self.get(name)) is not None])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The modules' names, sorted."""
+        return tuple(sorted(self._stand_in.keys() | self._current.keys()))
+
+    def get(self, name: str) -> Module | None:
+        """Return a module's current version, or None when there is none of this name."""
+        return self._current.get(name) or self._stand_in.get(name)
+
+    def records(self) -> tuple[ModuleRecord, ...]:
+        """Return every version there is, the current one of each name last."""
+        return tuple(self._view[key] for keys in self._order.values() for key in keys if key in self._view)
+
+    async def caught_up(self) -> None:
+        """Wait until everything that was on the topic at the start is here."""
+        await self._view.caught_up()
+
+    async def add(self, spec: ModuleSpec) -> bool:
+        """Put a definition on the topic as its name's current one; tell whether that changed anything."""
+        if self._is_current(spec):
+            return False
+        assert self._publisher is not None
+        record = ModuleRecord(spec.name, spec.version, encode_spec(spec), int(time.time() * 1000))
+        await self._publisher.publish(MODULES, spec.key, record)
+        return True
+
+    def _is_current(self, spec: ModuleSpec) -> bool:
+        key = next(reversed(self._order.get(spec.name, {})), None)
+        record = self._view.get(key) if key is not None else None
+        return record is not None and key == spec.key and record.definition == encode_spec(spec)
+
+    def _changed(self, key: str, record: ModuleRecord | None) -> None:
+        name = key.partition("@")[0]
+        keys = self._order.setdefault(name, {})
+        keys.pop(key, None)
+        if record is not None:
+            keys[key] = None
+        self.generation += 1
+        last = next(reversed(keys), None)
+        current = self._view.get(last) if last is not None else None
+        try:
+            spec = decode_spec(current.definition) if current is not None else None
+        except UndecodableRecord as e:
+            log.warning("module.unusable", module=name, reason=e.message)
+            return  # the version before goes on
+        if spec is None or not self._offered(name):
+            self._current.pop(name, None)
+        else:
+            self._current[name] = Module(spec)
+
+    def _offered(self, name: str) -> bool:
+        return self._noop or name != _MEASURING_MODULE
+
+    async def _keep(self) -> None:
+        await self._view.caught_up()
+        if self._folder is None:
+            return
+        stamps: Stamps = {}
+        first = True
+        while True:
+            found = await asyncio.to_thread(_stamps, self._folder)
+            if found != stamps and await self._take_in(self._folder, at_start=first):
+                stamps, first = found, False
+                if self._stand_in and await self._view.refresh():  # what was added is here: nothing else need stand in
+                    self._stand_in = {}
+                    self.generation += 1
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _take_in(self, folder: Path, *, at_start: bool) -> bool:
+        """Put what the folder has and the topic lacks on the topic; False when the log does not take it now."""
+        specs, problems = await asyncio.to_thread(read_folder, folder)
+        for problem in problems:
+            log.error("module.refused", reason=problem.message, remedy=problem.remedy)
+        try:
+            for spec in specs:
+                record = self._view.get(spec.key)
+                same = record is not None and record.definition == encode_spec(spec)
+                # At the start an older version in the folder must not take the place of a newer one on the topic.
+                if not (at_start and same) and await self.add(spec):
+                    log.info("module.added", module=spec.name, version=spec.version)
+        except GatewayError as e:
+            log.warning("module.not_added", code=e.code, reason=e.message)
+            await asyncio.sleep(_AGAIN_S)
+            return False
+        return True
+
+
+def read_folder(folder: Path) -> tuple[list[ModuleSpec], list[InvalidInput]]:
+    """Read every `*.yml`; return the modules, and what is wrong with the files that cannot be used."""
+    found: dict[str, ModuleSpec] = {}
+    problems: list[InvalidInput] = []
+    for file in sorted(folder.glob("*.yml")):
+        try:
+            spec = read_module_file(file)
+        except InvalidInput as e:
+            problems.append(e)
+            continue
+        if spec.name in found:
+            problems.append(
+                InvalidInput(
+                    f"{file.name}:1: name: another file defines the module {spec.name!r} already",
+                    code="invalid_module",
+                    remedy="give one of them another name, or remove it",
+                )
+            )
+        else:
+            found[spec.name] = spec
+    return list(found.values()), problems
+
+
+def _stamps(folder: Path) -> Stamps:
+    found: Stamps = {}
+    for file in (*folder.glob("*.yml"), *folder.glob("*.json")):
+        try:
+            stat = file.stat()
+        except OSError:
+            continue  # removed meanwhile
+        found[file.name] = (stat.st_mtime_ns, stat.st_size)
+    return found

@@ -1,0 +1,329 @@
+"""Reservations: asked for before work begins, settled by what was really used. One object a replica.
+
+Where nothing is limited for a service nothing is asked of Redis. While Redis is away, or was emptied and not
+every replica has added again what it has, this replica grants its share of what was left when last known.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, Self, cast
+
+from redis.asyncio import Redis
+
+from schemas.quotas import (
+    MONTH,
+    MOST_BLIND_REPLICAS,
+    NOW,
+    WINDOW_S,
+    Ask,
+    Limit,
+    SoftWarning,
+    check_allowed,
+    exceeded,
+    limits_for,
+    month_left_s,
+    month_of,
+    share,
+    warnings_of,
+)
+from schemas.topics import JOB_PARTITIONS
+from streams import redis_keys
+from streams.metrics import QUOTA_REFUSALS, QUOTA_UNKNOWN, QUOTA_WARNINGS
+from streams.quota.scripts import ADD_OPEN, RESERVE, SETTLE, SYNC
+from streams.redis_client import REDIS_FAILURES
+from streams.services import Services
+
+LIFE_MS = 4_000
+"""So long counters are unknown after their birth: by then every replica that lives has been in touch."""
+
+SILENCE_MS = 3_000
+"""When no replica was in touch for so long, Redis was away for all of them: the counters begin anew."""
+
+_EVERY_S = 0.4
+_CALL_MS = 3_600_000
+_JOB_MS = 14 * 86_400_000
+_CHECKED_AT_ONCE = 500
+_AT_ONCE = 16
+CALL_MODULE = "chat"
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """What was granted. `second` is Redis' clock; `warnings` are for the caller."""
+
+    ask: Ask
+    second: int
+    expires_ms: int
+    warnings: tuple[SoftWarning, ...] = ()
+
+
+class Quotas:
+    """Grants what the quotas of `services` allow; enter it to keep in touch with the other replicas."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        services: Services,
+        replica: str,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._redis, self._services, self._replica, self._now = redis, services, replica, now
+        self._reserve, self._settle, self._sync, self._add = (
+            redis.register_script(source) for source in (RESERVE, SETTLE, SYNC, ADD_OPEN)
+        )
+        self._asking = asyncio.Semaphore(_AT_ONCE)
+        self._open: dict[str, Reservation] = {}
+        self._recent: deque[Reservation] = deque()
+        self._known: dict[tuple[str, str, str, str], int] = {}
+        self._since: Counter[tuple[str, str, str, str]] = Counter()
+        self._replicas: int | None = None
+        self._born = ""
+        self._reachable = True
+        self._task: asyncio.Task[None] | None = None
+        self._settling: set[asyncio.Task[None]] = set()
+        self._leaving = False
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._keep_in_touch(), name="quotas")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._leaving = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, *self._settling, return_exceptions=True)
+        with contextlib.suppress(*REDIS_FAILURES):
+            await self._in_touch(leaving=True)
+
+    def limited(self, service: str, key_id: str) -> bool:
+        """Tell whether any limit holds for requests with this key: only then an estimate is needed."""
+        return any(allowance.quotas.limited for allowance in self._services.get(service).allowances(key_id))
+
+    async def reserve(self, ask: Ask) -> Reservation | None:
+        """Reserve what a request will probably use; None where nothing is limited.
+
+        Raises NotAllowed, or QuotaExceeded telling which limit and when to ask again.
+        """
+        settings = self._services.get(ask.service)
+        check_allowed(settings, ask.key_id, ask.module, ask.model)
+        limits = limits_for(settings, ask.key_id)
+        if not limits:
+            return None
+        lives_ms = _CALL_MS if ask.module == CALL_MODULE else _JOB_MS
+        made = Reservation(ask, int(self._now()), int(self._now() * 1000) + lives_ms)
+        answer = await self._asked(made, limits)
+        if answer is None:
+            QUOTA_UNKNOWN.inc()
+            return self._granted_alone(made, limits)
+        verdict, number, retry, second, *used = answer
+        if verdict == 0:
+            QUOTA_UNKNOWN.inc()
+            return self._granted_alone(made, limits)
+        if verdict == 2:
+            limit = limits[number - 1]
+            wait_s = month_left_s(int(self._now() * 1000)) if limit.window == MONTH else max(1, retry)
+            self._learn(ask, limits, used)
+            self._refuse(limit, ask, used[number - 1], wait_s)
+        after = [amount + limit.asked(ask) for limit, amount in zip(limits, used, strict=True)]
+        self._learn(ask, limits, after)
+        return self._keep(replace(made, second=second, warnings=self._warnings(ask, limits, after)))
+
+    def settle(self, held: Reservation | None, tokens: int) -> None:
+        """Tell what a call has really used, once it ended; the ledger's own figure takes its place soon after."""
+        if held is None:
+            return
+        settled = replace(held, ask=replace(held.ask, estimate=held.ask.estimate._replace(tokens=tokens)))
+        self._close(held, _entry(settled, self._replica, jobs=0), tokens - held.ask.estimate.tokens, taken_back=False)
+
+    def release(self, held: Reservation | None) -> None:
+        """Give a reservation back whose work never began."""
+        if held is not None:
+            self._close(held, "", -held.ask.estimate.tokens, taken_back=True)
+
+    async def _asked(self, made: Reservation, limits: Sequence[Limit]) -> list[int] | None:
+        if not self._reachable:
+            return None  # nobody waits for a Redis that is away: keeping in touch finds it again
+        ask = made.ask
+        month = month_of(int(self._now() * 1000))
+        arguments: list[Any] = [
+            ask.request_id,
+            _entry(made, self._replica),
+            LIFE_MS,
+            SILENCE_MS,
+            ask.key_id,
+            self._replica,
+            ask.estimate.tokens,
+            redis_keys.usage_rows(""),
+            f":q:{ask.service}:{month}",
+            redis_keys.usage_marker_prefix(),
+            JOB_PARTITIONS,
+        ]
+        for limit in limits:
+            arguments += ["1" if limit.key_id else "0", limit.window, limit.measure, limit.most, limit.asked(ask)]
+        keys = [
+            redis_keys.quota_open(ask.service),
+            redis_keys.quota_sums(ask.service),
+            redis_keys.QUOTA_STATE,
+            redis_keys.quota_minute(ask.service, ""),
+            redis_keys.quota_minute(ask.service, ask.key_id),
+        ]
+        try:
+            # Few at a time: hundreds of connections made at once would be what makes Redis seem away.
+            async with self._asking:
+                return cast("list[int]", await self._reserve(keys=keys, args=arguments))
+        except REDIS_FAILURES:
+            self._reachable = False
+            return None
+
+    def _granted_alone(self, made: Reservation, limits: Sequence[Limit]) -> Reservation:
+        ask = made.ask
+        for limit in limits:
+            of = _name(ask.service, limit)
+            most = share(limit, self._replicas, self._known.get(of))
+            own = self._own(ask.service, limit)
+            first_blind = limit.window == MONTH and of not in self._known and own == 0 and limit.most > 0
+            if own + limit.asked(ask) > most and not first_blind:
+                self._refuse(limit, ask, own, 2)
+        for limit in limits:
+            self._since[_name(ask.service, limit)] += limit.asked(ask)
+        return self._keep(made)
+
+    def _own(self, service: str, limit: Limit) -> int:
+        def of(held: Reservation) -> bool:
+            return held.ask.service == service and limit.key_id in ("", held.ask.key_id)
+
+        match limit.window:
+            case "minute":
+                return sum(limit.asked(held.ask) for held in self._within_window() if of(held))
+            case "now":
+                return sum(1 for held in self._open.values() if of(held))
+            case _:
+                return self._since[_name(service, limit)]
+
+    def _within_window(self) -> deque[Reservation]:
+        while self._recent and self._recent[0].second < self._now() - WINDOW_S - 1:
+            self._recent.popleft()
+        return self._recent
+
+    def _keep(self, held: Reservation) -> Reservation:
+        self._open[held.ask.request_id] = held
+        self._within_window()
+        self._recent.append(held)
+        return held
+
+    def _learn(self, ask: Ask, limits: Sequence[Limit], used: Sequence[int]) -> None:
+        for limit, amount in zip(limits, used, strict=True):
+            if limit.window == MONTH and amount >= 0:
+                # What was granted alone since has been added again: it is in the amount.
+                self._known[_name(ask.service, limit)] = amount
+                self._since.pop(_name(ask.service, limit), None)
+
+    def _warnings(self, ask: Ask, limits: Sequence[Limit], used: Sequence[int]) -> tuple[SoftWarning, ...]:
+        found = warnings_of(
+            [x for x in limits if x.window != NOW],
+            [amount for limit, amount in zip(limits, used, strict=True) if limit.window != NOW],
+        )
+        for warning in found:
+            QUOTA_WARNINGS.labels(ask.service, warning.limit).inc()
+        return found
+
+    def _refuse(self, limit: Limit, ask: Ask, used: int, retry_after_s: int) -> NoReturn:
+        QUOTA_REFUSALS.labels(ask.service, limit.name).inc()
+        raise exceeded(limit, ask, used, retry_after_s)
+
+    def _close(self, held: Reservation, entry: str, tokens: int, *, taken_back: bool) -> None:
+        if self._open.pop(held.ask.request_id, None) is None:
+            return
+        if taken_back:
+            with contextlib.suppress(ValueError):
+                self._recent.remove(held)
+        task = asyncio.create_task(self._closed(held, entry, tokens, taken_back))
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+
+    async def _closed(self, held: Reservation, entry: str, tokens: int, taken_back: bool) -> None:
+        ask = held.ask
+        keys = [
+            redis_keys.quota_open(ask.service),
+            redis_keys.quota_sums(ask.service),
+            redis_keys.quota_minute(ask.service, ""),
+            redis_keys.quota_minute(ask.service, ask.key_id),
+        ]
+        arguments = [ask.request_id, held.second, tokens, self._replica, ask.key_id, entry, int(taken_back)]
+        # Metering settles it too, and what is left expires.
+        with contextlib.suppress(*REDIS_FAILURES):
+            await self._settle(keys=keys, args=arguments)
+
+    async def _keep_in_touch(self) -> None:
+        # A cancellation may end as the timeout of the call that it met, and be taken for an outage.
+        while not self._leaving:
+            try:
+                born = await self._in_touch()
+                self._reachable = True
+                if born != self._born:
+                    await self._add_again()
+                    self._born = born
+                else:
+                    await self._forget_settled()
+            except REDIS_FAILURES:
+                self._reachable = False
+            await asyncio.sleep(_EVERY_S)
+
+    async def _in_touch(self, *, leaving: bool = False) -> str:
+        answer = await self._sync(
+            keys=[redis_keys.QUOTA_STATE], args=[self._replica, LIFE_MS, SILENCE_MS, int(leaving)]
+        )
+        born, alive, now_s = cast("tuple[bytes, int, int]", answer)
+        if now_s * 1000 - int(born) < LIFE_MS:
+            # After Redis was emptied each replica seems alone at first, and would take all that is left.
+            alive = max(alive, self._replicas or MOST_BLIND_REPLICAS)
+        self._replicas = alive
+        return born.decode()
+
+    async def _add_again(self) -> None:
+        """Tell the counters what they cannot know: the open reservations and the last minute of this replica."""
+        for held in tuple(self._open.values()):
+            service = held.ask.service
+            await self._add(
+                keys=[redis_keys.quota_open(service), redis_keys.quota_sums(service)],
+                args=[held.ask.request_id, _entry(held, self._replica)],
+            )
+        minutes: dict[str, Counter[str]] = {}
+        for held in self._within_window():
+            for key in {"", held.ask.key_id}:
+                fields = minutes.setdefault(redis_keys.quota_minute(held.ask.service, key), Counter())
+                fields[f"{held.second}|r|{self._replica}"] += 1
+                fields[f"{held.second}|t|{self._replica}"] += held.ask.estimate.tokens
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name, fields in minutes.items():
+                pipe.hset(name, mapping=cast("dict[Any, Any]", dict(fields)))
+                pipe.expire(name, 2 * WINDOW_S)
+            await cast("Awaitable[Any]", pipe.execute())
+
+    async def _forget_settled(self) -> None:
+        """Forget the jobs that metering has settled."""
+        jobs = [h for h in self._open.values() if h.ask.module != CALL_MODULE][:_CHECKED_AT_ONCE]
+        if not jobs:
+            return
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for held in jobs:
+                pipe.hexists(redis_keys.quota_open(held.ask.service), held.ask.request_id)
+            there = cast("list[bool]", await pipe.execute())
+        for held, still in zip(jobs, there, strict=True):
+            self._open.pop(held.ask.request_id, None)
+            if still:
+                self._open[held.ask.request_id] = held  # to the end: the others' turn comes
+
+
+def _entry(held: Reservation, replica: str, *, jobs: int = 1) -> str:
+    ask = held.ask
+    return f"{ask.key_id or '-'} {jobs} {' '.join(map(str, ask.estimate))} {held.expires_ms} {replica}"
+
+
+def _name(service: str, limit: Limit) -> tuple[str, str, str, str]:
+    return service, limit.key_id, limit.window, limit.measure

@@ -1,0 +1,1 @@
+"""Replays: past jobs, read from the log by time, done again as new jobs."""

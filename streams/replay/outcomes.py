@@ -1,0 +1,86 @@
+"""How the originals and the jobs that repeat them ended, read from `results`."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from schemas.codec import Codec
+from schemas.events import JobResult
+from schemas.ids import event_id
+from schemas.topics import RESULTS
+from streams.log.kafka_times import read_offsets, time_ranges
+from streams.log.protocols import Partition
+from streams.replay.heads import result_heads
+
+_FOR_EVER = 2**53
+
+
+@dataclass(slots=True)
+class Ended:
+    """The terminal record that holds for a job, without what this replay promoted; and its highest epoch of all."""
+
+    result: JobResult
+    offset: int
+    epoch: int
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """Ends by job id; `promoted` are the originals that have this replay's result already."""
+
+    ended: dict[str, Ended] = field(default_factory=dict[str, Ended])
+    promoted: set[str] = field(default_factory=set[str])
+
+
+def promotion_id(job_id: str, epoch: int, replay_id: str) -> str:
+    """Return the event id of the record that makes a replay's result a job's own."""
+    return event_id(job_id, epoch, "result", "promote", replay_id)
+
+
+async def read_outcomes(
+    bootstrap: str, codec: Codec, replay_id: str, job_ids: frozenset[str], since_ms: int
+) -> Outcomes:
+    """Read `results` from a time on and return the ends of these jobs. Raises Outage."""
+    found = Outcomes()
+    mark = f":promote:{replay_id}"
+    heads = result_heads(codec)
+    ranges = await time_ranges(bootstrap, (RESULTS.name,), since_ms, _FOR_EVER)
+    async for batch in read_offsets(bootstrap, {p: (r.start, r.end) for p, r in ranges.items()}):
+        for record in batch:
+            head = heads.read(record.value)
+            if head is None or head.job.job_id not in job_ids:
+                continue
+            job_id, epoch = head.job.job_id, head.job.epoch
+            held = found.ended.get(job_id)
+            if head.event_id.endswith(mark):
+                found.promoted.add(job_id)
+                continue
+            if held is None or epoch > held.epoch:
+                result = codec.decode(record.value or b"", JobResult)
+                found.ended[job_id] = Ended(result, record.offset, epoch)
+    return found
+
+
+class Ends:
+    """Counts how jobs end, as it happens: statuses by job id, read on from where it was."""
+
+    def __init__(self, bootstrap: str, codec: Codec, job_ids: frozenset[str], since_ms: int) -> None:
+        self._bootstrap, self._job_ids, self._since_ms = bootstrap, job_ids, since_ms
+        self._heads = result_heads(codec)
+        self._next: dict[Partition, int] = {}
+        self.statuses: dict[str, str] = {}
+
+    async def advance(self) -> Mapping[str, str]:
+        """Read what has come since the last time. Raises Outage."""
+        ranges = await time_ranges(self._bootstrap, (RESULTS.name,), self._since_ms, _FOR_EVER)
+        due = {p: (max(r.start, self._next.get(p, 0)), r.end) for p, r in ranges.items()}
+        async for batch in self._batches(due):
+            for value in batch:
+                head = self._heads.read(value)
+                if head is not None and head.job.job_id in self._job_ids:
+                    self.statuses.setdefault(head.job.job_id, head.status)
+        self._next = {p: end for p, (_, end) in due.items()}
+        return self.statuses
+
+    async def _batches(self, due: Mapping[Partition, tuple[int, int]]) -> AsyncIterator[list[bytes | None]]:
+        async for batch in read_offsets(self._bootstrap, due):
+            yield [record.value for record in batch]

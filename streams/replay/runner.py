@@ -1,0 +1,403 @@
+"""Runs replays: plans them, starts their jobs, follows their ends, promotes. One process at a time does.
+
+Who does is the owner of the one partition of `replays` in the group `replay-runner`; when it dies, the
+group gives the partition to another. What a new owner finds half done it takes up:
+
+1. a plan is made anew until its event is on the log: it starts nothing;
+2. before it starts the jobs that are left, it reads which ones are on their topic already;
+3. a promotion skips the jobs whose record is there.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from schemas.codec import Codec
+from schemas.errors import GatewayError, InvalidInput, Outage, UndecodableRecord
+from schemas.events import ErrorInfo, JobEvent, JobEventKind, JobStatus, StageOutcome, StageRequest
+from schemas.ids import event_id
+from schemas.payloads import json_payload
+from schemas.replays import (
+    ReplayEvent,
+    ReplayKind,
+    ReplayPlan,
+    ReplayProgress,
+    ReplayState,
+    ReplayStatus,
+    overlapping,
+    replayed_id,
+)
+from schemas.topics import JOB_EVENTS, REPLAYS, RESULTS, StageTopics
+from streams.log.kafka_times import read_offsets, time_ranges
+from streams.log.protocols import Committed, Decoder, Outgoing, Partition, Publisher
+from streams.logs import get_logger
+from streams.replay.heads import StageHead, stage_heads
+from streams.replay.outcomes import Ends, promotion_id, read_outcomes
+from streams.replay.planner import Item, decode_items, encode_items, plan, record_of
+from streams.replay.sources import Offered
+from streams.replay.starting import NewJob, new_job
+from streams.replay.view import Replays
+from streams.runtime.kafka_subscriber import KafkaSubscriber
+from streams.storage import claim_check
+from streams.storage.blobs import BlobStore
+
+log = get_logger(__name__)
+
+GROUP = "replay-runner"
+RUNNER = "runner"
+
+_BATCH = 100
+_LOOK_S = 1.0
+_RETRY_S = 1.0
+_SKEW_MS = 60_000
+_FOR_EVER = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerTools:
+    """What running replays needs."""
+
+    bootstrap: str
+    publisher: Publisher
+    decoder: Decoder
+    codec: Codec
+    blobs: BlobStore
+    modules: Offered
+    stages: Mapping[str, StageTopics]
+    replays: Replays
+
+
+class Lease:
+    """Held while this process owns the partition of `replays`."""
+
+    def __init__(self) -> None:
+        self.held = asyncio.Event()
+        self.lost = asyncio.Event()
+        self.lost.set()
+
+    async def assigned(self, partitions: Mapping[Partition, Committed | None]) -> None:
+        """Take the lease when the partition is among them."""
+        if partitions:
+            self.lost.clear()
+            self.held.set()
+
+    async def revoked(self, partitions: AbstractSet[Partition]) -> None:
+        """Give the lease up."""
+        if partitions:
+            self.held.clear()
+            self.lost.set()
+
+
+async def run_replays(tools: RunnerTools, stop: asyncio.Event, group: str = GROUP) -> None:
+    """Run replays until `stop`, whenever this process holds the lease."""
+    await tools.replays.caught_up()
+    while not stop.is_set():
+        lease = Lease()
+        subscriber = KafkaSubscriber(tools.bootstrap, group, (REPLAYS.name,))
+        try:
+            await subscriber.start(lease)
+            subscriber.pause([Partition(REPLAYS.name, 0)])
+            await _while_member(tools, lease, stop)
+        except Exception as e:
+            # Nobody would start us again: the process that hosts us has other work, and goes on with it.
+            log.warning("replay.lease_waits", reason=str(e) if isinstance(e, GatewayError) else type(e).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _RETRY_S)
+        finally:
+            await subscriber.stop()
+
+
+async def _while_member(tools: RunnerTools, lease: Lease, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        if await _first(lease.held, stop) is stop:
+            return
+        log.info("replay.lease_taken")
+        working = asyncio.create_task(_supervise(tools))
+        try:
+            await _first(lease.lost, stop, working)
+            if working.done():
+                working.result()
+        finally:
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+
+
+async def _first(*what: "asyncio.Event | asyncio.Task[None]") -> object:
+    waits = {asyncio.ensure_future(w.wait()) if isinstance(w, asyncio.Event) else w: w for w in what}
+    done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for waiting in pending:
+        if isinstance(waits[waiting], asyncio.Event):
+            waiting.cancel()
+    return waits[next(iter(done))]
+
+
+async def _supervise(tools: RunnerTools) -> None:
+    """Keep a task for every replay that has something to do."""
+    tasks: dict[str, asyncio.Task[None]] = {}
+    try:
+        while True:
+            for state in tools.replays.all():
+                task = tasks.get(state.replay_id)
+                if (state.active or state.promoting) and (task is None or task.done()):
+                    tasks[state.replay_id] = asyncio.create_task(_run_one(tools, state.replay_id))
+            await tools.replays.changed(_LOOK_S)
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+
+
+async def _run_one(tools: RunnerTools, replay_id: str) -> None:
+    try:
+        await ReplayRun(tools, replay_id).run()
+    except Outage as e:
+        log.warning("replay.waits", replay_id=replay_id, code=e.code, reason=e.message)
+        await asyncio.sleep(_RETRY_S)
+    except GatewayError as e:
+        log.error("replay.failed", replay_id=replay_id, code=e.code, reason=e.message)
+        error = ErrorInfo(e.code, e.message, remedy=e.remedy)
+        await tools.replays.put(_event(replay_id, ReplayKind.CANCELLED, error=error))
+    except Exception as e:
+        log.exception("replay.waits", replay_id=replay_id, reason=type(e).__name__)
+        await asyncio.sleep(_RETRY_S)
+
+
+class ReplayRun:
+    """One replay, from where it stands."""
+
+    def __init__(self, tools: RunnerTools, replay_id: str) -> None:
+        self._tools, self._id = tools, replay_id
+        self._progress = ReplayProgress()
+
+    @property
+    def _state(self) -> ReplayState | None:
+        return self._tools.replays.get(self._id)
+
+    async def run(self) -> None:
+        """Work until there is nothing more to do for now. Raises Outage, or what ends the replay."""
+        state = self._state
+        if state is None:
+            return
+        if state.promoting:
+            await self._promote(state)
+            return
+        if state.plan is None:
+            await self._plan(state)
+            state = self._state
+        if state is None or state.plan is None or not state.active:
+            return
+        self._progress = state.progress
+        items = await _items(self._tools, state.plan)
+        if await self._start_all(state, items) and await self._all_ended(state, items):
+            await self._put(ReplayKind.FINISHED)
+
+    async def _plan(self, state: ReplayState) -> None:
+        earlier = [s for s in self._tools.replays.all() if (s.started_at_ms, s.replay_id) < _rank(state)]
+        other = overlapping(state.request, earlier)
+        if other is not None:
+            raise overlap_error(other)
+        found = await plan(self._tools.bootstrap, state.request, self._tools.stages, self._tools.codec)
+        payload = json_payload(encode_items(found.items), "plan.json")
+        items = await claim_check.check_in(payload, self._tools.blobs, state.service)
+        planned = ReplayPlan(found.records, len(found.items), round(found.seconds, 3), dict(found.skipped), items)
+        log.info("replay.planned", replay_id=self._id, records=found.records, planned=len(found.items))
+        await self._put(ReplayKind.PLANNED, plan=planned)
+        if state.request.dry_run:
+            await self._put(ReplayKind.FINISHED)
+
+    async def _start_all(self, state: ReplayState, items: Sequence[Item]) -> bool:
+        """Start what was not started; tell whether the replay is to go on."""
+        left = items[self._progress.passed :]
+        if not left:
+            return True
+        there = await self._there_already(state)
+        rate = state.request.rate
+        async for batch in _records(self._tools, left):
+            if not await self._may_go_on():
+                return False
+            began = time.monotonic()
+            for start in range(0, len(batch), size := min(_BATCH, rate or _BATCH)):
+                if not await self._may_go_on():
+                    return False
+                part = batch[start : start + size]
+                started = await self._start(state, part, there)
+                progress = self._progress
+                self._progress = replace(
+                    progress, passed=progress.passed + len(part), started=progress.started + started
+                )
+                await self._put(ReplayKind.PROGRESSED, progress=self._progress)
+                if rate:
+                    began += len(part) / rate
+                    await asyncio.sleep(max(0.0, began - time.monotonic()))
+        return True
+
+    async def _start(self, state: ReplayState, part: Sequence[tuple[Item, bytes | None]], there: set[str]) -> int:
+        jobs: list[NewJob] = []
+        started = 0
+        for item, value in part:
+            if replayed_id(self._id, item.original) in there:
+                started += 1  # by a runner that did not live to say so; only its `accepted` may be missing
+            try:
+                job = await self._job(state, item, value)
+            except (InvalidInput, UndecodableRecord) as e:
+                log.info("replay.job_skipped", replay_id=self._id, job_id=item.original, code=e.code)
+                continue
+            jobs.append(job)
+        fresh = [job for job in jobs if job.request.job.job_id not in there]
+        # As with any job: the request first, then `accepted`; repeating an `accepted` changes nothing.
+        await self._publish(Outgoing(j.topic, j.request.job.job_id, j.request, {}) for j in fresh)
+        await self._publish(Outgoing(JOB_EVENTS, j.request.job.job_id, j.accepted, {}) for j in jobs)
+        return started + len(fresh)
+
+    async def _job(self, state: ReplayState, item: Item, value: bytes | None) -> NewJob:
+        if value is None:
+            raise UndecodableRecord("the record is gone")
+        kind = record_of(item.topic, self._tools.stages)
+        source: StageRequest | StageOutcome = await self._tools.decoder.decode(value, kind)
+        now_ms = time.time_ns() // 1_000_000
+        return new_job(self._id, state.request, source, self._tools.modules, self._tools.stages, now_ms)
+
+    async def _there_already(self, state: ReplayState) -> set[str]:
+        """Return the jobs of this replay that are on their topics."""
+        heads = stage_heads(StageRequest, self._tools.codec)
+        topics = [s.requests["replay"].name for s in self._tools.stages.values()]
+        ranges = await time_ranges(self._tools.bootstrap, topics, state.started_at_ms - _SKEW_MS, _FOR_EVER)
+        there: set[str] = set()
+        async for batch in read_offsets(self._tools.bootstrap, {p: (r.start, r.end) for p, r in ranges.items()}):
+            for record in batch:
+                head: StageHead | None = heads.read(record.value)
+                if head is not None and replayed_id(self._id, head.job.replay_of) == head.job.job_id:
+                    there.add(head.job.job_id)
+        return there
+
+    async def _may_go_on(self) -> bool:
+        while True:
+            state = self._state
+            if state is None or not state.active:
+                return False
+            if state.status != ReplayStatus.PAUSED:
+                return True
+            await self._tools.replays.changed(_LOOK_S)
+
+    async def _all_ended(self, state: ReplayState, items: Sequence[Item]) -> bool:
+        ids = frozenset(replayed_id(self._id, item.original) for item in items)
+        ends = Ends(self._tools.bootstrap, self._tools.codec, ids, state.started_at_ms)
+        while True:
+            statuses = await ends.advance()
+            done = sum(status == JobStatus.DONE for status in statuses.values())
+            progress = replace(self._progress, done=done, failed=len(statuses) - done)
+            if progress != self._progress:
+                self._progress = progress
+                await self._put(ReplayKind.PROGRESSED, progress=progress)
+            if len(statuses) >= progress.started:
+                return await self._may_go_on()
+            if not await self._may_go_on():
+                return False
+            await self._tools.replays.changed(_LOOK_S)
+
+    async def _promote(self, state: ReplayState) -> None:
+        items = await _items(self._tools, state.plan) if state.plan else []
+        pairs = {item.original: replayed_id(self._id, item.original) for item in items}
+        found = await read_outcomes(
+            self._tools.bootstrap, self._tools.codec, self._id, frozenset((*pairs, *pairs.values())), 0
+        )
+        records: list[Outgoing] = []
+        for original, new in pairs.items():
+            before, after = found.ended.get(original), found.ended.get(new)
+            if original in found.promoted or before is None or after is None or after.result.status != JobStatus.DONE:
+                continue
+            epoch = before.epoch + 1
+            job = replace(before.result.job, epoch=epoch)
+            own_step = after.result.step in {step.name for step in before.result.steps}
+            promoted = replace(
+                before.result,  # its usage and times stay: what a replay used is the replay's own
+                event_id=promotion_id(original, epoch, self._id),
+                job=job,
+                status=JobStatus.DONE,
+                result=after.result.result,
+                error=None,
+                step=after.result.step if own_step else "",
+                attempt=after.result.attempt,
+                artifacts={**before.result.artifacts, **after.result.artifacts},
+            )
+            done = JobEvent(
+                event_id=event_id(original, epoch, JobEventKind.DONE),
+                job=job,
+                kind=JobEventKind.DONE,
+                steps=promoted.steps,
+                at_ms=time.time_ns() // 1_000_000,
+                step=promoted.step,
+            )
+            records += (Outgoing(RESULTS, original, promoted, {}), Outgoing(JOB_EVENTS, original, done, {}))
+        for start in range(0, len(records), 2 * _BATCH):
+            await self._publish(records[start : start + 2 * _BATCH])
+        count = len(records) // 2 + len(found.promoted)
+        log.info("replay.promoted", replay_id=self._id, jobs=count)
+        await self._put(ReplayKind.PROGRESSED, progress=replace(state.progress, promoted=count))
+        await self._put(ReplayKind.PROMOTED)
+
+    async def _publish(self, records: Iterable[Outgoing]) -> None:
+        every = list(records)
+        if every:
+            await self._tools.publisher.publish_many(every)
+
+    async def _put(
+        self, kind: ReplayKind, *, plan: ReplayPlan | None = None, progress: ReplayProgress | None = None
+    ) -> None:
+        await self._tools.replays.put(_event(self._id, kind, plan=plan, progress=progress))
+
+
+def overlap_error(other: ReplayState) -> InvalidInput:
+    """Return the refusal of a replay that would do what another is doing."""
+    return InvalidInput(
+        f"the replay {other.replay_id} is {other.status} over the same records with the same module and model",
+        code="replay_overlaps",
+        remedy="wait for it, cancel it, or choose another period, stage, module version or model",
+    )
+
+
+async def _items(tools: RunnerTools, found: ReplayPlan) -> list[Item]:
+    return [] if found.items is None else decode_items(await claim_check.read(found.items, tools.blobs))
+
+
+async def _records(tools: RunnerTools, items: Sequence[Item]) -> AsyncGenerator[list[tuple[Item, bytes | None]]]:
+    """Yield items with their records' values, in their order; None where retention has removed one since."""
+    for place, own in groupby(items, key=lambda item: Partition(item.topic, item.partition)):
+        wanted = list(own)
+        at = 0
+        async for batch in read_offsets(tools.bootstrap, {place: (wanted[0].offset, wanted[-1].offset + 1)}):
+            values = {record.offset: record.value for record in batch}
+            reached = batch[-1].offset if batch else -1
+            upto = next((i for i in range(at, len(wanted)) if wanted[i].offset > reached), len(wanted))
+            yield [(item, values.get(item.offset)) for item in wanted[at:upto]]
+            at = upto
+        if at < len(wanted):
+            yield [(item, None) for item in wanted[at:]]
+
+
+def _rank(state: ReplayState) -> tuple[int, str]:
+    return state.started_at_ms, state.replay_id
+
+
+def _event(
+    replay_id: str,
+    kind: ReplayKind,
+    *,
+    plan: ReplayPlan | None = None,
+    progress: ReplayProgress | None = None,
+    error: ErrorInfo | None = None,
+) -> ReplayEvent:
+    return ReplayEvent(
+        event_id=event_id(replay_id, kind),
+        replay_id=replay_id,
+        kind=kind,
+        at_ms=time.time_ns() // 1_000_000,
+        by=RUNNER,
+        plan=plan,
+        progress=progress,
+        error=error,
+    )

@@ -1,0 +1,256 @@
+"""The batch door on real Kafka: every record has exactly one answer, whatever it holds and whoever dies."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from schemas.batch import BatchAnswer, BatchRejection, BatchRequest
+from schemas.codec import Codec
+from schemas.events import JobResult, StageRequest
+from schemas.ids import keyed_job_id
+from schemas.payloads import text_payload
+from schemas.services import Allowance, Quotas, ServiceSettings
+from schemas.topics import NOOP, RESULTS, SERVICES, batch_door
+from streams.log.admin import kafka_admin
+from streams.log.kafka_publisher import KafkaPublisher
+from streams.log.protocols import Outgoing, Raw
+from streams.storage.store import open_blob_store
+from tests.services import ROOT
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+
+CODEC = Codec()
+
+
+@dataclass
+class Door:
+    """A service with a door, the admission process behind it, and a stage that ends every job twice."""
+
+    service: str
+    bootstrap: str
+    publisher: KafkaPublisher
+    folder: Path
+    redis_url: str
+    process: asyncio.subprocess.Process | None = None
+    answers: list[tuple[bytes, BatchAnswer, dict[str, bytes]]] = field(default_factory=list)
+    rejections: list[BatchRejection] = field(default_factory=list)
+    requests: list[StageRequest] = field(default_factory=list)
+    came: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def start(self) -> None:
+        env = {
+            **os.environ,
+            "GATEWAY_DATA_DIR": str(self.folder),
+            "GATEWAY_KAFKA_BOOTSTRAP": self.bootstrap,
+            "GATEWAY_REDIS_URL": self.redis_url,
+            "GATEWAY_MODULES_DIR": str(self.folder / "modules"),
+            "GATEWAY_NOOP": "1",
+            "GATEWAY_METRICS_PORT": "0",
+        }
+        with (self.folder / "log").open("ab") as out:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "streams.admission", env=env, cwd=ROOT, stdout=out, stderr=out
+            )
+
+    async def end(self, number: int) -> int:
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await self.process.wait()
+
+    async def send(self, *requests: BatchRequest | bytes) -> None:
+        topic = batch_door(self.service).requests
+        await self.publisher.publish_many(
+            [
+                Raw(topic.name, None, r, {}) if isinstance(r, bytes) else Outgoing(topic, uuid4().hex, r, {})
+                for r in requests
+            ]
+        )
+
+    async def until(self, count: int, timeout_s: float = 60) -> None:
+        try:
+            async with asyncio.timeout(timeout_s), self.came:
+                await self.came.wait_for(lambda: len(self.answers) + len(self.rejections) >= count)
+        except TimeoutError:
+            print((self.folder / "log").read_text()[-4000:])
+            raise
+
+    async def follow(self, consumer: AIOKafkaConsumer) -> None:
+        door = batch_door(self.service)
+        async for record in consumer:
+            if record.topic == door.results.name:
+                told = CODEC.decode(record.value or b"", BatchAnswer)
+                self.answers.append((record.key or b"", told, dict(record.headers)))
+            elif record.topic == door.rejected.name:
+                self.rejections.append(CODEC.decode(record.value or b"", BatchRejection))
+            else:
+                request = CODEC.decode(record.value or b"", StageRequest)
+                if request.job.service == self.service:
+                    self.requests.append(request)
+                    ended = _ended(request)
+                    await self.publisher.publish_many([Outgoing(RESULTS, request.job.job_id, ended, {})] * 2)
+            async with self.came:
+                self.came.notify_all()
+
+
+def _ended(request: StageRequest) -> JobResult:
+    return JobResult(f"{request.job.job_id}:0:result", request.job, "done", request.steps, result=request.inputs[0])
+
+
+@asynccontextmanager
+async def door(kafka: str, redis_url: str) -> AsyncGenerator[Door]:
+    service = f"svc-{uuid4().hex[:8]}"
+    topics = batch_door(service)
+    with tempfile.TemporaryDirectory() as folder:
+        modules = Path(folder) / "modules"
+        modules.mkdir()
+        shutil.copy(ROOT / "modules" / "noop.yml", modules)
+        async with KafkaPublisher(kafka, delivery_timeout_s=30) as publisher:
+            async with kafka_admin(kafka) as admin:
+                await admin.ensure_topics(topics.topics)
+            await publisher.publish(SERVICES, service, ServiceSettings(service, batch=True))
+            it = Door(service, kafka, publisher, Path(folder), redis_url)
+            consumer = AIOKafkaConsumer(
+                topics.results.name,
+                topics.rejected.name,
+                NOOP.requests["bulk"].name,
+                bootstrap_servers=kafka,
+                isolation_level="read_committed",
+                auto_offset_reset="earliest",
+                fetch_max_wait_ms=50,
+            )
+            await consumer.start()
+            following = asyncio.create_task(it.follow(consumer))
+            try:
+                await it.start()
+                yield it
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+                await consumer.stop()
+                await it.end(signal.SIGKILL)
+                await publisher.publish_raw(SERVICES.name, service.encode(), None, {})
+
+
+async def test_each_kind_of_record_is_answered_once_with_its_reason(kafka: str, redis_url: str) -> None:
+    async with door(kafka, redis_url) as it:
+        blobs = open_blob_store(f"file:{it.folder / 'blobs'}")
+        own = await blobs.put_bytes(it.service, "text/plain", b"own text")
+        other = await blobs.put_bytes("another", "text/plain", b"somebody else's")
+        unknown = b"\xc3\x01" + bytes(8) + b"x"
+        await it.send(
+            BatchRequest("good", "noop", text="x", reply_headers={"trace": "abc"}),
+            BatchRequest("blob", "noop", blobs=(own.sha256,)),
+            BatchRequest("option", "noop", text="x", options='{"sleep_ms": "long"}'),
+            BatchRequest("json", "noop", text="x", options="{"),
+            BatchRequest("module", "nothing", text="x"),
+            BatchRequest("nothing given", "noop"),
+            BatchRequest("theirs", "noop", blobs=(other.sha256,)),
+            BatchRequest("missing", "noop", blobs=("0" * 64,)),
+            BatchRequest("large", "noop", text="x" * (512 * 1024 + 1)),
+            b"garbage",
+            unknown,
+        )
+        await it.until(11)
+        await it.send(BatchRequest("good", "noop", text="x", reply_headers={"trace": "abc"}))
+        await it.send(BatchRequest("good", "noop", text="other"), BatchRequest("last", "noop", text="x"))
+        await it.until(13)
+    answers = {a.request_id: (key, a, headers) for key, a, headers in it.answers}
+    assert sorted(a.request_id for _, a, _ in it.answers) == ["blob", "good", "last"]
+    key, good, headers = answers["good"]
+    assert key.decode() == good.job_id == keyed_job_id(it.service, "batch", "good")
+    assert (good.status, good.result, headers) == ("done", text_payload("x"), {"trace": b"abc"})
+    codes = sorted((r.request_id, r.code) for r in it.rejections)
+    assert codes == [
+        ("", "undecodable_record"),
+        ("", "unknown_schema"),
+        ("good", "request_id_reused"),
+        ("json", "malformed_json"),
+        ("large", "upload_too_large"),
+        ("missing", "blob_not_found"),
+        ("module", "unknown_module"),
+        ("nothing given", "invalid_body"),
+        ("option", "invalid_option"),
+        ("theirs", "blob_not_found"),
+    ]
+    reused = next(r for r in it.rejections if r.code == "request_id_reused")
+    assert reused.job_id == good.job_id
+    assert good.job_id in reused.message
+
+
+async def test_every_record_has_one_answer_when_admission_is_killed_again_and_again(kafka: str, redis_url: str) -> None:
+    count = 2_000
+    async with door(kafka, redis_url) as it:
+        everything = [
+            b"garbage" if n % 100 == 0 else BatchRequest(f"r{n}", "noop", text=f"text {n}") for n in range(count)
+        ]
+        for begin in range(0, count, 500):
+            await it.send(*everything[begin : begin + 500])
+        for share in (0.1, 0.4, 0.7):
+            await it.until(int(count * share))
+            await it.end(signal.SIGKILL)
+            await it.start()
+        await it.until(count)
+        # What is sent last is answered last: no repeat of an earlier answer is still to come behind it.
+        await it.send(BatchRequest("last", "noop", text="x"))
+        await it.until(count + 1)
+        assert await it.end(signal.SIGTERM) == 0
+    wanted = {f"r{n}" for n in range(count) if n % 100} | {"last"}
+    given = [a.request_id for _, a, _ in it.answers]
+    assert len(given) == len(set(given))
+    assert set(given) == wanted
+    assert all(a.result == text_payload(f"text {a.request_id[1:]}") for _, a, _ in it.answers if a.request_id != "last")
+    places = [(r.partition, r.offset) for r in it.rejections]
+    assert len(places) == len(set(places)) == count // 100
+
+
+async def test_a_door_that_was_closed_rejects_what_comes(kafka: str, redis_url: str) -> None:
+    async with door(kafka, redis_url) as it:
+        await it.send(BatchRequest("before", "noop", text="x"))
+        await it.until(1)
+        await it.publisher.publish_raw(SERVICES.name, it.service.encode(), None, {})
+        sent = 1
+        while not it.rejections:
+            sent += 1
+            await it.send(BatchRequest(f"r{sent}", "noop", text="x"))
+            await it.until(sent)
+    assert {r.code for r in it.rejections} == {"door_closed"}
+    assert "before" in [a.request_id for _, a, _ in it.answers]
+
+
+async def test_a_used_up_quota_makes_the_door_wait_and_refuses_nothing(kafka: str, redis_url: str) -> None:
+    async with door(kafka, redis_url) as it:
+        few = Allowance(quotas=Quotas(requests_per_minute=3))
+        await it.publisher.publish(SERVICES, it.service, ServiceSettings(it.service, batch=True, allowance=few))
+        await it.send(BatchRequest("r0", "noop", text="x"))
+        await it.until(1)
+        await it.send(*(BatchRequest(f"r{n}", "noop", text="x") for n in range(1, 8)))
+        await it.until(3)
+        assert len(it.answers) < 8
+        await it.publisher.publish(SERVICES, it.service, ServiceSettings(it.service, batch=True))
+        await it.until(8)
+    assert not it.rejections
+    assert sorted(a.request_id for _, a, _ in it.answers) == [f"r{n}" for n in range(8)]
+
+
+async def test_a_module_that_is_not_allowed_to_the_service_is_rejected(kafka: str, redis_url: str) -> None:
+    async with door(kafka, redis_url) as it:
+        other = Allowance(modules=("ocr",))
+        await it.publisher.publish(SERVICES, it.service, ServiceSettings(it.service, batch=True, allowance=other))
+        sent = 0
+        while not it.rejections:
+            sent += 1
+            await it.send(BatchRequest(f"r{sent}", "noop", text="x"))
+            await it.until(sent)
+    assert len({r.code for r in it.rejections}) == 1

@@ -1,0 +1,135 @@
+"""The importable client against a real Kafka, the admission process and an ingress."""
+
+import asyncio
+import csv
+import os
+import signal
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from schemas.batch import BatchAnswer, BatchRejection, BatchRequest
+from schemas.errors import Outage
+from schemas.payloads import text_payload
+from streams.client import BlockingDoor, DoorClient
+from tests.integration.ingress_harness import ROOT, ViewFolder, own_database, running_ingress, settings_for
+from tests.integration.test_admission import door
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+
+
+async def test_each_request_has_one_reply_and_a_repeat_is_answered_from_the_log(kafka: str, redis_url: str) -> None:
+    async with door(kafka, redis_url) as it, DoorClient(kafka, it.service) as client:
+        asked = [BatchRequest(f"r{n}", "noop", text=f"text {n}", reply_headers={"n": str(n)}) for n in range(50)]
+        asked.append(BatchRequest("bad", "nothing", text="x"))
+        first = {reply.told.request_id: reply async for reply in client.ask(asked)}
+        assert sorted(first) == sorted(r.request_id for r in asked)
+        assert isinstance(first["bad"].told, BatchRejection)
+        assert first["bad"].told.code == "unknown_module"
+        seventh = first["r7"]
+        assert isinstance(seventh.told, BatchAnswer)
+        assert (seventh.told.job_id, seventh.told.result, seventh.headers) == (
+            client.job_id("r7"),
+            text_payload("text 7"),
+            {"n": b"7"},
+        )
+
+        def again() -> list[BatchAnswer | BatchRejection]:
+            with BlockingDoor(kafka, it.service) as blocking:
+                return [reply.told for reply in blocking.ask([asked[7], asked[-1]])]
+
+        second = {told.request_id: told for told in await asyncio.to_thread(again)}
+        assert second["r7"] == seventh.told
+        bad = second["bad"]
+        assert isinstance(bad, BatchRejection)
+        assert bad.rejected_at_ms > first["bad"].told.rejected_at_ms
+        assert len([a for _, a, _ in it.answers if a.request_id == "r7"]) == 1
+
+
+async def test_a_service_without_a_door_is_told_so(kafka: str) -> None:
+    with pytest.raises(Outage, match="no batch door") as caught:
+        async with DoorClient(kafka, "no-door-here"):
+            pass
+    assert caught.value.code == "no_door"
+
+
+async def test_submit_batch_goes_on_where_it_was_interrupted_and_asks_nothing_twice(
+    kafka: str, redis_url: str, tmp_path: Path
+) -> None:
+    redis_url = own_database(redis_url, 15)
+    files = [tmp_path / "in" / f"letter{n}.txt" for n in range(30)]
+    files[0].parent.mkdir()
+    for n, file in enumerate(files):
+        file.write_text(f"text {n % 29}")  # the last is a copy of the first
+    async with door(kafka, redis_url) as it:
+        settings = settings_for(
+            kafka,
+            redis_url,
+            it.folder,
+            GATEWAY_BLOB_URL=f"file:{it.folder / 'blobs'}",
+            GATEWAY_MODULES_DIR=str(it.folder / "modules"),
+        )
+        # Results of blobs are blobs here: the command reads them over REST.
+        async with ViewFolder(kafka, redis_url), running_ingress(settings) as ingress:
+            env = {
+                **os.environ,
+                "GATEWAY_API_KEY": await ingress.key(it.service),
+                "GATEWAY_HTTP_PORT": str(settings.http_port),
+                "GATEWAY_KAFKA_BOOTSTRAP": kafka,
+            }
+            arguments = (
+                "submit",
+                "noop",
+                *map(str, files),
+                "--batch",
+                "--out",
+                str(tmp_path / "out"),
+                "--service",
+                it.service,
+            )
+
+            async def submit(*, interrupt: bool = False) -> tuple[int, str]:
+                process = await asyncio.create_subprocess_exec(
+                    str(ROOT / "gateway"),
+                    *arguments,
+                    env=env,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                )
+                if interrupt:
+                    assert process.stdout is not None
+                    await process.stdout.readline()  # one file is answered
+                    process.send_signal(signal.SIGINT)
+                out, err = await process.communicate()
+                return process.returncode or 0, out.decode() + err.decode()
+
+            code, told = await submit(interrupt=True)
+            assert code in (0, 130), told
+            code, told = await submit()
+            assert code == 0, told
+            assert "30 of 30 done" in told
+            asked = len(it.requests)
+            code, told = await submit()
+    assert (code, len(it.requests)) == (0, asked)
+    assert len({r.job.job_id for r in it.requests}) == len(it.answers) == 29
+    for n, file in enumerate(files):
+        assert orjson.loads((tmp_path / "out" / f"{file.stem}.json").read_bytes())["text"] == f"text {n % 29}"
+    with (tmp_path / "out" / "summary.csv").open() as opened:
+        rows = list(csv.DictReader(opened))
+    assert [r["status"] for r in rows] == ["done"] * 30
+
+
+async def test_the_program_of_the_howto_needs_nothing_of_ours(kafka: str, redis_url: str, tmp_path: Path) -> None:
+    blocks = (ROOT / "docs" / "howto" / "produce-from-python.md").read_text().split("```python\n")
+    program = blocks[-1].split("```")[0]
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas" / "avro").symlink_to(ROOT / "schemas" / "avro")
+    async with door(kafka, redis_url) as it:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "program.py", kafka, it.service, cwd=tmp_path, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+    assert (process.returncode, out) == (0, b"done hello\n")

@@ -1,0 +1,98 @@
+"""The model's part of `gongmun.extract`, over a simulated model server and a real pool."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from processors.llm.gongmun_model import helped
+from processors.llm.gongmun_stage import GongmunStage
+from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream
+from processors.llm.pool.opening import open_pool
+from processors.llm.pool.pool import Pool
+from processors.llm.protocols.values import Dialect
+from schemas.events import StageRequest
+from schemas.pages import encode_document
+from schemas.payloads import json_payload
+from streams.runtime.processor import Result
+from streams.runtime.testing import FakeContext
+from tests.builders import stage_request
+from tests.sim.launch import Simulator, simulator
+from tests.unit.gongmun.pages import PUBLIC, document_of
+
+PAGES = encode_document(document_of(PUBLIC))
+
+
+@pytest.fixture(scope="module")
+def sim() -> Iterator[Simulator]:
+    with simulator() as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def pool(sim: Simulator) -> AsyncIterator[Pool]:
+    await sim.reset()
+    upstream = Upstream("sim", Dialect.OLLAMA, sim.url, 8)
+    model = PublicModel("tiny", (Route("sim", "tiny:latest"),))
+    async with open_pool(Catalogue({"sim": upstream}, {"tiny": model}), False) as running:
+        yield running
+
+
+def request(**options: Any) -> StageRequest:
+    return stage_request("gongmun.extract", inputs=(json_payload(PAGES),), options=orjson.dumps(options).decode())
+
+
+async def run(pool: Pool | None, **options: Any) -> tuple[dict[str, Any], Result]:
+    result = await GongmunStage(lambda: pool).handle(request(**options), FakeContext())
+    return orjson.loads(result.outputs[0].inline or b""), result
+
+
+def without_notes(body: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in body.items() if key not in ("warnings", "x_model")}
+
+
+async def test_a_scripted_answer_is_merged_and_metered(pool: Pool, sim: Simulator) -> None:
+    rules, _ = await run(None)
+    answer = {"title": {"value": "여기에 없는 값", "line": "L1"}}
+    await sim.set(answer=orjson.dumps(answer).decode())
+    body, result = await run(pool)
+    counts = await sim.idle()
+
+    assert without_notes(body) == without_notes(rules)
+    assert body["x_model"] == {"model": "tiny", "prompt": "gongmun.extract@1"}
+    assert body["warnings"][-1]["code"] == "model_value_not_on_page"
+    assert result.usage.completion_tokens == counts["tokens_sent"] > 0
+    assert result.usage.prompt_tokens == counts["prompt_tokens"]
+    assert (result.model, result.upstream) == ("tiny", "sim")
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [("bad_answer", "model_answer_unusable"), ("error_500", "model_failed"), ("cut", "model_failed")],
+)
+async def test_a_model_that_fails_leaves_the_rules_result(pool: Pool, sim: Simulator, fault: str, code: str) -> None:
+    rules, _ = await run(None)
+    await sim.set(fault=fault)
+    body, _ = await run(pool)
+
+    assert without_notes(body) == without_notes(rules)
+    assert [warning["code"] for warning in body["warnings"]] == [code]
+
+
+async def test_a_model_that_hangs_is_waited_for_within_bounds(pool: Pool, sim: Simulator) -> None:
+    await sim.set(fault="hang")
+    found = await helped(pool, request(), FakeContext(), PAGES, b'{"title":"x"}', timeout_s=0.2)
+
+    body = orjson.loads(found.result)
+    assert body["title"] == "x"
+    assert body["warnings"][0]["code"] == "model_too_slow"
+
+
+async def test_a_caller_may_do_without_the_model(pool: Pool, sim: Simulator) -> None:
+    body, result = await run(pool, use_model=False)
+
+    assert (await sim.idle())["requests"] == 0
+    assert result.model.startswith("rules-")
+    assert "x_model" not in body

@@ -1,0 +1,154 @@
+"""Quotas as callers meet them, set with `gateway services …` as it is typed, while ingress runs."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+from typer.testing import CliRunner
+
+from cli.main import build_app
+from schemas.errors import InvalidInput
+from streams import redis_keys
+from streams.quota.quotas import LIFE_MS
+from streams.redis_client import redis_client
+from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service, simulators
+from tests.integration.ingress_harness import Ingress, own_database
+
+pytestmark = pytest.mark.kafka
+WaitUntil = Callable[..., Awaitable[None]]
+
+CALL = {"model": NATIVE, "messages": [{"role": "user", "content": "안녕"}], "max_tokens": 4, "stream": False}
+
+
+@pytest.fixture(scope="module")
+def sims() -> Iterator[Sims]:
+    with simulators() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module")
+async def ingress(
+    kafka: str, redis_url: str, sims: Sims, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Ingress]:
+    url = own_database(redis_url, 12)
+    async with chat_ingress(kafka, url, tmp_path_factory.mktemp("quotas"), sims) as running:
+        redis = redis_client(url)
+        # Counters are believed once they are old enough: nobody here has to wait for that.
+        await redis.hset(redis_keys.QUOTA_STATE, "born", int(time.time() * 1000) - LIFE_MS - 1_000)
+        await redis.hset(redis_keys.QUOTA_STATE, "seen", int(time.time() * 1000))
+        await redis.aclose()
+        yield running
+
+
+@pytest.fixture
+def service(kafka: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("GATEWAY_KAFKA_BOOTSTRAP", kafka)
+    return own_service()
+
+
+@pytest_asyncio.fixture
+async def client(ingress: Ingress, service: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with ingress.client(await ingress.key(service, ("chat", "jobs"))) as made:
+        yield made
+
+
+async def services(*arguments: str) -> Any:
+    """Run `gateway services …` and return the JSON that it prints, or its text."""
+    result = await asyncio.to_thread(CliRunner().invoke, build_app(), ["services", *arguments])
+    if isinstance(result.exception, InvalidInput):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout) if result.stdout.lstrip().startswith(("{", "[")) else result.stdout
+
+
+async def limited(ingress: Ingress, service: str, wait_until: WaitUntil, *options: str) -> None:
+    """Create a service with these options, and wait until ingress knows of it."""
+    await services("create", service, *options)
+    await wait_until(lambda: ingress.dependencies.services.known(service))
+
+
+async def submit(client: httpx.AsyncClient) -> httpx.Response:
+    return await client.post("/v1/noop", json={"text": "x"})
+
+
+async def test_a_job_over_its_quota_is_refused_with_what_ran_out(
+    ingress: Ingress, client: httpx.AsyncClient, service: str, wait_until: WaitUntil
+) -> None:
+    await limited(ingress, service, wait_until, "--requests-per-minute", "1")
+    assert (await submit(client)).status_code == 202
+    refused = await submit(client)
+    assert (refused.status_code, refused.headers["content-type"]) == (429, "application/problem+json")
+    assert 1 <= int(refused.headers["retry-after"]) <= 61
+    assert refused.headers["x-quota-exceeded"] == "requests_per_minute"
+    problem = refused.json()
+    assert (problem["code"], problem["status"]) == ("quota_exceeded", 429)
+    assert "1 requests a minute" in problem["detail"]
+
+
+async def test_a_call_over_its_quota_is_refused_in_the_shape_of_its_protocol(
+    ingress: Ingress, client: httpx.AsyncClient, service: str, wait_until: WaitUntil
+) -> None:
+    await limited(ingress, service, wait_until, "--requests-per-minute", "1")
+    assert (await client.post("/v1/chat/completions", json=CALL)).status_code == 200
+    openai, ollama = [await client.post(path, json=CALL) for path in ("/v1/chat/completions", "/api/chat")]
+    error = openai.json()["error"]
+    assert (error["type"], error["code"]) == ("rate_limit_error", "quota_exceeded")
+    assert "requests a minute" in error["message"]
+    assert "requests a minute" in ollama.json()["error"]
+    for refused in (openai, ollama):
+        assert refused.status_code == 429
+        assert int(refused.headers["retry-after"]) >= 1
+        assert refused.headers["x-quota-exceeded"] == "requests_per_minute"
+
+
+async def test_a_warning_goes_out_from_80_percent_on(
+    ingress: Ingress, client: httpx.AsyncClient, service: str, wait_until: WaitUntil
+) -> None:
+    await limited(ingress, service, wait_until, "--requests-per-minute", "5")
+    answers = [await submit(client) for _ in range(4)]
+    answers.append(await client.post("/v1/chat/completions", json=CALL))
+    told = [answer.headers.get("x-quota-warning") for answer in answers]
+    assert told == [None, None, None, "requests_per_minute 80%", "requests_per_minute 100%"]
+
+
+async def test_a_module_that_is_not_allowed_is_refused(
+    ingress: Ingress, client: httpx.AsyncClient, service: str, wait_until: WaitUntil
+) -> None:
+    await limited(ingress, service, wait_until, "--modules", "ocr,stt")
+    job, call = await submit(client), await client.post("/v1/chat/completions", json=CALL)
+    assert (job.status_code, job.json()["code"]) == (403, "module_not_allowed")
+    assert (call.status_code, call.json()["error"]["code"]) == (403, "module_not_allowed")
+    assert "ocr, stt" in (await client.post("/api/chat", json=CALL)).json()["error"]
+
+
+async def test_a_service_is_set_shown_listed_and_deleted_while_ingress_runs(
+    client: httpx.AsyncClient, service: str, wait_until: WaitUntil
+) -> None:
+    async def answers(status: int) -> bool:
+        return (await submit(client)).status_code == status
+
+    made = await services("create", service, "--requests-per-minute", "0", "--money-per-month", "12.5")
+    assert made["quotas"] == {"requests_per_minute": 0, "money_per_month": 12.5}
+    await wait_until(lambda: answers(429))
+    with pytest.raises(InvalidInput) as refused:
+        await services("create", service)
+    assert refused.value.code == "service_exists"
+    await services("set", service, "--requests-per-minute", "none", "--money-per-month", "none")
+    await wait_until(lambda: answers(202))
+    await services("set", service, "--disable")
+    await wait_until(lambda: answers(403))
+    assert (await services("show", service))["disabled"] is True
+    assert service in {one["service"] for one in await services("list", "--json")}
+    with pytest.raises(InvalidInput) as refused:
+        await services("delete", service)
+    assert refused.value.code == "service_has_keys"
+    assert f"deleted {service} and revoked 1 keys" in await services("delete", service, "--revoke-keys")
+    await wait_until(lambda: answers(401))
+    with pytest.raises(InvalidInput) as refused:
+        await services("show", service)
+    assert refused.value.code == "service_not_found"

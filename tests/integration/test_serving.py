@@ -1,0 +1,118 @@
+"""What ingress makes of what processors say they serve: a real processor process, Redis and Kafka."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from cli.doctor import Installation, check_stages
+from cli.stack.launch import Stack
+from streams import redis_keys
+from streams.redis_client import redis_client
+from streams.serving import GRACE_MS, Lack, Serving, announcing, lacking
+from streams.settings import Settings
+from tests.integration.ingress_harness import own_database, running_ingress, settings_for
+from tests.integration.worker_harness import WaitUntil
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = 1_000_000
+LACK = Lack("no model", "put one there")
+
+
+@pytest.mark.parametrize(
+    ("said", "ready_at_ms", "expected"),
+    [
+        pytest.param([], 0, None, id="silence"),
+        pytest.param([Serving("ocr", LACK, 0, NOW + 1)], 0, None, id="another-kind"),
+        pytest.param([Serving("stt", LACK, 0, NOW + 1)], 0, LACK, id="lacks"),
+        pytest.param([Serving("stt", LACK, 0, NOW)], 0, None, id="expired"),
+        pytest.param([Serving("stt", LACK, 0, NOW + 1), Serving("stt", None, NOW, NOW + 1)], 0, None, id="one-serves"),
+        pytest.param([Serving("stt", LACK, 0, NOW + 1), Serving("stt", None, 0, NOW)], 0, LACK, id="the-other-is-gone"),
+        pytest.param([Serving("stt", LACK, NOW - GRACE_MS + 1, NOW + 1)], 0, None, id="was-ready"),
+        pytest.param([Serving("stt", LACK, NOW - GRACE_MS, NOW + 1)], 0, LACK, id="was-ready-long-ago"),
+        pytest.param([Serving("stt", LACK, 0, NOW + 1)], NOW - GRACE_MS + 1, None, id="was-seen-ready"),
+    ],
+)
+def test_only_a_kind_that_surely_cannot_be_served_is_refused(
+    said: list[Serving], ready_at_ms: int, expected: Lack | None
+) -> None:
+    """Unknown is available, and so is what was ready within the last minute."""
+    assert lacking("stt", said, ready_at_ms, NOW) == expected
+
+
+@pytest.mark.kafka
+async def test_speech_without_a_model_is_refused_until_a_processor_serves(
+    kafka: str, redis_url: str, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    """With the reason and the remedy; ingress is not restarted; of which nothing is known is accepted."""
+    settings = settings_for(kafka, own_database(redis_url, 14), tmp_path)
+    redis = redis_client(settings.redis_url)
+    await redis.delete(redis_keys.SERVING)
+    async with running_ingress(settings) as ingress, ingress.client(await ingress.key(f"t-{uuid4().hex}")) as client:
+
+        async def available(expected: bool) -> bool:
+            return (await _module(client, "stt"))["available"] == expected
+
+        assert (await _module(client, "stt"))["available"]
+        async with _stt_without_a_model(settings):
+            await wait_until(lambda: available(False), 120)
+            told = await _module(client, "stt")
+            assert "nowhere" in told["reason"]
+            assert told["remedy"]
+            assert not (await _module(client, "stt-summary"))["available"]
+            assert (await _module(client, "ocr"))["available"]
+
+            refused = await client.post("/v1/stt", files={"file": ("a.wav", b"RIFF----WAVE")})
+            assert refused.status_code == 503
+            assert refused.headers["retry-after"]
+            problem = refused.json()
+            assert (problem["code"], problem["remedy"]) == ("module_unavailable", told["remedy"])
+            assert told["reason"] in problem["detail"]
+            assert (await client.post("/v1/noop", json={"text": "안녕"})).status_code == 202
+
+            check = await check_stages(Installation({"GATEWAY_REDIS_URL": settings.redis_url}, Stack({}, settings)))
+            assert not check.ok
+            assert "stt is unavailable" in check.detail
+            assert check.remedy == told["remedy"]
+
+            async with announcing(replace(settings, instance="another"), {"stt": lambda: None}):
+                await wait_until(lambda: available(True))
+        await wait_until(lambda: _is_empty(redis))  # it took back what it said
+    await redis.aclose()
+
+
+async def _module(client: httpx.AsyncClient, name: str) -> dict[str, Any]:
+    modules = (await client.get("/v1/modules")).json()["modules"]
+    return next(module for module in modules if module["name"] == name)
+
+
+async def _is_empty(redis: Any) -> bool:
+    return not await redis.hgetall(redis_keys.SERVING)
+
+
+@asynccontextmanager
+async def _stt_without_a_model(settings: Settings) -> AsyncGenerator[None]:
+    env = {
+        **os.environ,
+        "GATEWAY_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "GATEWAY_REDIS_URL": settings.redis_url,
+        "GATEWAY_DATA_DIR": str(settings.data_dir),
+        "GATEWAY_STT_MODEL": "/nowhere/model",
+        "GATEWAY_METRICS_PORT": "0",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "processors.stt", env=env, cwd=ROOT, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 30) == 0

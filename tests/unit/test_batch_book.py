@@ -1,0 +1,66 @@
+"""The book of batch jobs: whatever order and however often entries come, each record has one outcome."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.batch import BatchEntry
+from schemas.events import ErrorInfo, JobRef
+from streams.admission.book import Book, Refuse, Start
+
+JOB = JobRef("", "s", "batch", "noop", "1", "bulk", 1, "00" * 32)
+
+
+def entry(job: int, content: int, refused: bool, offset: int) -> BatchEntry:
+    of = replace(JOB, job_id=f"job{job}", input_digest=f"{content:02x}" * 32)
+    return BatchEntry(of, f"r{job}", 0, offset, refusal=ErrorInfo("code", "why") if refused else None)
+
+
+records = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.booleans()), max_size=8).map(
+    lambda told: [entry(*each, offset) for offset, each in enumerate(told)]
+)
+
+
+@st.composite
+def with_repeats(draw: st.DrawFn) -> tuple[list[BatchEntry], list[BatchEntry]]:
+    """Return a door's records and the entries of them: in order, with any stretch repeated, as after a crash."""
+    told = draw(records)
+    entries: list[BatchEntry] = []
+    for end in range(1, len(told) + 1):
+        begin = draw(st.integers(max(0, end - 3), end - 1))
+        entries += told[begin:end]
+    return told, entries
+
+
+@given(with_repeats())
+def test_repeats_after_a_crash_change_nothing(case: tuple[list[BatchEntry], list[BatchEntry]]) -> None:
+    told, entries = case
+    once, often = Book(), Book()
+    assert [o for e in told if (o := once.take(e))] == [o for e in entries if (o := often.take(e))]
+
+
+@given(records)
+def test_each_job_starts_once_and_every_other_record_is_a_repeat_or_refused(told: list[BatchEntry]) -> None:
+    book = Book()
+    outcomes = [(e, book.take(e)) for e in told]
+    started = [e.job.job_id for e, o in outcomes if isinstance(o, Start)]
+    assert len(started) == len(set(started)) == len(book)
+    first = {e.job.job_id: e.job.input_digest for e, o in outcomes if isinstance(o, Start)}
+    for e, outcome in outcomes:
+        if e.refusal is not None:
+            assert isinstance(outcome, Refuse)
+        elif first[e.job.job_id] != e.job.input_digest:
+            assert isinstance(outcome, Refuse)
+            assert outcome.first_job == e.job.job_id
+        else:
+            assert outcome is None or isinstance(outcome, Start)
+
+
+def test_an_answer_is_given_once() -> None:
+    book = Book()
+    book.take(entry(1, 0, False, 0))
+    assert book.waiting("job1") is not None
+    book.answered("job1")
+    assert book.waiting("job1") is None
+    assert book.knows("job1")

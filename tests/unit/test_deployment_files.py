@@ -1,0 +1,204 @@
+"""Compose, images, proxy and Kubernetes name only commands, settings, ports, files and secrets that there are."""
+
+import re
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli.stack.services import PROCESS_KINDS
+from schemas.errors import InvalidInput
+from streams.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILE = (ROOT / "ops/docker/Dockerfile").read_text()
+COMPOSE = {name: yaml.safe_load((ROOT / f"compose.{name}.yml").read_text()) for name in ("kafka", "gpu", "cluster")}
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["kafka"]["services"]
+K8S = [
+    document
+    for file in sorted((ROOT / "ops/kubernetes").rglob("*.yml"))
+    if file.name != "kustomization.yml"
+    for document in yaml.safe_load_all(file.read_text())
+]
+ROLES = {kind.name for kind in PROCESS_KINDS}
+
+
+class Asked(dict[str, str]):
+    """An environment that notes what is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.names.add(key)
+        return default
+
+
+def read_variables() -> set[str]:
+    """Every GATEWAY_ variable that some code reads."""
+    asked = Asked()
+    Settings.from_env(asked)
+    return asked.names
+
+
+def named_variables() -> list[tuple[str, str]]:
+    files = [*ROOT.glob("compose.*.yml"), *(ROOT / "ops").rglob("*.yml"), ROOT / "ops/docker/Dockerfile"]
+    # These are for the files themselves: image tags, and the host name that a broker tells its clients.
+    own = {"GATEWAY_VERSION", "GATEWAY_DOOR_HOST"}
+    return [
+        (file.name, name)
+        for file in files
+        for name in sorted(set(re.findall(r"\bGATEWAY_[A-Z_]+[A-Z]\b", file.read_text())) - own)
+    ]
+
+
+@pytest.mark.parametrize(("file", "name"), named_variables())
+def test_every_variable_is_read_by_the_code(file: str, name: str) -> None:
+    assert name in read_variables(), f"{file} sets {name}"
+
+
+def test_a_variable_that_nobody_reads_is_found() -> None:
+    assert "GATEWAY_NOBODY" not in read_variables()
+    assert {"GATEWAY_REDIS_URL", "GATEWAY_REDIS_URL_FILE"} <= read_variables()
+
+
+def test_secrets_come_from_files(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("redis://:hidden@redis/0\n")
+    settings = Settings.from_env({"GATEWAY_REDIS_URL_FILE": str(tmp_path / "url")})
+    assert settings.redis_url == "redis://:hidden@redis/0"
+    with pytest.raises(InvalidInput, match="GATEWAY_REDIS_URL_FILE"):
+        Settings.from_env({"GATEWAY_REDIS_URL_FILE": str(tmp_path / "none")})
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_every_role_has_its_image_its_service_and_its_scrape_job(role: str) -> None:
+    assert re.search(rf"^FROM base AS {role}$", DOCKERFILE, re.M)
+    assert SERVICES[role]["build"]["target"] == role
+    jobs = yaml.safe_load((ROOT / "ops/prometheus/prometheus.yml").read_text())["scrape_configs"]
+    assert [job["dns_sd_configs"][0]["names"] for job in jobs if job["job_name"] == role] == [[role]]
+
+
+def test_images_run_modules_that_exist_and_are_the_supervisors() -> None:
+    modules = dict(re.findall(r'AS ([a-z-]+)\n(?:(?!FROM).*\n)*?CMD \["python", "-m", "([\w.]+)"\]', DOCKERFILE))
+    assert modules == {kind.name: kind.module for kind in PROCESS_KINDS}
+    assert all(find_spec(f"{module}.__main__") for module in modules.values())
+
+
+def test_the_dockerfile_copies_what_the_context_has_and_pins_what_it_builds_on() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.M):
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists(), source
+            assert any(source == i[1:] or source.startswith(f"{i[1:]}/") for i in ignored if i[0] == "!"), source
+    stages = set(re.findall(r" AS ([\w-]+)", DOCKERFILE))
+    for image in re.findall(r"^FROM (\S+)", DOCKERFILE, re.M):
+        assert image in stages or image.startswith("${"), image
+    assert all(re.search(r":\d+\.\d+\.\d+", image) for image in re.findall(r"^ARG \w+=(.+)$", DOCKERFILE, re.M))
+
+
+def test_extras_are_declared() -> None:
+    declared = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text().split("[project.scripts]")[0], re.M)
+    assert set(re.findall(r"--extra (\w+)", DOCKERFILE)) <= set(declared)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_services_are_bounded_unprivileged_and_pinned(name: str) -> None:
+    service = SERVICES[name]
+    assert "latest" not in service["image"]
+    assert ":" in service["image"]
+    if name == "topics":
+        return
+    assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+    assert service["restart"] == "unless-stopped"
+    assert name in ROLES or "healthcheck" in service
+    if name not in ("ollama", "minio"):
+        assert service["read_only"] is True
+        assert not service["user"].startswith(("0", "root"))
+
+
+def test_only_the_three_doors_are_open() -> None:
+    assert {name: s["ports"] for name, s in SERVICES.items() if "ports" in s} == {
+        "kafka": ["9094:9094"],
+        "proxy": ["8443:8443"],
+        "grafana": ["3000:3000"],
+    }
+
+
+def test_nothing_that_scales_has_a_name_or_a_port_of_its_own() -> None:
+    assert [name for name in ROLES if {"ports", "container_name", "hostname"} & SERVICES[name].keys()] == []
+
+
+def test_what_is_mounted_and_named_exists() -> None:
+    made = (ROOT / "ops/docker/make-secrets.sh").read_text()
+    compose = COMPOSE["kafka"]
+    for service in SERVICES.values():
+        assert set(service.get("secrets", ())) <= set(compose["secrets"])
+        assert set(service.get("networks", ())) <= set(compose["networks"])
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            assert (ROOT / source).exists() if source.startswith("./") else source in compose["volumes"], volume
+        waits = service.get("depends_on", {})
+        assert set(waits) <= set(SERVICES)
+    for name, secret in compose["secrets"].items():
+        assert Path(secret["file"]).stem.rsplit("_", 1)[0] in made, name
+
+
+def test_overlays_change_only_services_that_exist_or_are_brokers() -> None:
+    for overlay in ("gpu", "cluster"):
+        for name in COMPOSE[overlay]["services"]:
+            assert name in SERVICES or re.fullmatch(r"kafka-\d", name)
+
+
+def test_stopping_takes_no_longer_than_it_is_given() -> None:
+    ingress = SERVICES["ingress"]
+    assert int(ingress["stop_grace_period"].rstrip("s")) > int(ingress["environment"]["GATEWAY_DRAIN_SECONDS"])
+
+
+@pytest.mark.parametrize("script", ["ops/docker/make-secrets.sh", "ops/kafka/start-container.sh"])
+def test_scripts_are_bash(script: str) -> None:
+    assert subprocess.run(["bash", "-n", ROOT / script]).returncode == 0
+
+
+def of_kind(kind: str) -> dict[str, dict[str, Any]]:
+    return {document["metadata"]["name"]: document for document in K8S if document["kind"] == kind}
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_kubernetes_runs_every_role_as_compose_does(role: str) -> None:
+    deployment = of_kind("Deployment")[role]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert container["image"] == f"llm-gateway/{role}"
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports["metrics"] == 9100
+    for probe in ("readinessProbe", "startupProbe"):
+        assert container[probe]["httpGet"] == {"path": "/readyz", "port": "metrics"}
+    assert container["securityContext"]["readOnlyRootFilesystem"] is True
+    assert container["resources"].keys() == {"requests", "limits"}
+    budget = of_kind("PodDisruptionBudget")[role]
+    assert budget["spec"]["selector"]["matchLabels"] == deployment["spec"]["selector"]["matchLabels"]
+
+
+def test_kubernetes_scales_processors_by_the_lag_of_their_own_groups() -> None:
+    from streams.watch.surroundings import watched_groups
+
+    groups = watched_groups()
+    deployments = of_kind("Deployment")
+    assert set(of_kind("ScaledObject")) == {"ocr", "stt", "llm"}
+    for name, scaled in of_kind("ScaledObject").items():
+        assert scaled["spec"]["scaleTargetRef"]["name"] in deployments
+        for trigger in scaled["spec"]["triggers"]:
+            meta = trigger["metadata"]
+            assert meta["topic"] in {topic.name for topic in groups[meta["consumerGroup"]]}, name
+        assert scaled["spec"]["maxReplicaCount"] <= 8, "a partition has one consumer"
+
+
+def test_kustomize_names_every_file() -> None:
+    listed = yaml.safe_load((ROOT / "ops/kubernetes/kustomization.yml").read_text())["resources"]
+    there = {f.name for f in (ROOT / "ops/kubernetes").glob("*.yml")} - {"kustomization.yml"}
+    assert set(listed) == there

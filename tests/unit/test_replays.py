@@ -1,0 +1,152 @@
+"""Replays as values: their fold, what may be asked of them, and the comparison of results."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import InvalidInput
+from schemas.ids import is_job_id
+from schemas.replay_diff import compare, diff_document
+from schemas.replays import (
+    ReplayEvent,
+    ReplayKind,
+    ReplayPlan,
+    ReplayRequest,
+    ReplayStatus,
+    check_order,
+    fold_replay,
+    overlapping,
+    replayed_id,
+    slot_of,
+)
+from streams.log.kafka_times import Range
+from streams.log.protocols import Partition
+from streams.replay.planner import check_range
+
+ASKED = ReplayRequest("ocr.done", ("ocr.done",), "", 1_000, 2_000)
+
+
+def event(kind: str, at_ms: int = 1, request: ReplayRequest = ASKED) -> ReplayEvent:
+    plan = ReplayPlan(1, 1, 0.1) if kind == ReplayKind.PLANNED else None
+    return ReplayEvent(f"r:{kind}", "r", kind, at_ms, "k", "s", request if kind == "started" else None, plan)
+
+
+def status(*kinds: ReplayKind) -> str:
+    state = fold_replay(event(kind) for kind in kinds)
+    return state.status if state else ""
+
+
+def test_a_replay_goes_its_way() -> None:
+    k = ReplayKind
+    assert status() == ""
+    assert status(k.PLANNED) == ""
+    assert status(k.STARTED) == ReplayStatus.PLANNING
+    assert status(k.STARTED, k.PLANNED) == ReplayStatus.RUNNING
+    assert status(k.STARTED, k.PLANNED, k.PAUSED) == ReplayStatus.PAUSED
+    assert status(k.STARTED, k.PLANNED, k.PAUSED, k.RESUMED) == ReplayStatus.RUNNING
+    assert status(k.STARTED, k.PLANNED, k.CANCELLED) == ReplayStatus.CANCELLED
+    assert status(k.STARTED, k.PLANNED, k.FINISHED) == ReplayStatus.DONE
+    assert status(k.STARTED, k.PLANNED, k.FINISHED, k.PROMOTING) == ReplayStatus.DONE
+    assert status(k.STARTED, k.PLANNED, k.FINISHED, k.PROMOTING, k.PROMOTED) == ReplayStatus.PROMOTED
+    assert status(k.STARTED, k.PLANNED, k.FINISHED, k.DISCARDED) == ReplayStatus.DISCARDED
+
+
+@given(st.lists(st.sampled_from(list(ReplayKind)), max_size=12), st.randoms())
+def test_compaction_and_the_order_of_slots_change_nothing(kinds: list[ReplayKind], chance: object) -> None:
+    log = [event(kind, at) for at, kind in enumerate(kinds)]
+    kept = list({slot_of(e): e for e in log}.values())
+    chance.shuffle(kept)
+    assert fold_replay(kept) == fold_replay(log)
+
+
+def test_orders_are_refused_where_they_make_no_sense_and_ignored_where_they_were_given() -> None:
+    def state(*kinds: ReplayKind):
+        return fold_replay(event(k) for k in (ReplayKind.STARTED, ReplayKind.PLANNED, *kinds))
+
+    assert check_order(state(), ReplayKind.PAUSED)
+    assert not check_order(state(ReplayKind.PAUSED), ReplayKind.PAUSED)
+    assert check_order(state(ReplayKind.FINISHED), ReplayKind.PROMOTING)
+    assert not check_order(state(ReplayKind.FINISHED, ReplayKind.PROMOTING), ReplayKind.PROMOTING)
+    for kinds, order in (
+        ((), ReplayKind.PROMOTING),
+        ((), ReplayKind.DISCARDED),
+        ((ReplayKind.FINISHED,), ReplayKind.CANCELLED),
+        ((ReplayKind.FINISHED, ReplayKind.PROMOTING), ReplayKind.DISCARDED),
+        ((ReplayKind.CANCELLED,), ReplayKind.PROMOTING),
+    ):
+        with pytest.raises(InvalidInput, match="the replay r is"):
+            check_order(state(*kinds), order)
+
+
+def test_two_replays_of_one_range_overlap_only_when_they_would_do_the_same() -> None:
+    from dataclasses import replace
+
+    running = fold_replay([event(ReplayKind.STARTED), event(ReplayKind.PLANNED)])
+    assert overlapping(ASKED, [running]) is running
+    for other in (
+        replace(ASKED, since_ms=2_000, until_ms=3_000),
+        replace(ASKED, topics=("stt.done",)),
+        replace(ASKED, model="another"),
+        replace(ASKED, dry_run=True),
+    ):
+        assert overlapping(other, [running]) is None
+    done = fold_replay([event(ReplayKind.STARTED), event(ReplayKind.PLANNED), event(ReplayKind.FINISHED)])
+    assert overlapping(ASKED, [done]) is None
+
+
+def test_the_id_is_a_function_of_replay_and_original() -> None:
+    assert replayed_id("r", "a") == replayed_id("r", "a")
+    assert len({replayed_id(r, o) for r in "rs" for o in "ab"}) == 4
+    assert is_job_id(replayed_id("r", "a"))
+
+
+def test_results_are_compared_by_their_leaves() -> None:
+    before = {"a": 1, "b": {"c/d": "x"}, "l": [1, 2], "n": None, "gone": "y", "t": True}
+    after = {"a": 1.0, "b": {"c/d": "z"}, "l": [1, 2, 3], "n": "", "t": 1}
+    diff = compare("o", "n", before, after)
+    assert {(c.pointer, c.kind) for c in diff.changes} == {
+        ("/b/c~1d", "changed"),
+        ("/l/2", "gained"),
+        ("/gone", "lost"),
+        ("/t", "changed"),
+    }
+    assert diff.same == 3
+    document = diff_document("r", [diff, compare("p", "q", after, after)], examples=1)
+    assert (document["changed"], document["gained"], document["lost"]) == (2, 1, 1)
+    assert document["identical"] == 1
+    assert {f["field"] for f in document["fields"]} == {"/b/c~1d", "/l/-", "/gone", "/t"}
+    assert [j["job_id"] for j in document["jobs"]] == ["o"]
+    assert document["jobs_left_out"] == 1
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(json_values, json_values)
+def test_a_comparison_turned_round_gains_what_was_lost(a: object, b: object) -> None:
+    there, back = compare("o", "n", a, b), compare("o", "n", b, a)
+    assert compare("o", "n", a, a).changes == []
+    turned = {"gained": "lost", "lost": "gained", "changed": "changed"}
+    assert [(c.pointer, turned[c.kind]) for c in there.changes] == [(c.pointer, c.kind) for c in back.changes]
+    assert there.same == back.same
+
+
+def test_a_period_that_retention_has_removed_is_refused_and_one_that_is_whole_is_not() -> None:
+    day = 86_400_000
+    now, kept = 100 * day, timedelta(days=35)
+    asked = ReplayRequest("ocr.done", ("ocr.done",), "", 10 * day, 90 * day)
+    place = Partition("ocr.done", 0)
+    with pytest.raises(InvalidInput, match="retention") as refused:
+        check_range(asked, {place: Range(5, 9, first=5, first_ms=70 * day)}, kept, now)
+    assert refused.value.code == "range_removed"
+    assert "1970-03-12" in refused.value.remedy
+    check_range(asked, {place: Range(0, 9, first=0, first_ms=70 * day)}, kept, now)
+    with pytest.raises(InvalidInput) as empty:
+        check_range(asked, {place: Range(9, 9, first=0, first_ms=None)}, kept, now)
+    assert empty.value.code == "empty_range"
