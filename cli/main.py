@@ -8,6 +8,7 @@ import pkgutil
 import sys
 from importlib import import_module
 
+import structlog
 import typer
 
 import cli
@@ -37,6 +38,8 @@ def main() -> None:
     # What these libraries log is told by the error that follows.
     for library in ("aiokafka", "kafka"):
         logging.getLogger(library).setLevel(logging.CRITICAL)
+    # Our own warnings go to stderr too: stdout is the answer, and may be read by a program.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         build_app()()
     except GatewayError as e:

@@ -7,6 +7,7 @@ from fastapi import Request
 from starlette.responses import HTMLResponse
 
 from ingress.chat.documents import ADDRESS
+from ingress.docs_words import language_of, word
 from ingress.examples import DESCRIPTION, EXAMPLES, SETUP, Example
 
 _STYLE = """
@@ -18,27 +19,35 @@ text-align:left;vertical-align:top} .method{font-weight:600;font-family:monospac
 
 
 async def docs_page(request: Request) -> HTMLResponse:
-    """Show every call with its answers, and examples for the shell and for Python."""
+    """Show every call with its answers, and examples for the shell and for Python; in Korean or English."""
+    language = language_of(request)
+    other, name = ("en", "English") if language == "ko" else ("ko", "한국어")
     base = str(request.base_url).rstrip("/")
     schema: dict[str, Any] = request.app.openapi()
-    examples = "".join(_example(example, base) for example in (SETUP, *EXAMPLES))
+    examples = "".join(_example(example, base, language) for example in (SETUP, *EXAMPLES))
     calls = "".join(
         _call(method, path, operation, base)
         for path, operations in schema["paths"].items()
         for method, operation in operations.items()
     )
     return HTMLResponse(
-        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<!doctype html><html lang={language}><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>LLM Gateway</title><style>{_STYLE}</style>"
-        f"<h1>LLM Gateway</h1><p>{_text(DESCRIPTION)} The machine-readable description is at "
-        f"<a href=/openapi.json>/openapi.json</a>.</p><h2>Examples</h2>{examples}<h2>Calls</h2>{calls}</html>",
-        headers={"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"},
+        f"<p><a href='?lang={other}' lang={other}>{name}</a></p><h1>LLM Gateway</h1>"
+        f"<p>{_text(word(DESCRIPTION, language))} {word('The machine-readable description is at', language)} "
+        f"<a href=/openapi.json>/openapi.json</a></p><h2>{word('Examples', language)}</h2>{examples}"
+        f"<h2>{word('Calls', language)}</h2>{calls}</html>",
+        headers={
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",
+            "Vary": "Accept-Language",
+        },
     )
 
 
-def _example(example: Example, base: str) -> str:
+def _example(example: Example, base: str, language: str) -> str:
     shell, python = (escape(text.replace("{base}", base), quote=False) for text in (example.curl, example.python))
-    return f"<h3>{escape(example.title)}</h3><pre class=shell>{shell}</pre><pre class=python>{python}</pre>"
+    title = escape(word(example.title, language))
+    return f"<h3>{title}</h3><pre class=shell>{shell}</pre><pre class=python>{python}</pre>"
 
 
 def _call(method: str, path: str, operation: dict[str, Any], base: str) -> str:

@@ -20,8 +20,7 @@ _MODULE = Path(__file__).with_name("probe.yml")
 def probe_stack(*up_args: str, env: Mapping[str, str] | None = None) -> Generator[BenchStack]:
     """Start a stack with the module `probe` and without `noop`; nothing serves the stage before a Probe does."""
     with tempfile.TemporaryDirectory(prefix="gateway-modules-") as folder:
-        for file in (ROOT / "modules").iterdir():
-            shutil.copy(file, folder)
+        shutil.copytree(ROOT / "modules", folder, dirs_exist_ok=True)
         shutil.copy(_MODULE, folder)
         own = {"GATEWAY_MODULES_DIR": folder, "GATEWAY_NOOP": "0", **(env or {})}
         with bench_stack(*up_args, env=own) as stack:

@@ -122,6 +122,7 @@ class ViewFolder:
         self._folded = {(t, p): 0 for t in (JOB_EVENTS.name, RESULTS.name) for p in range(JOB_PARTITIONS)}
         self.running = asyncio.Event()
         self.running.set()
+        self._closing = False
 
     async def __aenter__(self) -> Self:
         self._consumer = AIOKafkaConsumer(bootstrap_servers=self._kafka, auto_offset_reset="earliest")
@@ -131,6 +132,7 @@ class ViewFolder:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closing = True  # a cancellation that meets Redis' own timeout is taken for an outage
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         with contextlib.suppress(TimeoutError):
@@ -139,7 +141,7 @@ class ViewFolder:
         await self._redis.aclose()
 
     async def _follow(self) -> None:
-        while True:
+        while not self._closing:
             await self.running.wait()
             fetched = await self._consumer.getmany(timeout_ms=20)
             for tp, records in fetched.items():
