@@ -12,6 +12,7 @@ import orjson
 
 from schemas.errors import GatewayError, InvalidInput, Outage
 from streams.api_keys import parse_key
+from streams.retry_after import retry_after
 
 FINAL = frozenset({"done", "failed", "cancelled"})
 
@@ -177,13 +178,8 @@ class GatewayClient:
                 continue
             if answer.status_code != 503 or not left:
                 return read(answer)
-            time.sleep(_retry_after(answer))
+            time.sleep(retry_after(answer))
         raise AssertionError("the last try returns or raises")
-
-
-def _retry_after(answer: httpx.Response) -> float:
-    text = answer.headers.get("retry-after", "")
-    return min(float(text), 30.0) if text.isdecimal() else 1.0
 
 
 def _content(answer: httpx.Response) -> bytes:

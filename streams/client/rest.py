@@ -11,6 +11,7 @@ import httpx
 import orjson
 
 from schemas.errors import GatewayError, InvalidInput, Outage
+from streams.retry_after import retry_after
 
 Job = dict[str, Any]
 
@@ -105,7 +106,7 @@ class RestClient:
                 continue
             if answer.status_code not in _AGAIN or not left:
                 return _body(answer)
-            await asyncio.sleep(_retry_after(answer))
+            await asyncio.sleep(retry_after(answer))
         raise AssertionError("the last try returns or raises")
 
 
@@ -113,11 +114,6 @@ async def _chunks(file: Path) -> AsyncIterator[bytes]:
     with await asyncio.to_thread(file.open, "rb") as opened:
         while chunk := await asyncio.to_thread(opened.read, _CHUNK_BYTES):
             yield chunk
-
-
-def _retry_after(answer: httpx.Response) -> float:
-    text = answer.headers.get("retry-after", "")
-    return min(float(text), 30.0) if text.isdecimal() else 1.0
 
 
 def _body(answer: httpx.Response) -> dict[str, Any]:

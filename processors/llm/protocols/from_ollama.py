@@ -6,45 +6,24 @@ from typing import Any, cast
 import orjson
 
 from processors.llm.errors import AnswerBroken
+from processors.llm.protocols.event_reader import EventReader
 from processors.llm.protocols.framing import LineFramer
 from processors.llm.protocols.values import Chunk, Counts, Dialect, Json, Part, ToolCall
 
 DURATIONS = ("total_duration", "load_duration", "prompt_eval_duration", "eval_duration")
 
 
-class OllamaReader:
+class OllamaReader(EventReader):
     """Reads the NDJSON of /api/chat or /api/generate. An answer that ends without `done` is AnswerBroken."""
 
+    end_mark = "done: true"
+
     def __init__(self, framer: LineFramer | None = None) -> None:
-        self._framer = framer or LineFramer()
-        self.broken: AnswerBroken | None = None
+        super().__init__(framer or LineFramer())
         self._called_tools = False
-        self._done = False
 
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take bytes as they came and return the chunks that are complete.
-
-        Raises AnswerBroken for an event that is none; chunks before it are returned, and `broken` is set.
-        """
-        chunks: list[Chunk] = []
-        try:
-            for line in self._framer.feed(data):
-                chunks.append(self._chunk(line))  # noqa: PERF401 - those before a bad one stay
-        except AnswerBroken as e:
-            if not chunks:
-                raise
-            self.broken = e
-        return chunks
-
-    def finish(self) -> list[Chunk]:
-        """Take the end of the stream. Raises AnswerBroken when the end mark was missing."""
-        chunks = [self._chunk(line) for line in self._framer.finish()]
-        if not self._done:
-            raise AnswerBroken("the answer ended without its end mark (done: true)", code="answer_cut")
-        return chunks
-
-    def _chunk(self, line: bytes) -> Chunk:
-        event = parsed_event(line)
+    def _chunk(self, data: bytes) -> Chunk:
+        event = parsed_event(data)
         try:
             chunk = chunk_of(event, self._called_tools)
         except ODD_SHAPE as e:

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from processors.llm.errors import AnswerBroken
+from processors.llm.protocols.event_reader import EventReader
 from processors.llm.protocols.framing import SseFramer
 from processors.llm.protocols.from_ollama import ODD_SHAPE, odd_shape, parsed_event
 from processors.llm.protocols.values import Chunk, Counts, Dialect, Json, Part, ToolCall
@@ -10,35 +11,13 @@ from processors.llm.protocols.values import Chunk, Counts, Dialect, Json, Part, 
 _END = b"[DONE]"
 
 
-class OpenAiReader:
+class OpenAiReader(EventReader):
     """Reads the events of /v1/chat/completions or /v1/completions. An end without `[DONE]` is AnswerBroken."""
 
+    end_mark = "[DONE]"
+
     def __init__(self, framer: SseFramer | None = None) -> None:
-        self._framer = framer or SseFramer()
-        self.broken: AnswerBroken | None = None
-        self._done = False
-
-    def feed(self, data: bytes) -> list[Chunk]:
-        """Take bytes as they came and return the chunks that are complete.
-
-        Raises AnswerBroken for an event that is none; chunks before it are returned, and `broken` is set.
-        """
-        chunks: list[Chunk] = []
-        try:
-            for event in self._framer.feed(data):
-                chunks.append(self._chunk(event))  # noqa: PERF401 - those before a bad one stay
-        except AnswerBroken as e:
-            if not chunks:
-                raise
-            self.broken = e
-        return chunks
-
-    def finish(self) -> list[Chunk]:
-        """Take the end of the stream. Raises AnswerBroken when the end mark was missing."""
-        chunks = [self._chunk(event) for event in self._framer.finish()]
-        if not self._done:
-            raise AnswerBroken("the answer ended without its end mark ([DONE])", code="answer_cut")
-        return chunks
+        super().__init__(framer or SseFramer())
 
     def _chunk(self, data: bytes) -> Chunk:
         if data.strip() == _END:
