@@ -12,6 +12,7 @@ from streams.metrics_server import Health
 from streams.redis_client import redis_client
 from streams.settings import Settings
 from streams.tables.job_state_app import JobStateApp
+from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.redis_view import RedisView
 from streams.tables.serving import serve_table
 
@@ -26,7 +27,9 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         schemas = await stack.enter_async_context(
             SchemaReader(KafkaTail(settings.kafka_bootstrap, SCHEMAS.name), codec, publisher)
         )
-        app = JobStateApp(settings, codec, schemas, publisher, RedisView(redis), health)
+        ends = KafkaLogEnds(settings.kafka_bootstrap)
+        stack.push_async_callback(ends.stop)
+        app = JobStateApp(settings, codec, schemas, publisher, RedisView(redis), ends, health)
         return await app.run(stop)
 
 

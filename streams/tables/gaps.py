@@ -1,42 +1,45 @@
 """Finds records that were skipped: the offsets of a partition that is folded follow one another.
 
 Faust may drop what it read while a rebalance or a recovery ends, and go on behind it; the group then commits
-past records that nobody folded. The topics of jobs have no transactions and are not compacted, so a jump in
-their offsets means exactly that, or that retention took records before they were read.
+past records that nobody folded. The topics that are folded have no transactions and are not compacted, so a
+jump in their offsets means exactly that, or that retention took records before they were read. Which of the
+two it is, the beginning of the log tells.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from schemas.topics import JOB_EVENTS
 from streams.redis_keys import Offsets
 
 _ASK_EVERY_S = 1.0
-_BELIEVE_AFTER_S = 15.0
+
+
+class Split(NamedTuple):
+    """`messages` follow on; `due` are the partitions with a gap that are to be read again now."""
+
+    messages: list[Any]
+    due: list[int]
 
 
 class Gaps:
-    """Splits batches into what follows on and what comes behind a gap."""
+    """Splits batches into what follows on and what comes behind a gap; `topics` in the order of Offsets."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, topics: Sequence[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._topics = topics
         self._clock = clock
-        self._since: dict[tuple[str, int], tuple[int, float]] = {}
+        self._begins: dict[int, Offsets] = {}
         self._asked: dict[int, float] = {}
 
-    def split(self, messages: Sequence[Any], folded: Mapping[int, Offsets]) -> tuple[list[Any], list[int], bool]:
-        """Return the messages to fold, the partitions to be read again now, and whether any message is left out.
-
-        `folded` tells the next offsets of each partition. A gap that is still there after 15 s of reading again
-        is believed: retention made it.
-        """
+    def split(self, messages: Sequence[Any], folded: Mapping[int, Offsets]) -> Split:
+        """Take the messages that follow on from `folded`, the next offsets of each partition."""
         following: dict[tuple[str, int], int] = {}
         kept: list[Any] = []
         behind: set[int] = set()
         for message in messages:
             place = message.topic, message.partition
-            expected = following.get(place, _expected(folded, *place))
-            if expected is not None and message.offset > expected and not self._believed(place, expected):
+            expected = following.get(place, self._expected(folded, *place))
+            if expected is not None and message.offset > expected:
                 behind.add(message.partition)
                 continue
             kept.append(message)
@@ -44,20 +47,20 @@ class Gaps:
         now = self._clock()
         due = [p for p in sorted(behind) if now - self._asked.get(p, -_ASK_EVERY_S) >= _ASK_EVERY_S]
         self._asked.update(dict.fromkeys(due, now))
-        return kept, due, bool(behind)
+        return Split(kept, due)
 
-    def _believed(self, place: tuple[str, int], expected: int) -> bool:
-        now = self._clock()
-        at, since = self._since.get(place, (-1, now))
-        if at != expected:
-            self._since[place] = (expected, now)
-            return False
-        return now - since >= _BELIEVE_AFTER_S
+    def begins(self, partition: int, at: Offsets) -> None:
+        """Learn where the log of a partition begins: what stood before that cannot be read again."""
+        self._begins[partition] = at
+
+    def _expected(self, folded: Mapping[int, Offsets], topic: str, partition: int) -> int | None:
+        at = folded.get(partition)
+        if at is None:
+            return None
+        place = self._topics.index(topic)
+        offset, begin = (_nth(offsets, place) for offsets in (at, self._begins.get(partition, at)))
+        return max(offset, begin) if offset >= 0 else None
 
 
-def _expected(folded: Mapping[int, Offsets], topic: str, partition: int) -> int | None:
-    at = folded.get(partition)
-    if at is None:
-        return None
-    offset = at.events if topic == JOB_EVENTS.name else at.results
-    return offset if offset >= 0 else None
+def _nth(offsets: Offsets, place: int) -> int:
+    return offsets.results if place else offsets.events

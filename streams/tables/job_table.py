@@ -5,10 +5,11 @@ was acknowledged. What it does not: acknowledge by itself, expire, or write to i
 `table[key] = …` (one buffered message at a time; a batch goes straight to its producer instead).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import faust
 from faust.transport.producer import ProducerBuffer
@@ -30,7 +31,17 @@ _COMMIT_INTERVAL_S = 1.0
 MAX_BATCH = 500
 
 OnRecovered = Callable[[int, bytes, bool], None]
-OnBatch = Callable[[Sequence[Any]], Awaitable[int | None]]
+
+
+class Folded(NamedTuple):
+    """Messages that are done once their changelog is acknowledged, and the group's generation that they are of."""
+
+    generation: int
+    messages: Sequence[Any]
+    written: asyncio.Future[Any]
+
+
+OnBatch = Callable[[Sequence[Any]], Awaitable[Folded | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +49,14 @@ class TableSpec:
     """One table: the consumer group that folds `topics` into it, and the changelog it is recovered from.
 
     All topics have the same partitions, and the first one is always consumed where the others are.
+    `gather_s`: how long to wait for more records after the first one, where nobody waits for the view.
     """
 
     group: str
     table: str
     changelog: Topic
     topics: tuple[Topic, ...]
+    gather_s: float = 0.0
 
 
 JOBS = TableSpec(GROUP, "jobs", JOB_TABLE_CHANGELOG, (JOB_EVENTS, RESULTS))
@@ -52,9 +65,9 @@ JOBS = TableSpec(GROUP, "jobs", JOB_TABLE_CHANGELOG, (JOB_EVENTS, RESULTS))
 class JobTableApp:
     """A Faust worker with one table of bytes by job id (or another key of the records; see `spec`).
 
-    `on_batch` gets the records that were there at once (at most MAX_BATCH) and returns the generation
-    of the group whose records are done; others are delivered again, after the rebalance between them.
-    What it raises ends the worker (see `failure`).
+    `on_batch` gets the records that were there at once (at most MAX_BATCH) and says when which of them
+    are done; others are delivered again, after the rebalance between them. It is called for the next
+    batch before that, one ahead at most. What it raises ends the worker (see `failure`).
     """
 
     def __init__(
@@ -150,15 +163,14 @@ class JobTableApp:
         starts = zip(self._spec.topics, (offsets.events, offsets.results), strict=False)
         await self.faust.consumer.seek_wait({TP(topic.name, partition): offset for topic, offset in starts})
 
-    async def write_changelog(self, changes: Sequence[tuple[int, bytes, bytes | None]]) -> None:
-        """Write (partition, job id, state or None) to the changelog; returns when all are acknowledged."""
+    async def write_changelog(self, changes: Sequence[tuple[int, bytes, bytes | None]]) -> asyncio.Future[Any]:
+        """Send (partition, job id, state or None) to the changelog; the future ends when all are acknowledged."""
         producer = self.faust.producer
         sent = [
             await producer.send(self._spec.changelog.name, key, value, partition, None, None)
             for partition, key, value in changes
         ]
-        for future in sent:
-            await future
+        return asyncio.gather(*sent)
 
     async def _note_recovered(self, event: EventT[Any]) -> None:
         message = event.message
@@ -172,21 +184,46 @@ class JobTableApp:
         except Exception as e:
             # Faust would start the agent again, behind records that were never acknowledged.
             self._error = e
-            log.exception("job_state.stream_failed")
+            log.exception("table.stream_failed")
             raise
 
     async def _batches(self, stream: Any) -> AsyncIterator[None]:
         source = stream.noack()
         waiting = source.channel.queue
         batch: list[Any] = []
-        async for event in source.events():
-            batch.append(event)
-            # No clock: what is there now goes together, and a single record goes at once.
-            if not waiting.empty() and len(batch) < MAX_BATCH:
+        gathered = False
+        finishing: asyncio.Task[None] | None = None
+        try:
+            async for event in source.events():
+                batch.append(event)
+                # What is there now goes together, and by default a single record goes at once.
+                if not waiting.empty() and len(batch) < MAX_BATCH:
+                    continue
+                if self._spec.gather_s and not gathered:
+                    await asyncio.sleep(self._spec.gather_s)
+                    gathered = True
+                    if not waiting.empty() and len(batch) < MAX_BATCH:
+                        continue
+                folded = await self._on_batch([one.message for one in batch])
+                if finishing is not None:
+                    await finishing
+                finishing = asyncio.create_task(self._finish(source, batch, folded)) if folded is not None else None
+                batch, gathered = [], False
+                yield
+        finally:
+            if finishing is not None:
+                finishing.cancel()
+
+    async def _finish(self, source: Any, batch: Sequence[Any], folded: Folded) -> None:
+        try:
+            await folded.written
+        except Exception as e:
+            self._error = e
+            raise
+        done = {id(message) for message in folded.messages}
+        for one in batch:
+            if id(one.message) not in done:
                 continue
-            generation = await self._on_batch([one.message for one in batch])
-            for one in batch:
-                if one.message.generation_id == generation:
-                    await source.ack(one)
-            batch.clear()
-            yield
+            # Faust takes an acknowledgement for one of the partition's new turn, and commits past what is unread there.
+            if folded.generation == self.generation:
+                await source.ack(one)

@@ -1,8 +1,8 @@
-"""How far the log goes: the end offsets of the topics that are folded, by default those that make jobs."""
+"""From where to where the log goes: the offsets of the topics that are folded, by default those that make jobs."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -13,12 +13,21 @@ from streams.redis_keys import Offsets
 
 _ANSWER_TIMEOUT_S = 3.0
 
+_LookUp = Callable[[AIOKafkaConsumer, list[TopicPartition]], Awaitable[dict[Any, int]]]
+
 
 class LogEnds(Protocol):
     """Tells where the log ends."""
 
     async def ends(self, partition: int) -> Offsets:
         """Return the offsets that the next records of a partition will have.
+
+        Raises schemas.errors.Outage when the log cannot tell.
+        """
+        ...
+
+    async def begins(self, partition: int) -> Offsets:
+        """Return the offsets of the oldest records that a partition still has, or its ends where it has none.
 
         Raises schemas.errors.Outage when the log cannot tell.
         """
@@ -36,19 +45,25 @@ class KafkaLogEnds:
 
     async def ends(self, partition: int) -> Offsets:
         """See LogEnds. Connects on first use, so that a process can start while Kafka is down."""
+        return await self._look_up(partition, "ends", lambda consumer, asked: consumer.end_offsets(asked))
+
+    async def begins(self, partition: int) -> Offsets:
+        """See LogEnds."""
+        return await self._look_up(partition, "begins", lambda consumer, asked: consumer.beginning_offsets(asked))
+
+    async def _look_up(self, partition: int, what: str, look_up: _LookUp) -> Offsets:
         asked = [TopicPartition(topic, partition) for topic in self._topics]
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-                consumer = await self._connected()
-                found = await consumer.end_offsets(asked)
+                found = await look_up(await self._connected(), asked)
         except (KafkaError, OSError, TimeoutError) as e:
             raise Outage(
-                f"Kafka does not tell where {self._topics[0]}[{partition}] ends: {type(e).__name__}",
+                f"Kafka does not tell where {self._topics[0]}[{partition}] {what}: {type(e).__name__}",
                 code="kafka_down",
                 remedy="wait and try again; see that Kafka runs",
             ) from e
-        ends = [found[tp] for tp in asked]
-        return Offsets(ends[0], ends[1] if len(ends) > 1 else 0)
+        offsets = [found[tp] for tp in asked]
+        return Offsets(offsets[0], offsets[1] if len(offsets) > 1 else 0)
 
     async def stop(self) -> None:
         """Close the connection."""

@@ -2,13 +2,14 @@
 
 Order of one batch, and what a crash after each step costs: fold in memory (nothing happened yet), show in
 Redis (the records come again, and the successor shows nothing older meanwhile), write the changelog (the
-records come again and change nothing), acknowledge.
+records come again and change nothing), acknowledge. The next batch is folded and shown while the broker
+still acknowledges this one's changelog: a waiter sees the end of a job without waiting for two writes.
 """
 
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from schemas.errors import Outage, Permanent
@@ -18,7 +19,8 @@ from streams.logs import get_logger
 from streams.metrics import STAGE_DEAD_LETTERS, TABLE_RECOVERING
 from streams.metrics_server import Health
 from streams.redis_keys import Offsets
-from streams.tables.job_table import JobTableApp
+from streams.tables.gaps import Gaps
+from streams.tables.job_table import Folded, JobTableApp
 from streams.tables.log_ends import LogEnds
 from streams.tables.recovery_watch import RecoveryWatch
 from streams.tables.stream_watch import StreamWatch
@@ -32,6 +34,8 @@ S = TypeVar("S")
 _LOOK_S = 0.1
 _CHECK_S = 0.5
 _RETRY_S = 0.25
+# Less than the group's session timeout: what Redis allowed longer ago than this may be another's by now.
+_LEAVE_S = 3.0
 
 Change = tuple[int, bytes, bytes | None]
 
@@ -80,10 +84,17 @@ class TableProcess(Generic[R, S]):
         health: Health,
         topics: Sequence[str],
         ends: LogEnds,
+        timed: Callable[[str, float], None] | None = None,
     ) -> None:
+        self._timed = timed or _untimed
         self._table, self._contents, self._keeper = table, contents, keeper
         self._publisher, self._health, self._topics = publisher, health, topics
+        self._ends = ends
         self._stream_watch = StreamWatch(ends, table.rewind)
+        self._gaps = Gaps(topics)
+        # Changed in the table, not yet sent to its changelog: a batch that a rebalance cut off comes again, and
+        # what it had changed is no change any more.
+        self._unsent: set[tuple[int, bytes]] = set()
         self._batches = 0
         self._generation = -1
         self._took_over = asyncio.Event()
@@ -100,26 +111,68 @@ class TableProcess(Generic[R, S]):
             await self._table.stop()
         return self._failure
 
-    async def batch(self, messages: Sequence[Any]) -> int | None:
-        """Fold what came; returns the generation of the group whose records are done."""
+    async def batch(self, messages: Sequence[Any]) -> Folded | None:
+        """Fold what came and show it; the changelog is written but not yet acknowledged. None: it comes again."""
         self._batches += 1
         try:
             return await self._fold(messages)
         finally:
             self._batches -= 1
 
-    async def _fold(self, messages: Sequence[Any]) -> int | None:
+    async def _fold(self, messages: Sequence[Any]) -> Folded | None:
         while self._generation != self._table.generation:
             self._took_over.clear()
             await self._took_over.wait()
         generation = self._generation
-        current = [to_log_record(m) for m in messages if m.generation_id == generation]
-        taken = self._contents.take(await self._decoded(current))
-        await self._keeper.publish(taken.shown, self._following(current))
-        if generation != self._table.generation:
-            return None  # rebalanced while Redis was waited for: whoever has the partition now folds it
-        await self._table.write_changelog(taken.changes)
-        return generation
+        started = time.perf_counter()
+        current, due = self._gaps.split([m for m in messages if m.generation_id == generation], self._keeper.folded)
+        for partition in due:
+            await self._read_again(partition)
+        records = [to_log_record(m) for m in current]
+        taken = self._contents.take(await self._decoded(records))
+        self._unsent.update((partition, key) for partition, key, _ in taken.changes)
+        shown_from = time.perf_counter()
+        self._timed("fold", shown_from - started)
+        if not await self._show(taken, self._following(records), generation):
+            return None
+        sent_from = time.perf_counter()
+        self._timed("view", sent_from - shown_from)
+        written = await self._table.write_changelog(self._to_send(taken.changes))
+        written.add_done_callback(lambda _: self._timed("changelog", time.perf_counter() - sent_from))
+        # Nothing behind a gap is done: the group would commit past what is missing.
+        return Folded(generation, current, written)
+
+    async def _read_again(self, partition: int) -> None:
+        at = self._keeper.folded[partition]
+        log.warning("table.gap", table=self._contents.name, partition=partition, events=at.events, results=at.results)
+        try:
+            self._gaps.begins(partition, await self._ends.begins(partition))
+        except Outage:
+            return  # asked again with the next records
+        await self._table.rewind(partition, at)
+
+    def _to_send(self, changes: Sequence[Change]) -> list[Change]:
+        """Return these changes, and as the table has them now those that earlier batches left behind."""
+        late = self._unsent.difference((partition, key) for partition, key, _ in changes)
+        self._unsent.clear()
+        return [*changes, *((partition, key, self._table.store.get(key)) for partition, key in late)]
+
+    async def _show(self, taken: Taken, following: Mapping[int, Offsets], generation: int) -> bool:
+        """Show a batch; False when the group has moved on, and whoever has the partitions now folds it.
+
+        Redis fences a process that slept through a rebalance, and the changelog cannot. So it is written
+        only right after Redis let every partition pass.
+        """
+        while generation == self._table.generation:
+            asked = time.monotonic()
+            refused = await self._keeper.publish(taken.shown, following)
+            if generation != self._table.generation:
+                return False
+            if not refused and time.monotonic() - asked < _LEAVE_S:
+                return True
+            if refused:
+                await asyncio.sleep(_RETRY_S)
+        return False
 
     async def _look_after(self, stop: asyncio.Event) -> None:
         watch = RecoveryWatch(self._table.faust)
@@ -135,7 +188,7 @@ class TableProcess(Generic[R, S]):
                 now = time.monotonic()
                 if now - checked >= _CHECK_S:
                     await self._keeper.check()
-                    await self._table.write_changelog(await self._contents.tidy())
+                    await (await self._table.write_changelog(await self._contents.tidy()))
                     checked = now
                 if self._generation == self._table.generation:
                     self._failure = await self._stream_watch.look(self._keeper.folded, self._batches > 0)
@@ -152,6 +205,7 @@ class TableProcess(Generic[R, S]):
             return
         partitions = self._table.partitions
         self._contents.settle(partitions)
+        self._unsent = {(partition, key) for partition, key in self._unsent if partition in partitions}
         self._health.set_starting("taking over the views")
         taking = asyncio.create_task(self._keeper.take_over(partitions, generation))
         while not taking.done():
@@ -222,6 +276,10 @@ class TableProcess(Generic[R, S]):
             else:
                 STAGE_DEAD_LETTERS.labels(record.topic, error.code).inc()
                 return
+
+
+def _untimed(step: str, seconds: float) -> None:
+    del step, seconds
 
 
 def to_log_record(message: Any) -> LogRecord:

@@ -121,18 +121,21 @@ class PartitionKeeper(ABC, Generic[S, W]):
                     self._outage = e.message
                     await asyncio.sleep(_RETRY_S)
 
-    async def publish(self, changed: Mapping[int, Mapping[bytes, S]], following: Mapping[int, Offsets]) -> None:
+    async def publish(
+        self, changed: Mapping[int, Mapping[bytes, S]], following: Mapping[int, Offsets]
+    ) -> frozenset[int]:
         """Show changed states and move the markers to `following`; waits while Redis is down.
 
-        Partitions that are not (or no longer) ours are left alone.
+        Partitions that were not given to us are left alone. Returns those that another process holds by
+        now, as their markers say: nothing of these was shown.
         """
         while True:
             # The lock is free between two tries: checks go on, and say what is wrong.
             async with self._lock:
                 try:
-                    await self._publish([p for p in following if p in self._taken], changed, following)
+                    refused = await self._publish([p for p in following if p in self._taken], changed, following)
                     self._outage = ""
-                    return
+                    return refused
                 except Outage as e:
                     self._outage = e.message
             await asyncio.sleep(_RETRY_S)
@@ -166,7 +169,7 @@ class PartitionKeeper(ABC, Generic[S, W]):
 
     async def _publish(
         self, due: list[int], changed: Mapping[int, Mapping[bytes, S]], following: Mapping[int, Offsets]
-    ) -> None:
+    ) -> frozenset[int]:
         writes: list[PartitionWrite[W]] = []
         for p in due:
             mine = self._taken[p]
@@ -179,7 +182,7 @@ class PartitionKeeper(ABC, Generic[S, W]):
                 jobs = {key: s for key in mine.waiting if (s := self._states.get(key)) is not None}
             writes.append(PartitionWrite(p, Marker(mine.generation, mine.folded), self.views(jobs.items())))
         if not writes:
-            return
+            return frozenset()
         left: list[int] = []
         for write, refused in zip(writes, await self._view.write(writes), strict=True):
             mine = self._taken[write.partition]
@@ -190,6 +193,7 @@ class PartitionKeeper(ABC, Generic[S, W]):
                 left.append(write.partition)
         # What stands in the way is either gone (rebuilt: nothing left to write) or a stranger's.
         await self._check(left)
+        return frozenset(p for p in left if self._taken[p].stranger_since is not None)
 
     async def _check(self, partitions: Iterable[int]) -> None:
         ordered = sorted(partitions)

@@ -1,0 +1,181 @@
+"""What the loop of a table's process owes its changelog when a rebalance comes in the middle of a batch."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from streams.log.memory import MemoryLog, MemoryPublisher
+from streams.metrics_server import Health
+from streams.redis_keys import Offsets
+from streams.tables.table_process import Contents, TableProcess, Taken
+
+
+class Table:
+    """A table as JobTableApp shows it; `changelog` is what was sent."""
+
+    def __init__(self) -> None:
+        self.generation = 1
+        self.settled = True
+        self.failure = ""
+        self.partitions = frozenset({0, 1})
+        self.store: dict[bytes, bytes] = {}
+        self.changelog: list[tuple[int, bytes, bytes | None]] = []
+        self.rewound: list[tuple[int, Offsets]] = []
+        self.faust = SimpleNamespace()
+
+    async def rewind(self, partition: int, offsets: Offsets) -> None:
+        self.rewound.append((partition, offsets))
+
+    async def write_changelog(self, changes: Any) -> asyncio.Future[Any]:
+        self.changelog += changes
+        return asyncio.gather()
+
+
+class Keeper:
+    """Shows everything; `during` happens while Redis is being asked."""
+
+    trouble = ""
+
+    def __init__(self) -> None:
+        self.folded: dict[int, Offsets] = {}
+        self.during = lambda: None
+        self.refused: list[frozenset[int]] = []
+        self.published = 0
+
+    async def publish(self, changed: Any, following: Any) -> frozenset[int]:
+        self.published += 1
+        self.during()
+        self.folded |= following
+        return self.refused.pop() if self.refused else frozenset()
+
+    async def take_over(self, partitions: frozenset[int], generation: int) -> None:
+        """Take nothing."""
+
+
+class Last(Contents[bytes]):
+    """The last value of each key; a repeat is no change."""
+
+    name = "last"
+
+    def __init__(self, store: dict[bytes, bytes]) -> None:
+        self.store = store
+
+    def __len__(self) -> int:
+        return len(self.store)
+
+    async def decode(self, record: Any) -> bytes:
+        return record.value
+
+    def take(self, batch: Any) -> Taken:
+        changed: dict[tuple[int, bytes], bytes] = {}
+        for record, value in batch:
+            if self.store.get(record.key) != value:
+                changed[record.partition, record.key] = self.store[record.key] = value
+        return Taken([(p, key, value) for (p, key), value in changed.items()], {})
+
+    def settle(self, partitions: frozenset[int]) -> None:
+        """Keep everything, as Faust's store in memory does for partitions that stay."""
+
+
+def message(partition: int, offset: int, key: bytes, value: bytes, generation: int) -> Any:
+    return SimpleNamespace(
+        topic="t", partition=partition, offset=offset, key=key, value=value, headers={}, timestamp=0.0,
+        generation_id=generation,
+    )  # fmt: skip
+
+
+class Log:
+    """Tells where the log begins."""
+
+    def __init__(self) -> None:
+        self.begin = Offsets(0, 0)
+
+    async def begins(self, partition: int) -> Offsets:
+        return self.begin
+
+
+def process(log: Log | None = None) -> tuple[TableProcess[bytes, Any], Table, Keeper]:
+    table, keeper = Table(), Keeper()
+    it: Any = TableProcess(
+        table, Last(table.store), keeper, MemoryPublisher(MemoryLog()), Health(), ("t",), log or Log()
+    )
+    return it, table, keeper
+
+
+async def settled(it: Any) -> None:
+    """Let the process take over the generation that its table is in."""
+    await it._take_over()
+
+
+async def test_what_a_cut_off_batch_changed_reaches_the_changelog_when_its_records_come_again() -> None:
+    it, table, keeper = process()
+    await settled(it)
+
+    def rebalance() -> None:
+        table.generation = 2
+
+    keeper.during = rebalance
+    assert await it.batch([message(0, 5, b"a", b"1", 1), message(1, 7, b"b", b"1", 1)]) is None
+    assert table.changelog == []
+    keeper.during = lambda: None
+    table.partitions = frozenset({0})
+    await settled(it)
+    folded = await it.batch([message(0, 5, b"a", b"1", 2)])
+    assert folded is not None
+    assert folded.generation == 2
+    # Partition 1 is another's by now: writing there would put an old state over a newer one.
+    assert table.changelog == [(0, b"a", b"1")]
+    await it.batch([message(0, 6, b"a", b"1", 2)])
+    assert table.changelog == [(0, b"a", b"1")]
+
+
+async def test_what_is_sent_late_is_what_the_table_has_now() -> None:
+    it, table, keeper = process()
+    await settled(it)
+
+    def rebalance() -> None:
+        table.generation = 2
+
+    keeper.during = rebalance
+    await it.batch([message(0, 5, b"a", b"1", 1)])
+    keeper.during = lambda: None
+    table.store[b"a"] = b"2"  # recovered from the changelog of whoever had the partition in between
+    await settled(it)
+    await it.batch([message(0, 6, b"c", b"1", 2)])
+    assert sorted(table.changelog) == [(0, b"a", b"2"), (0, b"c", b"1")]
+
+
+async def test_the_changelog_waits_until_redis_lets_every_partition_pass() -> None:
+    it, table, keeper = process()
+    await settled(it)
+    keeper.refused = [frozenset({0})]
+    assert await it.batch([message(0, 5, b"a", b"1", 1)]) is not None
+    assert keeper.published == 2
+    assert table.changelog == [(0, b"a", b"1")]
+
+
+async def test_nothing_behind_skipped_records_is_folded_or_done_until_they_come() -> None:
+    it, table, keeper = process()
+    await settled(it)
+    keeper.folded = {0: Offsets(5, 0), 1: Offsets(7, 0)}
+    behind, fine = message(0, 8, b"a", b"3", 1), message(1, 7, b"b", b"1", 1)
+    folded = await it.batch([behind, fine])
+    assert folded is not None
+    assert folded.messages == [fine]
+    assert table.changelog == [(1, b"b", b"1")]
+    assert table.rewound == [(0, Offsets(5, 0))]
+    again = [message(0, offset, b"a", b"%d" % offset, 1) for offset in (5, 6, 7, 8)]
+    folded = await it.batch(again)
+    assert folded is not None
+    assert folded.messages == again
+    assert table.changelog[1:] == [(0, b"a", b"8")]
+
+
+async def test_records_that_retention_took_are_passed_over() -> None:
+    log = Log()
+    it, table, keeper = process(log)
+    await settled(it)
+    keeper.folded, log.begin = {0: Offsets(5, 0)}, Offsets(8, 0)
+    for _ in range(2):  # the first time it asks and reads again
+        await it.batch([message(0, 8, b"a", b"3", 1)])
+    assert table.changelog == [(0, b"a", b"3")]
