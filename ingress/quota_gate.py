@@ -14,6 +14,7 @@ from schemas.events import JobRef
 from schemas.payloads import Payload
 from schemas.quota_costs import worst_cost
 from schemas.quotas import Ask, Estimate, NotAllowed, QuotaExceeded
+from schemas.submissions import Submission
 from schemas.usage_report import ledger_day
 from streams.quota.quotas import CALL_MODULE, Reservation
 
@@ -30,13 +31,13 @@ _PACKED_AUDIO_BYTES_A_SECOND = 8_000
 
 
 async def reserve_job(
-    dependencies: Dependencies, caller: Caller, job: JobRef, inputs: tuple[Payload, ...]
+    dependencies: Dependencies, caller: Caller, job: JobRef, submission: Submission
 ) -> Reservation | None:
     """Reserve for a job. Raises Problem 403 or 429."""
     quotas = dependencies.quotas
     estimate = Estimate()
     if quotas.limited(caller.service, caller.key_id):
-        estimate = _job_estimate(inputs)
+        estimate = _job_estimate(submission.inputs)
         cost = worst_cost(
             dependencies.prices.now(),
             ledger_day(job.created_at_ms),
@@ -46,7 +47,8 @@ async def reserve_job(
             audio_seconds=estimate.audio_seconds,
         )
         estimate = estimate._replace(money_micros=cost)
-    return await _reserved(dependencies, Ask(job.job_id, caller.service, caller.key_id, job.module, estimate))
+    ask = Ask(job.job_id, caller.service, caller.key_id, job.module, estimate, submission.model)
+    return await _reserved(dependencies, ask)
 
 
 async def reserve_call(dependencies: Dependencies, asked: Asked, reply: Reply) -> Reservation | None:

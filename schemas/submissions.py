@@ -1,6 +1,7 @@
 """A submission as values: its digest, its first request and the event that it was accepted. Pure."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,11 @@ from schemas.topics import STAGES, StageTopics, Topic
 
 REST = "rest"
 BATCH = "batch"
+
+UNNAMED_MODEL = "(default)"
+"""Stands for a model that nobody named; a service whose models are limited has to name one."""
+
+_LLM = "llm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,13 @@ class Submission:
     def steps(self) -> tuple[Step, ...]:
         """The routing slip: the module's, as these inputs need it."""
         return self.module.steps_for(self.inputs)
+
+    @property
+    def model(self) -> str:
+        """The language model asked for: empty where the module leaves no choice, UNNAMED_MODEL where nobody chose."""
+        if "model" not in self.module.options.get("properties", {}) or all(s.kind != _LLM for s in self.module.steps):
+            return ""
+        return json.loads(self.options or "{}").get("model") or UNNAMED_MODEL
 
 
 def input_digest(submission: Submission) -> str:

@@ -91,7 +91,7 @@ async def _serve(request: Request, task: str) -> Response:
     job = job_of(submission, int(time.time() * 1000))
     request.scope["job_id"] = job.job_id
     if key is None or await submitted_before(dependencies, caller, job) is None:
-        held = await reserve_job(dependencies, caller, job, submission.inputs)
+        held = await reserve_job(dependencies, caller, job, submission)
         try:
             await put_on_log(dependencies, submission, job, trace_headers(request))
         except Problem:

@@ -61,7 +61,7 @@ async def submit(request: Request) -> Response:
         before = await submitted_before(dependencies, caller, job)
         if before is not None:
             return _answer(job, before.document["created_at"], replayed=True)
-    held = await reserve_job(dependencies, caller, job, body.inputs)
+    held = await reserve_job(dependencies, caller, job, submission)
     try:
         await put_on_log(dependencies, submission, job, trace_headers(request))
     except Problem:

@@ -126,6 +126,19 @@ async def test_a_module_that_is_not_allowed_is_refused(
     assert "ocr, stt" in (await client.post("/api/chat", json=CALL)).json()["error"]
 
 
+async def test_a_job_may_only_ask_for_the_models_of_its_service(
+    ingress: Ingress, client: httpx.AsyncClient, service: str, wait_until: WaitUntil
+) -> None:
+    await limited(ingress, service, wait_until, "--models", "tiny")
+    named = await client.post("/v1/llm", json={"text": "hello", "options": {"model": "tiny"}})
+    assert named.status_code == 202, named.text
+    # The default model is one that nobody opened to this service, so it has to name one.
+    for options in ({"model": "big"}, {}):
+        refused = await client.post("/v1/llm", json={"text": "hello", "options": options})
+        assert (refused.status_code, refused.json()["code"]) == (403, "model_not_allowed")
+        assert "tiny" in refused.json()["remedy"], refused.text
+
+
 async def test_a_service_is_set_shown_listed_and_deleted_while_ingress_runs(
     client: httpx.AsyncClient, service: str, wait_until: WaitUntil
 ) -> None:
