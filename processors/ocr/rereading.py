@@ -5,6 +5,7 @@ out, at another scale or without the English model, is wrong in other places: wh
 weighted by confidence decide.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -16,8 +17,11 @@ import numpy as np
 from processors.ocr.engines.base import Engine, EngineWord, Script
 from processors.ocr.geometry import PixelBox
 from processors.ocr.ink import Ink
+from processors.ocr.lexicon import Lexicon, lexicon
+from processors.ocr.merit import letters_of, merit
 from processors.ocr.page_source import Pixels
 from processors.ocr.spacing import respace
+from processors.ocr.splicing import splice
 
 DOUBT = 0.86
 """Lines with a word below that confidence are read again: about a third of a scan's, where most errors are."""
@@ -30,6 +34,23 @@ SURE = 0.85
 
 MAX_LINES = 16
 """A page that is doubtful throughout is no better for being read thrice; its worst lines are."""
+
+CERTAIN = 0.93
+"""A word that was read so well tells what the document says elsewhere."""
+
+DOUBTFUL = 0.8
+"""Only words below that are repaired: a rare word that was read well is one."""
+
+REPAIRED = 0.75
+"""A repaired word is no surer than that."""
+
+SPLICED = 0.7
+"""Confidence of a word of which one reading gave the Hangul and another the rest."""
+
+_SIGN = 0.4
+"""What a sign within a word adds among readings of the same letters: dots and dashes are lost, seldom made up."""
+
+_INNER_SIGNS = re.compile(r"(?<=\w)[-·ᆞㆍ:.,/()@_](?=[\w(])")
 
 _MARGIN = 0.35
 _BORDER = 8
@@ -49,54 +70,118 @@ PASSES = (Pass(Script.KOREAN, 1.0), Pass(Script.MIXED, 1.5))
 """A third pass gains a tenth of an error in a hundred letters and costs half a second."""
 
 
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """A page's lines as first read, and for the doubtful ones, by their index, every reading, the first among them."""
+
+    lines: tuple[tuple[EngineWord, ...], ...]
+    again: dict[int, tuple[tuple[EngineWord, ...], ...]]
+
+
 def reread(
     words: Sequence[EngineWord], grey: Pixels, dpi: float, ink: Ink, engine: Engine, passes: Sequence[Pass] = PASSES
 ) -> list[EngineWord]:
     """Return the words with those of doubtful lines replaced by their best readings."""
-    lines = [list(members) for _, members in groupby(words, key=lambda word: (word.block, word.line))]
+    return decide(gather(words, grey, dpi, ink, engine, passes))
+
+
+def gather(
+    words: Sequence[EngineWord], grey: Pixels, dpi: float, ink: Ink, engine: Engine, passes: Sequence[Pass] = PASSES
+) -> Readings:
+    """Read the doubtful lines again with each pass."""
+    lines = [tuple(members) for _, members in groupby(words, key=lambda word: (word.block, word.line))]
     doubtful = sorted(
         (index for index, line in enumerate(lines) if _doubt(line) < DOUBT), key=lambda i: _doubt(lines[i])
     )
     chosen = sorted(doubtful[:MAX_LINES])
     areas = [_area(lines[index], grey) for index in chosen]
-    readings: list[list[list[EngineWord]]] = [[lines[index]] for index in chosen]
+    readings: dict[int, list[tuple[EngineWord, ...]]] = {index: [lines[index]] for index in chosen}
     for one in passes:
-        if one.script is Script.KOREAN and not _is_korean(words):
+        if one.script is Script.KOREAN and not is_korean(words):
             continue
         pictures = [_cut(grey, area, one.scale) for area in areas]
-        for position, found in enumerate(engine.reread(pictures, dpi * one.scale, one.script)):
-            placed = [_place(word, areas[position], one.scale, lines[chosen[position]]) for word in found]
-            readings[position].append(respace(placed, ink))
-    for position, index in enumerate(chosen):
-        lines[index] = vote(readings[position])
-    return [word for line in lines for word in line]
+        for index, area, found in zip(chosen, areas, engine.reread(pictures, dpi * one.scale, one.script), strict=True):
+            placed = [_place(word, area, one.scale, lines[index]) for word in found]
+            readings[index].append(tuple(respace(placed, ink)))
+    return Readings(tuple(lines), {index: tuple(found) for index, found in readings.items()})
 
 
-def vote(readings: Sequence[Sequence[EngineWord]]) -> list[EngineWord]:
+def decide(readings: Readings) -> list[EngineWord]:
+    """Return the page's words, each doubtful line's by vote; a Korean page's are measured by its lexicon. Pure."""
+    words = [word for line in readings.lines for word in line]
+    if not is_korean(words):
+        return [
+            word
+            for index, line in enumerate(readings.lines)
+            for word in (vote(readings.again[index]) if index in readings.again else line)
+        ]
+    known = lexicon(word.text for word in words if word.confidence >= CERTAIN)
+    chosen = [
+        word
+        for index, line in enumerate(readings.lines)
+        for word in (vote(readings.again[index], known) if index in readings.again else line)
+    ]
+    return [_repaired(word, known) for word in chosen]
+
+
+def _repaired(word: EngineWord, known: Lexicon) -> EngineWord:
+    if word.confidence >= DOUBTFUL:
+        return word
+    text = known.repaired(word.text)
+    return word if text == word.text else replace(word, text=text, confidence=min(word.confidence, REPAIRED))
+
+
+def vote(readings: Sequence[Sequence[EngineWord]], known: Lexicon | None = None) -> list[EngineWord]:
     """Return one line made of the best reading of each stretch; all readings share their coordinates.
 
-    A stretch is the least part of the line at whose ends every reading has a gap. Equal texts add up
-    their confidence; the first reading wins a tie.
+    A stretch is the least part of the line at whose ends every reading has a gap. Readings of the same letters
+    add up their confidence, whatever signs stand between; the first reading wins a tie.
     """
     readings = [readings[0], *(_without_lumps(reading, readings[0]) for reading in readings[1:])]
     best: list[EngineWord] = []
     for left, right in _stretches(word.box for reading in readings for word in reading):
         options = [[word for word in reading if left <= word.box[0] and word.box[2] <= right] for reading in readings]
-        texts = [_plain(option) for option in options]
-        usual = sorted(len(text) for text in texts if text)
-        weight: dict[str, float] = {}
-        for text, option in zip(texts, options, strict=True):
-            if text:
-                # A reading with fewer letters than the others passed some over, however sure it is of the rest.
-                whole = min(1.0, len(text) / usual[len(usual) // 2])
-                weight[text] = weight.get(text, 0.0) + _confidence(option) * whole
-        # What the first reading passed over counts only when two others agree on it.
-        if not weight or (not _plain(options[0]) and max(weight.values()) < AGREED):
-            continue
-        winner = max(weight, key=lambda text: (weight[text], text == _plain(options[0])))
-        picked = max((option for option in options if _plain(option) == winner), key=_confidence)
+        picked = _best(options, known)
         best.extend(replace(word, line=readings[0][0].line, block=readings[0][0].block) for word in picked)
     return best
+
+
+def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Sequence[EngineWord]:
+    """Return the reading of a stretch that has most behind it, none where all passed it over but one."""
+    texts = [plain(option) for option in options]
+    usual = sorted(len(text) for text in texts if text)
+    weights: dict[str, float] = {}
+    surest: dict[str, float] = {}
+    merits: dict[str, float] = {}
+    for text, option in zip(texts, options, strict=True):
+        if text:
+            # A reading with fewer letters than the others passed some over, however sure it is of the rest.
+            whole = min(1.0, len(text) / usual[len(usual) // 2])
+            weights[text] = weights.get(text, 0.0) + _confidence(option) * whole
+            surest[text] = max(surest.get(text, 0.0), _confidence(option))
+            merits[text] = merit(text, known)
+    # What the first reading passed over counts only when two others agree on it.
+    if not weights or (not texts[0] and max(weights.values()) < AGREED):
+        return ()
+    spliced = splice(list(weights)) if known is not None else None
+    if spliced is not None:
+        base = next(option for option, text in zip(options, texts, strict=True) if text == spliced[1])
+        box = (min(w.box[0] for w in base), base[0].box[1], max(w.box[2] for w in base), base[0].box[3])
+        return (replace(base[0], text=spliced[0], box=box, confidence=SPLICED),)
+    together: dict[str, float] = {}
+    plausible: dict[str, float] = {}
+    for text, weight in weights.items():
+        plausible[letters_of(text)] = max(merits[text], plausible.get(letters_of(text), merits[text]))
+        together[letters_of(text)] = together.get(letters_of(text), 0.0) + weight
+    winner = max(
+        weights,
+        key=lambda text: (
+            together[letters_of(text)] + plausible[letters_of(text)],
+            surest[text] + merits[text] + _SIGN * len(_INNER_SIGNS.findall(text)),
+            text == texts[0],
+        ),
+    )
+    return max((option for option, text in zip(options, texts, strict=True) if text == winner), key=_confidence)
 
 
 def _without_lumps(reading: Sequence[EngineWord], first: Sequence[EngineWord]) -> list[EngineWord]:
@@ -123,7 +208,8 @@ def _doubt(line: Sequence[EngineWord]) -> float:
     return min(word.confidence for word in line)
 
 
-def _plain(words: Sequence[EngineWord]) -> str:
+def plain(words: Sequence[EngineWord]) -> str:
+    """Return the words' text without spaces."""
     return "".join(word.text for word in words)
 
 
@@ -132,7 +218,8 @@ def _confidence(words: Sequence[EngineWord]) -> float:
     return sum(word.confidence * len(word.text) for word in words) / letters if letters else 0.0
 
 
-def _is_korean(words: Sequence[EngineWord]) -> bool:
+def is_korean(words: Sequence[EngineWord]) -> bool:
+    """Whether so many of the words' letters are Hangul that the page is a Korean one."""
     letters = [letter for word in words for letter in word.text if letter.isalpha()]
     return sum("가" <= letter <= "힣" for letter in letters) >= _KOREAN_SHARE * len(letters)
 

@@ -20,6 +20,10 @@ _COUNT = re.compile(
     rf"\s*(?P<written>(?P<each>각\s*)?(?P<n>\d{{1,3}}|[lI|!]|한|두)\s?(?P<unit>{_UNITS}))\s?[.,:;]?\s*$"
 )
 _BARE_COUNT = re.compile(r"\s+(?P<written>[1lI|!]\s?[부무])\s?[.,]?\s*$")
+_LOST_COUNT = re.compile(rf"(?<=[a-z])\s*(?:{_UNITS})\s?[.,]?\s*$")
+"""A unit behind a file's kind whose figure was lost: no part of the name."""
+_STRAY_NUMBER = re.compile(r"^\s*[^\w\s(「『<\[○□-]{1,2}\s?[.,]\s+(?=[가-힣])")
+"""A number that was read as signs: `+. 점검표`."""
 _WORDS = {"한": 1, "두": 2}
 
 
@@ -75,8 +79,12 @@ def _entry(text: Placed) -> dict[str, Read]:
     if number:
         tree["number"] = Read(_order(number["n"]), text.cut(number.start("n"), number.end("n")))
         text = text.cut(number.end())
+    else:
+        stray = _STRAY_NUMBER.match(text.plain)
+        text = text.cut(stray.end()) if stray else text
     count = _COUNT.search(text.plain) or _BARE_COUNT.search(text.plain)
-    name = (text.cut(0, count.start()) if count else text).strip(".,;")
+    lost = None if count else _LOST_COUNT.search(text.plain)
+    name = (text.cut(0, found.start()) if (found := count or lost) else text).strip(".,;")
     if not re.search(r"[가-힣A-Za-z]", name.plain):
         return {}
     tree["name"] = repaired_name(name)

@@ -9,7 +9,7 @@ from processors.llm.gongmun.placed import Placed
 
 _LABELS = {
     "recipients_list": r"수\s*신\s*자(?!\s*참\s*조)",
-    "recipient": r"(?:[수숭숫]\s*(?:[신선싼]|A[Il1]?(?=\s*[:;]))(?:\s*자|\s*처)?|받\s*음|받\s*는\s*(?:곳|이))",
+    "recipient": r"(?:[수숭숫]\s*(?:[신선싼]|A[Il1]?(?=\s*[:;]|\s\s))(?:\s*자|\s*처)?|받\s*음|받\s*는\s*(?:곳|이))",
     "via": r"[(\[{]?\s*경\s*[유우]\s*[)\]}]?",
     "references": r"[참잠]\s*조",
     "title": r"[제체]\s*[목묵몽]|건\s*명|A{1,2}S(?=\s\s|\s*[:;]|\s+[가-힣「\[<(0-9])",

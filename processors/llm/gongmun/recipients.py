@@ -3,6 +3,7 @@
 import re
 
 from processors.llm.gongmun.placed import Placed, Read, as_written
+from processors.llm.gongmun.sender_name import unmasked_company
 
 _SEE_LIST = re.compile(r"수\s*신\s*[자처지]\s*[참잠]\s*[조죠]|수신자\s*참|붙\s*임\s*참\s*조")
 _HONORIFIC = re.compile(r"\s*(?:귀\s*하|귀\s*중|님|앞)\s*$")
@@ -46,7 +47,9 @@ def _party(text: Placed) -> dict[str, Read]:
     if "(" not in text.plain and (lost := _LOST_BRACKET.match(text.plain)):
         unit = text.cut(lost.start("unit"), lost.end("unit"))
         return {"name": as_written(text.cut(0, lost.end("name"))), "attention": as_written(unit)}
-    text = text.cut(0, _honorific_start(text.plain))
+    addressed = _honorific_start(text.plain)
+    to_company = re.search(r"귀\s*중", text.plain[addressed:]) is not None
+    text = text.cut(0, addressed)
     tree: dict[str, Read] = {}
     match = re.search(r"\s*[(\[{](?P<unit>[^()\[\]{}]*)[)\]}]?\s*$", text.plain)
     name = text
@@ -62,10 +65,14 @@ def _party(text: Placed) -> dict[str, Read]:
             name = name.cut(0, title.start())
     if not re.search(r"[가-힣A-Za-z]", name.plain):
         return {}
-    written = as_written(_compact(name))
+    # One small letter in front of Hangul is the rest of a label or a speck.
+    stray = re.match(r"^[a-z]\s?(?=[가-힣]{2})", name.plain)
+    written = as_written(_compact(name.cut(stray.end()) if stray else name))
     if re.search(r"[가-힣]정장$", str(written.value)):
         # No office ends so; the one that looks like it does.
         written = Read(f"{str(written.value)[:-2]}청장", written.at, 0.7)
+    if to_company or re.match(r"[(\[]?\s?주\s?[)\]]", str(written.value)):
+        written = unmasked_company(written)
     return {"name": written, **tree}
 
 

@@ -6,7 +6,10 @@ from processors.llm.gongmun.placed import Placed, Read
 from processors.llm.gongmun.sender_name import likeness
 
 _YEAR_AS_FIGURES = re.compile(r"(?<!\d)(?P<year>20[123]\d)(?P<slip>4[45]?)(?=\s?[가-힣])")
-_EXTENSION = re.compile(r"\.\s?(?=\S*[\[\\0-9|])[\[\]\\0-9lI|/()A-Za-z]{1,4}[×x*]$")
+_EXTENSION = re.compile(r"\.\s?(?=\S*[\[\\0-9|])[\[\]\\0-9lI|/()A-Za-z]{1,6}[×x*]$")
+_DASH_FOR_DOT = re.compile(r"(?<=[가-힣]{2})[-:;](?=[가-힣]{2})")
+_PDF = re.compile(r"(?<=[가-힣)])\.\s?[06oO](?:[06oO아애이][06+\[『]?|\d{1,2})$")
+"""What the Korean model makes of `.pdf`; no figure stands behind a noun like that."""
 _EDGES = "_|~^`'*.,:;\"”“’ㆍ"
 
 
@@ -15,7 +18,8 @@ def repaired_title(placed: Placed) -> Read:
     placed = _stripped(placed)
     text = placed.single_spaced().text
     fixed = _with_years(text)
-    fixed = re.sub(r"(?<=[가-힣])\s?[.](?=\s[가-힣])", "", fixed) if placed.confidence() < 1.0 else fixed
+    if placed.confidence() < 1.0:
+        fixed = _DASH_FOR_DOT.sub("·", re.sub(r"(?<=[가-힣])\s?[.](?=\s[가-힣])", "", fixed))
     return Read(fixed, placed, 1.0 if fixed == text else 0.75)
 
 
@@ -24,7 +28,7 @@ def repaired_name(placed: Placed) -> Read:
     text = placed.single_spaced().text
     fixed = _with_years(text)
     if placed.confidence() < 1.0:
-        fixed = _EXTENSION.sub(".hwpx", fixed)
+        fixed = _DASH_FOR_DOT.sub("·", _PDF.sub(".pdf", _EXTENSION.sub(".hwpx", fixed)))
     return Read(fixed, placed, 1.0 if fixed == text else 0.6)
 
 

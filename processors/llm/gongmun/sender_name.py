@@ -23,6 +23,7 @@ _OFFICE_END = re.compile(
     r"^.{1,24}?(?:도지사|특별시장|광역시장|시장|군수|구청장|[가-힣]청장|부장관|교육감|교육장|학교장|총장|서장|위원장|원장|소장|관장|본부장|이사장|센터장)"
 )
 _LEGAL = re.compile(r"주\s?식\s?회\s?사|유\s?한\s?회\s?사|\(\s?[주사재유]\s?\)|㈜|사단법인|재단법인")
+_DOUBTFUL_SIGN = 0.93
 _ODD = "때뻐뚜뿌쩨떠뜨쭈쯔쭤꾸쿠숴줘웨"
 
 
@@ -83,6 +84,8 @@ def company_sender(readings: Sequence[Read]) -> Read | None:
     """
     if not readings:
         return None
+    # A head of which the seal or a logo left no name: the next reading has it.
+    readings = [read for read in readings if len(_bare(str(read.value))) >= 2] or readings
     first = _without_logo(readings[0], readings[1:])
     text = str(first.value)
     if _LEGAL.search(text):
@@ -96,7 +99,7 @@ def company_sender(readings: Sequence[Read]) -> Read | None:
         if len(core) >= 3 and core != text and len(text) - len(core) <= 3:
             front = text.endswith(core)
             return Read(f"㈜{core}" if front else f"{core} ㈜", first.at, 0.6)
-    return _unmasked(first)
+    return unmasked_company(first)
 
 
 def letters(text: str) -> str:
@@ -130,9 +133,19 @@ def _without_logo(first: Read, others: Sequence[Read]) -> Read:
     return Read(bare, first.at.cut(match.end()), 0.7)
 
 
-def _unmasked(read: Read) -> Read:
-    """Put ㈜ where a lone sign stands at the edge of a Hangul name."""
+def unmasked_company(read: Read) -> Read:
+    """Put ㈜ where a lone sign stands at the edge of a Hangul name, or what the sign looks like: `쥐`, half a bracket.
+
+    `주` in front begins some names of companies: it is taken for the sign only where it was read with doubt.
+    """
     text = str(read.value)
+    halved = re.fullmatch(r"[(\[]?\s?주\s?[)\]]\s*(?P<core>[가-힣A-Za-z].*)", text)
+    if halved:
+        return Read(f"(주){halved['core']}", read.at, 0.8)
+    doubtful = r"|주" if read.at.confidence() < _DOUBTFUL_SIGN else ""
+    looks = re.fullmatch(rf"(?:쥐|쮜|뀌|(?:취|쥬){doubtful})(?P<core>[가-힣]{{3,}}(?:\s?[가-힣A-Za-z]+)*)", text)
+    if looks:
+        return Read(f"㈜{looks['core']}", read.at, 0.6)
     behind = re.fullmatch(r"(?P<core>[가-힣]{2,}[가-힣A-Za-z\s]*?)\s*[(\[]?\s*(?:[@®©8⑧&#§*]|[0-9])\s*[)\]]?", text)
     if behind:
         return Read(f"{behind['core']} ㈜", read.at, 0.6)

@@ -1,0 +1,92 @@
+"""Readings are measured by known words, and put right only where one stroke explains all."""
+
+import pytest
+
+from processors.ocr.engines.base import EngineWord
+from processors.ocr.lexicon import lexicon, one_stroke
+from processors.ocr.merit import letters_of, merit
+from processors.ocr.rereading import Readings, decide, vote
+from processors.ocr.splicing import splice
+
+
+def _word(text: str, left: float, right: float, confidence: float, line: int = 0) -> EngineWord:
+    return EngineWord(text, (left, 10.0, right, 30.0), confidence, line)
+
+
+@pytest.mark.parametrize(
+    ("misread", "text"),
+    [
+        ("사업추잔현황", "사업추진현황"),
+        ("결과보교서", "결과보고서"),
+        ("재산관라과-28831", "재산관리과-28831"),
+        ("제출하여", "제출하여"),
+        ("도담시장", "도담시장"),
+        ("한울소재", "한울소재"),
+    ],
+)
+def test_a_slip_is_repaired_where_the_whole_word_becomes_known(misread: str, text: str) -> None:
+    assert lexicon().repaired(misread) == text
+
+
+def test_what_the_page_says_elsewhere_is_known() -> None:
+    assert lexicon(["갈숲시장(환경관리과장)"]).repaired("갈숩시장") == "갈숲시장"
+    assert lexicon().repaired("갈숩시장") == "갈숩시장"
+
+
+def test_a_word_that_two_others_are_near_to_is_left_alone() -> None:
+    # 감사 and 검사 differ from it in one stroke each.
+    assert lexicon().repaired("건사결과") == "건사결과"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "near"), [("진", "잔", True), ("가", "각", True), ("가", "나", True), ("진", "안", False)]
+)
+def test_one_stroke(one: str, other: str, near: bool) -> None:
+    assert one_stroke(one, other) is near
+
+
+def test_signs_and_stray_capitals_speak_against_a_reading() -> None:
+    known = lexicon()
+    assert merit("추진현황", known) > merit("추잔현황", known)
+    assert merit("서식", known) > merit("서식[\\", known)
+    assert merit("away", known) < 0
+    assert merit("sales@gaon.example", known) == 0
+
+
+def test_readings_of_the_same_letters_stand_together_and_keep_their_signs() -> None:
+    assert letters_of("수집ᆞ이용") == letters_of("수집-이용") == "수집이용"
+    readings = [
+        [_word("수집:이용", 10, 90, 0.6)],
+        [_word("수집이용", 10, 90, 0.9)],
+        [_word("SAIS", 10, 90, 0.95)],
+    ]
+    assert [word.text for word in vote(readings, lexicon())] == ["수집:이용"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "word"),
+    [
+        (["서식.[1\\/0×", "MALhwpx"], ("서식.hwpx", "서식.[1\\/0×")),
+        (["기관별(2>사업", "기관별OOAS"], ("기관별○○사업", "기관별(2>사업")),
+        (["서식.hwpx", "AiAl.hwpx"], None),
+        (["사업계획서", "AFYA"], None),
+    ],
+)
+def test_words_of_two_scripts_are_put_together(texts: list[str], word: tuple[str, str] | None) -> None:
+    assert splice(texts) == word
+
+
+def test_only_doubtful_words_are_repaired_and_they_stay_doubtful() -> None:
+    line = (_word("추잔현황", 10, 90, 0.7), _word("조사결과", 100, 180, 0.97))
+    sure = (_word("추잔현황", 10, 90, 0.9), _word("조사결과", 100, 180, 0.97))
+
+    assert [(word.text, word.confidence) for word in decide(Readings((line,), {}))] == [
+        ("추진현황", 0.7),
+        ("조사결과", 0.97),
+    ]
+    assert [word.text for word in decide(Readings((sure,), {}))] == ["추잔현황", "조사결과"]
+
+
+def test_an_english_page_is_measured_by_no_korean_words() -> None:
+    line = (_word("Notice", 10, 90, 0.7), _word("of", 100, 120, 0.7))
+    assert [word.text for word in decide(Readings((line,), {0: (line, line)}))] == ["Notice", "of"]
