@@ -97,3 +97,18 @@ def test_red_over_black_leaves_the_black_and_marks_the_seal() -> None:
     assert unsealed.pixels[300, 380] > 180
     assert len(unsealed.seals) == 1
     assert unsealed.seals[0] == pytest.approx((297, 297, 404, 404), abs=6)
+
+
+def test_a_red_stamp_with_text_stays_to_be_read_and_a_seal_goes() -> None:
+    page = np.full((700, 900, 3), 255, np.uint8)
+    red = (200, 30, 40)
+    for row in range(3):
+        cv2.rectangle(page, (480, 40 + 60 * row), (860, 100 + 60 * row), red, 3)
+        cv2.line(page, (600, 70 + 60 * row), (800, 70 + 60 * row), red, 8)
+    cv2.rectangle(page, (300, 450), (440, 590), red, 9)
+    cv2.rectangle(page, (340, 490), (400, 550), red, 9)
+    unsealed = seal.take_out(page, 200)
+
+    assert (unsealed.pixels[40:230, 480:870] < 120).any()
+    assert (unsealed.pixels[440:600, 290:450] > 180).all()
+    assert len(unsealed.seals) == 1
