@@ -20,6 +20,9 @@ from tests.unit.gongmun.pages import lines_of, placed, values
         ("내부결재", [{"name": "내부결재"}]),
         ("소담시장농업기술과장)", [{"name": "소담시장", "attention": "농업기술과장"}]),
         ("해양누리정장", [{"name": "해양누리청장"}]),
+        ("주)해뜰식품 귀중", [{"name": "(주)해뜰식품"}]),
+        ("쥐해뜰식품 귀중", [{"name": "㈜해뜰식품"}]),
+        ("a갈숲시장", [{"name": "갈숲시장"}]),
         ("", []),
     ],
 )
@@ -36,6 +39,8 @@ def test_a_reference_to_the_list_is_told_from_a_name(text: str, refers: bool) ->
     ("text", "expected"),
     [
         ("붙임  계획서 1부.  끝.", [{"name": "계획서", "count": 1, "unit": "부"}]),
+        ("붙임  +. 계획서 1부.  끝.", [{"name": "계획서", "count": 1, "unit": "부"}]),
+        ("붙임  제출 서식.hwpx 매.  끝.", [{"name": "제출 서식.hwpx"}]),
         (
             "붙임  1. 계획서 1부.\n      2. 서식(제2호) 각 3매.  끝.",
             [

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from processors.llm.gongmun.approval import read_approval
@@ -5,7 +7,7 @@ from processors.llm.gongmun.contacts import body_contacts, read_block
 from processors.llm.gongmun.disclosure import read_disclosure
 from processors.llm.gongmun.placed import Read
 from processors.llm.gongmun.public_tail import read_issue, read_received, split_tail
-from processors.llm.gongmun.repairs import repaired_title, same_domain
+from processors.llm.gongmun.repairs import repaired_name, repaired_title, same_domain
 from processors.llm.gongmun.seal import find_omitted, read_seal
 from processors.llm.gongmun.sender_name import body_of, company_sender, public_sender
 from schemas.pages import Document, Mark, Page
@@ -177,6 +179,9 @@ def test_the_head_is_checked_against_the_office(head: str, office: str, name: st
     ("readings", "name"),
     [
         (["나루상사 @)"], "나루상사 ㈜"),
+        (["쥐다솔엔지니어링"], "㈜다솔엔지니어링"),
+        (["은(주)", "한울소재(주)"], "한울소재(주)"),
+        (["주성물산"], "주성물산"),
         (["때한울소재", "0한울소재"], "㈜한울소재"),
         (["주식회사 해뜰"], "주식회사 해뜰"),
         (["바른먹거리협동조합"], "바른먹거리협동조합"),
@@ -187,6 +192,27 @@ def test_a_company_with_a_misread_legal_form(readings: list[str], name: str) -> 
 
     assert read is not None
     assert read.value == name
+
+
+@pytest.mark.parametrize("written", ["02-555-ㅡ1483", "02555-1483", "02-555-1483"])
+def test_a_phone_number_with_a_lost_or_doubled_dash(written: str) -> None:
+    contacts = body_contacts([placed(f"문의: 정보통신과 장예린 주무관({written})")])
+    assert "".join(filter(str.isdigit, str(contacts[0]["phone"].value))) == "025551483"
+
+
+@pytest.mark.parametrize(
+    ("read", "name"),
+    [
+        ("교육 교재.00[", "교육 교재.pdf"),
+        ("교육 교재.0애", "교육 교재.pdf"),
+        ("개인정보 수집-이용 동의서", "개인정보 수집·이용 동의서"),
+        ("계획서(안)", "계획서(안)"),
+    ],
+)
+def test_what_the_engine_makes_of_an_attachments_name(read: str, name: str) -> None:
+    doubtful = placed(read)
+    doubtful = replace(doubtful, glyphs=tuple(g and replace(g, confidence=0.7, source="ocr") for g in doubtful.glyphs))
+    assert repaired_name(doubtful).value == name
 
 
 def test_a_year_read_as_figures_is_put_right() -> None:
