@@ -26,9 +26,9 @@ _FILL, _THIN, _REACH = 9, 21, 33
 _SCORE = 40.0
 
 
-def draw(lines: list[str], size: tuple[int, int] = (900, 640)) -> npt.NDArray[np.uint8]:
-    """Return a page, RGB, (height, width) as `size`, with the lines set in ladders."""
-    page = np.full((*size, 3), 255, np.uint8)
+def draw(lines: list[str], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """Return a page, RGB, width and height as `size`, with the lines set in ladders."""
+    page = np.full((size[1], size[0], 3), 255, np.uint8)
     for row, line in enumerate(lines):
         left, top = _MARGIN, _MARGIN + row * _LINE
         for letter in line:
@@ -42,6 +42,18 @@ def draw(lines: list[str], size: tuple[int, int] = (900, 640)) -> npt.NDArray[np
             page[end : end + _RULE, left : left + _WIDTH] = 0
             left += _WIDTH + _LETTER_GAP
     return page
+
+
+def place_of(lines: list[str], row: int, word: str) -> tuple[int, int, int, int]:
+    """Return the box of a word of a line as it is drawn, (left, top, right, bottom) in pixels."""
+    before = lines[row].split(" ")[: lines[row].split(" ").index(word)]
+    left = _MARGIN + sum(_length(other) + _WORD_GAP for other in before)
+    top = _MARGIN + row * _LINE
+    return left, top, left + _length(word), top + 3 * _BAR + _RULE
+
+
+def _length(word: str) -> int:
+    return len(word) * (_WIDTH + _LETTER_GAP) - _LETTER_GAP
 
 
 def build(folder: Path) -> None:
