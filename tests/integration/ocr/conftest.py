@@ -26,7 +26,7 @@ def paddle_home() -> Path:
         return _INSTALLED
     wanted = os.environ.get("GATEWAY_TEST_PADDLE") == "1"
     env = {**os.environ, "GATEWAY_PADDLE_HOME": str(_OWN), **({} if wanted else {"UV_OFFLINE": "1"})}
-    command = (sys.executable, "-m", "cli.main", "install", "paddle")
+    command = (str(Path(sys.executable).with_name("gateway")), "install", "paddle")
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if done.returncode != 0 and wanted:
         pytest.fail(f"./gateway install paddle failed:\n{done.stdout}{done.stderr}")

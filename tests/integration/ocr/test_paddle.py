@@ -24,6 +24,8 @@ from streams.storage.fake import FakeBlobs
 from tests.models.tiny_paddle import draw, place_of
 from tests.pdf_by_hand import text_pdf
 
+pytestmark = pytest.mark.timeout(300)  # the libraries are half a gigabyte, read from a cold disk at first
+
 LINES = ["가나다라마바", "가마 바다나 가"]
 SIZE = (640, 900)
 
