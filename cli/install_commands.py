@@ -16,6 +16,9 @@ from schemas.errors import InvalidInput, Outage
 _CHILD_NEEDS = ("numpy", "orjson", "pillow", "pillow-heif", "pypdfium2")
 """What our own reading of documents imports beside OpenCV, which Paddle brings."""
 
+_ONLY_NAMES = ("--no-dev", "--no-emit-project", "--no-hashes", "--no-annotate")
+"""Flags that leave names and versions of what is locked."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -48,23 +51,11 @@ def _install_paddle() -> None:
     home = settings.paddle_home
     places = places_of(settings)
     if not places.python.exists():
-        _uv("venv", "--quiet", "--python", sys.executable, str(home))
+        _uv("venv", "--quiet", "--clear", "--python", sys.executable, str(home))
     with tempfile.TemporaryDirectory(prefix="gateway-install-") as folder:
         locked = Path(folder) / "locked.txt"
         if (PROJECT_ROOT / "uv.lock").exists():
-            _uv(
-                "export",
-                "--quiet",
-                "--frozen",
-                "--extra",
-                "paddle",
-                "--no-dev",
-                "--no-emit-project",
-                "--no-hashes",
-                "--no-annotate",
-                "--output-file",
-                str(locked),
-            )
+            _uv("export", "--quiet", "--frozen", *_ONLY_NAMES, "--extra", "paddle", "--output-file", str(locked))
         else:
             locked.touch()
         wanted = (*wanted_by("paddle"), *_CHILD_NEEDS)
