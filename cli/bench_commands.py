@@ -16,10 +16,10 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Which benchmark: spine, jobs, chat.")],
+    name: Annotated[str, typer.Argument(help="Which benchmark: spine, jobs, chat, stt, modules, batch, replay.")],
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="spine: also set up a fresh clone.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="jobs, chat: a tenth of everything.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="jobs, chat, replay: a tenth; stt: a quarter.")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="chat: servers that die, callers who leave.")] = False,
 ) -> None:
     """Run a benchmark on a stack of its own and print its figures against the aims."""

@@ -99,6 +99,21 @@ async def _tesseract(_: Installation) -> Check:
     return Check("tesseract", not missing, detail, remedy)
 
 
+async def check_paddle(installation: Installation) -> Check:
+    """Look whether the second OCR engine can be used here; it need not be."""
+    from processors.ocr.engines.paddle_models import places_of, usable_models
+
+    settings = installation.stack.settings
+    try:
+        models = usable_models(places_of(settings))
+    except GatewayError as e:
+        chosen = settings.ocr_engine == "paddle"
+        detail = e.message if chosen else f"not in use: {e.message} ({e.remedy})"
+        return Check("paddle", not chosen, detail, e.remedy if chosen else "", required=False)
+    names = f"{models.detection.name} and {models.recognition.name}"
+    return Check("paddle", True, f"{settings.paddle_home} with {names}", required=False)
+
+
 async def _data_dir(installation: Installation) -> Check:
     folder = installation.stack.settings.data_dir
     there = next(p for p in (folder, *folder.parents) if p.exists())
@@ -246,6 +261,7 @@ _CHECKS: tuple[CheckFunction, ...] = (
     _kafka_jars,
     _redis_server,
     _tesseract,
+    check_paddle,
     _data_dir,
     _ports,
     _stack,

@@ -8,7 +8,11 @@ from streams.settings import Settings
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
-_DEFAULT_FOLDERS = {"GATEWAY_DATA_DIR": ".gateway", "GATEWAY_MODULES_DIR": "modules"}
+_DEFAULT_FOLDERS = {
+    "GATEWAY_DATA_DIR": ".gateway",
+    "GATEWAY_MODULES_DIR": "modules",
+    "GATEWAY_PADDLE_HOME": ".tools/paddle",
+}
 
 
 def read_environment(process_env: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> dict[str, str]:

@@ -81,7 +81,13 @@ def _readings(
     if in_process:
         from cli.environment import read_settings
 
-        yield read_in_process(examples, read_settings().ocr_engine, workers)
+        engine = read_settings().ocr_engine
+        if engine == "paddle":
+            raise InvalidInput(
+                "PaddleOCR reads in children of its own environment, which an evaluation in this process has not",
+                remedy="leave --in-process out, with a gateway that runs with GATEWAY_OCR_ENGINE=paddle",
+            )
+        yield read_in_process(examples, engine, workers)
         return
     from cli.client_commands import open_client
 

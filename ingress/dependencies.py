@@ -1,7 +1,9 @@
 """What the routes work with, wired in `ingress.__main__` and, otherwise, in tests."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from fastapi import Request
 
@@ -15,7 +17,7 @@ from streams.module_registry import ModuleRegistry
 from streams.quota.quotas import Quotas
 from streams.replay.view import Replays
 from streams.services import Services
-from streams.serving import Lack, ServingView
+from streams.serving import Choice, Lack, ServingView
 from streams.settings import Settings
 from streams.storage.blobs import BlobStore
 from streams.tables.job_reader import JobReader
@@ -52,6 +54,12 @@ class Dependencies:
     def lacking(self, spec: ModuleSpec) -> Lack | None:
         """Return why a module is unavailable; None when it is available, or nothing is known."""
         return self.serving.lacking(step.kind for step in spec.steps)
+
+    def choices(self, spec: ModuleSpec) -> dict[Choice, Lack | None]:
+        """Return the values of a module's options of which it is known whether they can be served now."""
+        options: Mapping[str, Any] = spec.options.get("properties", {})
+        said = self.serving.choices(step.kind for step in spec.steps)
+        return {choice: lack for choice, lack in said.items() if choice.option in options}
 
     @property
     def authenticator(self) -> Authenticator:

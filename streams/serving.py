@@ -16,6 +16,7 @@ from typing import Any, Self, cast
 import orjson
 from redis.asyncio import Redis
 
+from schemas.errors import Outage
 from streams import redis_keys
 from streams.logs import get_logger
 from streams.redis_client import REDIS_FAILURES, redis_client
@@ -39,9 +40,33 @@ class Lack:
     remedy: str
 
 
+def lack_of(find: Callable[[], object]) -> Lack | None:
+    """Return what `find` finds missing, None when it raises no Outage."""
+    try:
+        find()
+    except Outage as missing:
+        return Lack(missing.message, missing.remedy)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One value of a module's option: a processor may lack what it needs and serve all others."""
+
+    option: str
+    value: str
+
+    def of(self, kind: str) -> str:
+        """Return what this choice of a stage kind is called beside the kinds."""
+        return f"{kind}?{self.option}={self.value}"
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What one process says of one stage kind; `lack` None when it serves. Times in ms, 0 for never."""
+    """What one process says of one stage kind, or of one choice of it; `lack` None when it serves.
+
+    Times in ms, 0 for never.
+    """
 
     kind: str
     lack: Lack | None
@@ -63,7 +88,7 @@ def lacking(kind: str, said: Iterable[Serving], ready_at_ms: int, now_ms: int) -
 
 
 class Announcer:
-    """Tells what this process serves while it is entered; `lacks` is asked each time, by kind."""
+    """Tells what this process serves while it is entered; `lacks` is asked each time, by kind or choice."""
 
     def __init__(self, redis: Redis, instance: str, lacks: Mapping[str, Callable[[], Lack | None]]) -> None:
         self._redis = redis
@@ -137,7 +162,18 @@ class ServingView:
     @property
     def kinds(self) -> tuple[str, ...]:
         """The stage kinds that something is said of, sorted."""
-        return tuple(sorted({one.kind for one in self._said}))
+        return tuple(sorted({one.kind for one in self._said if "?" not in one.kind}))
+
+    def choices(self, kinds: Iterable[str]) -> dict[Choice, Lack | None]:
+        """Return the choices of these kinds that something is said of, each with why it is unavailable now."""
+        wanted = frozenset(kinds)
+        found: dict[Choice, Lack | None] = {}
+        for name in sorted({one.kind for one in self._said}):
+            kind, mark, choice = name.partition("?")
+            if mark and kind in wanted:
+                option, _, value = choice.partition("=")
+                found[Choice(option, value)] = self.lacking([name])
+        return found
 
     def lacking(self, kinds: Iterable[str]) -> Lack | None:
         """Return why the first of these kinds that is unavailable is so."""

@@ -32,6 +32,12 @@ class Settings:
     max_pages: int
     max_pixels: int
     ocr_engine: str
+    paddle_home: Path
+    paddle_detection: Path
+    paddle_recognition: Path
+    paddle_workers: int
+    paddle_batch_pages: int
+    paddle_memory_bytes: int
     job_ttl_seconds: int
     log_level: str
     metrics_host: str
@@ -69,7 +75,17 @@ class Settings:
             max_upload_bytes=read.integer("MAX_UPLOAD_MIB", 512) * MIB,
             max_pages=read.integer("MAX_PAGES", 500),
             max_pixels=read.integer("MAX_MEGAPIXELS", 120) * 1_000_000,
-            ocr_engine=read.text("OCR_ENGINE", "tesseract"),
+            ocr_engine=read.one_of("OCR_ENGINE", ("tesseract", "paddle")),
+            paddle_home=Path(read.text("PADDLE_HOME", ".tools/paddle")).absolute(),
+            paddle_detection=Path(
+                read.text("PADDLE_DETECTION_MODEL", str(data_dir / "models" / "PP-OCRv5_mobile_det"))
+            ).resolve(),
+            paddle_recognition=Path(
+                read.text("PADDLE_RECOGNITION_MODEL", str(data_dir / "models" / "korean_PP-OCRv5_mobile_rec"))
+            ).resolve(),
+            paddle_workers=read.integer("PADDLE_WORKERS", 1),
+            paddle_batch_pages=read.integer("PADDLE_BATCH_PAGES", 4),
+            paddle_memory_bytes=read.integer("PADDLE_MEMORY_MIB", 4096) * MIB,
             job_ttl_seconds=read.integer("JOB_TTL_DAYS", 30) * 86_400,
             log_level=read.text("LOG_LEVEL", "info"),
             metrics_host=read.text("METRICS_HOST", "127.0.0.1"),

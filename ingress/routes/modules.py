@@ -1,5 +1,6 @@
 """`GET /v1/modules`: what a caller can ask for."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,7 @@ from ingress.examples import MODULES_DOC
 from ingress.responses import json_response
 from schemas.modules import ModuleSpec
 from streams.api_keys import Scope
-from streams.serving import Lack, as_document
+from streams.serving import Choice, Lack, as_document
 
 
 def add_routes(app: FastAPI) -> None:
@@ -23,11 +24,14 @@ async def list_modules(request: Request) -> Response:
     """List the modules with their inputs, options and results."""
     dependencies = dependencies_of(request)
     dependencies.authenticator.caller(request, Scope.JOBS)
-    documents = [_document(module.spec, dependencies.lacking(module.spec)) for module in dependencies.modules]
+    documents = [
+        _document(module.spec, dependencies.lacking(module.spec), dependencies.choices(module.spec))
+        for module in dependencies.modules
+    ]
     return json_response({"modules": documents})
 
 
-def _document(spec: ModuleSpec, lack: Lack | None) -> dict[str, Any]:
+def _document(spec: ModuleSpec, lack: Lack | None, choices: Mapping[Choice, Lack | None]) -> dict[str, Any]:
     return {
         "name": spec.name,
         "version": spec.version,
@@ -38,4 +42,5 @@ def _document(spec: ModuleSpec, lack: Lack | None) -> dict[str, Any]:
         "options": spec.options,
         "result_schema": spec.result_schema,
         **as_document(lack),
+        "choices": [{**asdict(choice), **as_document(lack)} for choice, lack in choices.items()],
     }

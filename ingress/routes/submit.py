@@ -47,6 +47,7 @@ async def submit(request: Request) -> Response:
     body = await read_submit_body(
         request, module, dependencies.blobs, caller.service, dependencies.settings.max_upload_bytes
     )
+    check_choices(dependencies, module, body.options)
     submission = Submission(
         module=module.spec,
         service=caller.service,
@@ -110,6 +111,14 @@ def check_available(dependencies: Dependencies, module: Module) -> None:
     if lack is not None:
         what = f"the module {module.spec.name} is unavailable: {lack.reason}"
         raise unavailable("module_unavailable", what, lack.remedy, retry_after_s=_RETRY_AFTER_S)
+
+
+def check_choices(dependencies: Dependencies, module: Module, options: Mapping[str, Any]) -> None:
+    """Raise Problem 503 `module_unavailable` when a value that was chosen for an option cannot be served now."""
+    for choice, lack in dependencies.choices(module.spec).items():
+        if lack is not None and options.get(choice.option) == choice.value:
+            what = f"{choice.option} {choice.value} of the module {module.spec.name} is unavailable: {lack.reason}"
+            raise unavailable("module_unavailable", what, lack.remedy, retry_after_s=_RETRY_AFTER_S)
 
 
 def _answer(

@@ -1,4 +1,4 @@
-"""What runs in the child processes: opening a document and reading one of its pages.
+"""What runs in the child processes: opening a document and reading some of its pages.
 
 A child keeps the document that it opened last, because it is asked for several pages of it in a row.
 """
@@ -18,9 +18,20 @@ def open_document(files: tuple[InputFile, ...], limits: Limits) -> int:
     return _document(files, limits).page_count
 
 
+def read_pages(
+    files: tuple[InputFile, ...], limits: Limits, numbers: tuple[int, ...], options: ReadOptions
+) -> list[tuple[Page, bytes]]:
+    """Return the pages of these numbers (from 1), each with its picture as PNG.
+
+    Raises InvalidInput, Transient or Outage.
+    """
+    document = _document(files, limits)
+    return read([(number, document.page(number)) for number in numbers], engine_for(options))
+
+
 def read_page(files: tuple[InputFile, ...], limits: Limits, number: int, options: ReadOptions) -> tuple[Page, bytes]:
-    """Return page `number` (from 1) and its picture as PNG. Raises InvalidInput, Transient or Outage."""
-    return read(_document(files, limits).page(number), number, engine_for(options))
+    """Return one page as `read_pages` does."""
+    return read_pages(files, limits, (number,), options)[0]
 
 
 def engine_name(options: ReadOptions) -> str:

@@ -3,43 +3,66 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncGenerator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import orjson
 
 from processors.ocr.documents import InputFile
-from processors.ocr.engines.choice import ENGINES
+from processors.ocr.engines.choice import ENGINES, PADDLE, TESSERACT
+from processors.ocr.engines.paddle_models import PaddleModels, places_of, usable_models
 from processors.ocr.limits import Limits, ReadOptions
 from schemas import topics
-from schemas.errors import InvalidInput
+from schemas.errors import InvalidInput, Outage, WorkFailed
 from schemas.events import StageRequest, Usage
 from schemas.pages import Document, Page, document_text, encode_document
 from schemas.payloads import BlobRef, Payload, json_payload
-from streams.runtime.processor import Context, Processor, Result
+from streams.runtime.processor import Context, PoolSpec, Processor, Result
+from streams.serving import Choice, lack_of
 from streams.settings import Settings
 
 _OPEN = "processors.ocr.child:open_document"
-_READ = "processors.ocr.child:read_page"
+_READ = "processors.ocr.child:read_pages"
 _ENGINE_NAME = "processors.ocr.child:engine_name"
 
 OPEN_TIMEOUT_S = 30.0
 PAGE_TIMEOUT_S = 120.0
 """One page with every pass; each pass of an engine has its own, shorter limit."""
 
+LOAD_TIMEOUT_S = 180.0
+"""Importing Paddle and loading its models, from a cold disk too."""
+
 CHILD_MEMORY_BYTES = 1024 * 1024 * 1024
 """An A4 page takes 400 MB at most; the rest is room for an image of the largest size that is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """How an engine's pages are read: among which children, how many pages a call, how many calls at a time.
+
+    The first call of a child may take `load_s` longer.
+    """
+
+    pool: str = ""
+    batch: int = 1
+    at_once: int = 1
+    load_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class OcrHandler:
-    """Reads documents; the work on pixels is done in child processes, `parallel` pages of a document at a time."""
+    """Reads documents; the work on pixels is done in child processes, several pages of a document at a time.
+
+    `engine` reads what names no other; `find_paddle` raises Outage while its engine is not there.
+    """
 
     limits: Limits
     engine: str
-    parallel: int
+    ways: Mapping[str, Way]
+    find_paddle: Callable[[], PaddleModels]
 
     async def __call__(self, request: StageRequest, context: Context) -> Result:
         """Read the request's files as the pages of one document.
@@ -48,13 +71,16 @@ class OcrHandler:
         """
         started = time.monotonic()
         options = read_options(request.options, self.engine)
+        with self._others_not_waiting(options):
+            if options.engine == PADDLE:
+                options = replace(options, paddle=self.find_paddle())
         async with _as_files(request.inputs, context) as files:
             count = cast("int", await context.call(_OPEN, files, self.limits, timeout_s=OPEN_TIMEOUT_S))
             await context.progress(0, count, "pages")
             pages = await self._read_pages(files, count, options, context)
             engine = "text layer"
             if any(page.source == "ocr" for page in pages):
-                engine = cast("str", await context.call(_ENGINE_NAME, options, timeout_s=OPEN_TIMEOUT_S))
+                engine = cast("str", await self._call(context, options, OPEN_TIMEOUT_S, _ENGINE_NAME, options))
         document = Document(pages=pages, engine=engine, warnings=_warnings(pages))
         manifest = await _store_manifest(pages, context)
         return Result(
@@ -71,43 +97,80 @@ class OcrHandler:
     async def _read_pages(
         self, files: tuple[InputFile, ...], count: int, options: ReadOptions, context: Context
     ) -> tuple[Page, ...]:
-        slots = asyncio.Semaphore(self.parallel)
+        way = self.ways[options.engine]
+        slots = asyncio.Semaphore(way.at_once)
         done = 0
 
-        async def read(number: int) -> Page:
+        async def read(numbers: tuple[int, ...]) -> list[Page]:
             nonlocal done
-            # The slot is held until the picture is stored: pictures wait in memory otherwise.
+            # The slot is held until the pictures are stored: they wait in memory otherwise.
             async with slots:
-                page, picture = cast(
-                    "tuple[Page, bytes]",
-                    await context.call(_READ, files, self.limits, number, options, timeout_s=PAGE_TIMEOUT_S),
-                )
-                if picture:
-                    stored = await context.store("image/png", picture, name=f"page-{number}.png")
-                    page = replace(page, image=_blob_of(stored))
-            done += 1
+                limit_s = PAGE_TIMEOUT_S * len(numbers)
+                answer = await self._call(context, options, limit_s, _READ, files, self.limits, numbers, options)
+                pages: list[Page] = []
+                for page, picture in cast("list[tuple[Page, bytes]]", answer):
+                    if picture:
+                        stored = await context.store("image/png", picture, name=f"page-{page.number}.png")
+                        page = replace(page, image=_blob_of(stored))
+                    pages.append(page)
+            done += len(pages)
             await context.progress(done, count, "pages")
-            return page
+            return pages
 
-        return tuple(await _all_or_first_error([read(number) for number in range(1, count + 1)]))
+        batches = [tuple(range(first, min(first + way.batch, count + 1))) for first in range(1, count + 1, way.batch)]
+        found = await _all_or_first_error([read(numbers) for numbers in batches])
+        return tuple(page for pages in found for page in pages)
+
+    async def _call(
+        self, context: Context, options: ReadOptions, limit_s: float, function: str, *args: object
+    ) -> object:
+        way = self.ways[options.engine]
+        with self._others_not_waiting(options):
+            return await context.call(function, *args, timeout_s=limit_s + way.load_s, pool=way.pool)
+
+    @contextmanager
+    def _others_not_waiting(self, options: ReadOptions) -> Generator[None]:
+        """Let a request fail whose own choice of engine is not there, rather than hold up those behind it."""
+        try:
+            yield
+        except Outage as missing:
+            if options.engine == self.engine:
+                raise
+            raise WorkFailed(missing.message, code=missing.code, remedy=missing.remedy) from missing
 
 
 def build_processor(settings: Settings) -> Processor:
     """Return the `ocr` processor as the settings want it."""
     workers = settings.workers or os.cpu_count() or 1
+    readers = settings.paddle_workers or 1
+    find_paddle = partial(
+        usable_models,
+        places_of(settings),
+        threads=max(1, (os.cpu_count() or 1) // readers),
+        pages_at_once=settings.paddle_batch_pages or 1,
+    )
     handler = OcrHandler(
         limits=Limits(max_pages=settings.max_pages, max_pixels=settings.max_pixels),
         engine=settings.ocr_engine,
-        parallel=workers,
+        ways={
+            TESSERACT: Way(at_once=workers),
+            # One call more than there are children: pictures are stored while the next pages are read.
+            PADDLE: Way(PADDLE, settings.paddle_batch_pages or 1, readers + 1, LOAD_TIMEOUT_S),
+        },
+        find_paddle=find_paddle,
     )
-    return Processor(
+    lacks = partial(lack_of, find_paddle)
+    processor = Processor(
         topics=topics.OCR,
         handle=handler,
         # One more than there are workers: a document is fetched while the others are read.
         concurrency=workers + 1,
         child_timeout_s=PAGE_TIMEOUT_S,
         child_memory_bytes=CHILD_MEMORY_BYTES,
+        pools={PADDLE: PoolSpec(places_of(settings).python, readers, settings.paddle_memory_bytes)},
+        choice_lacks={Choice("engine", PADDLE): lacks, Choice("engine", TESSERACT): lambda: None},
     )
+    return replace(processor, lacks=lacks) if settings.ocr_engine == PADDLE else processor
 
 
 def read_options(options: str, default_engine: str) -> ReadOptions:
@@ -132,7 +195,7 @@ async def _as_files(inputs: tuple[Payload, ...], context: Context) -> AsyncGener
         yield tuple(files)
 
 
-async def _all_or_first_error(work: list[Coroutine[Any, Any, Page]]) -> list[Page]:
+async def _all_or_first_error(work: list[Coroutine[Any, Any, list[Page]]]) -> list[list[Page]]:
     """Await all; when one fails the others are cancelled, and its own error is raised, not a group."""
     tasks = [asyncio.ensure_future(item) for item in work]
     try:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from processors.ocr.engines.paddle_models import PaddleModels
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -13,7 +15,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
-    """How to read: the engine's name, and the time limit in seconds of one of its passes."""
+    """How to read: the engine's name, the time limit in seconds of one of its passes, and what Paddle has to load."""
 
     engine: str = "tesseract"
     engine_timeout_s: float = 60.0
+    paddle: PaddleModels | None = None

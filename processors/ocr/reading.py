@@ -1,5 +1,6 @@
-"""Reading one page: its own text where it has some, else its picture through preparation and engine."""
+"""Reading pages: their own text where they have some, else their pictures through preparation and engine."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 from processors.ocr import geometry
 from processors.ocr.engines.base import Engine, EngineWord
 from processors.ocr.geometry import PixelBox
-from processors.ocr.ink import Ink, ink_of
+from processors.ocr.ink import ink_of
 from processors.ocr.orientation import find_turns, turned
 from processors.ocr.page_source import PageSource, Picture, Pixels
 from processors.ocr.prepare import seal
@@ -19,28 +20,44 @@ from processors.ocr.text_lines import visual_lines
 from schemas.pages import Box, Mark, Page, Word
 
 
-def read(source: PageSource, number: int, engine: Engine) -> tuple[Page, bytes]:
-    """Return the page and its picture as PNG (empty for plain text), which its boxes fall on."""
-    picture = source.picture()
-    words = source.text_words(picture)
-    if picture is None:
-        return Page(number, 0, 0, "text", words or ()), b""
-    if words is not None:
-        # A seal is an image in any file: its text layer knows nothing of it.
-        marks = tuple(
-            Mark("seal", geometry.fractions(box, picture.width, picture.height), "red")
-            for box in seal.find(picture.pixels, picture.dpi)
-        )
-        page = Page(number, picture.width, picture.height, "text", words, dpi=picture.dpi, marks=marks)
-    else:
-        page = read_picture(picture, number, engine)
-    return page, encode_png(picture.pixels)
+def read(pages: Sequence[tuple[int, PageSource]], engine: Engine) -> list[tuple[Page, bytes]]:
+    """Return pages, given with their numbers, each with its picture as PNG, which its boxes fall on.
+
+    Plain text has no picture. Those that are read from their pictures are given to the engine together.
+    """
+    found: dict[int, tuple[Page, bytes]] = {}
+    pictures: list[tuple[int, Picture]] = []
+    for number, source in pages:
+        picture = source.picture()
+        words = source.text_words(picture)
+        if picture is None:
+            found[number] = Page(number, 0, 0, "text", words or ()), b""
+        elif words is None:
+            pictures.append((number, picture))
+        else:
+            # A seal is an image in any file: its text layer knows nothing of it.
+            marks = tuple(
+                Mark("seal", geometry.fractions(box, picture.width, picture.height), "red")
+                for box in seal.find(picture.pixels, picture.dpi)
+            )
+            page = Page(number, picture.width, picture.height, "text", words, dpi=picture.dpi, marks=marks)
+            found[number] = page, encode_png(picture.pixels)
+    for page, (number, picture) in zip(read_pictures(pictures, engine), pictures, strict=True):
+        found[number] = page, encode_png(picture.pixels)
+    return [found[number] for number, _ in pages]
 
 
-def read_picture(picture: Picture, number: int, engine: Engine) -> Page:
-    """Read a page from its picture; boxes come back to the page as supplied."""
-    prepared, found = _read_upright(prepare(picture), engine)
+def read_pictures(pictures: Sequence[tuple[int, Picture]], engine: Engine) -> list[Page]:
+    """Read pages, given with their numbers, from their pictures; boxes come back to the pages as supplied."""
+    prepared = [prepare(picture) for _, picture in pictures]
+    readings = engine.read_pages([(one.pixels, one.dpi) for one in prepared])
+    return [
+        _page(number, picture, *_read_upright(one, words, engine))
+        for (number, picture), one, words in zip(pictures, prepared, readings, strict=True)
+    ]
 
+
+def _page(number: int, picture: Picture, prepared: Prepared, found: list[EngineWord]) -> Page:
     def place(box: PixelBox) -> Box:
         on_page = geometry.map_box(prepared.to_page, box)
         return geometry.fractions(on_page, picture.width, picture.height)
@@ -63,19 +80,18 @@ def read_picture(picture: Picture, number: int, engine: Engine) -> Page:
     )
 
 
-def _read_upright(prepared: Prepared, engine: Engine) -> tuple[Prepared, list[EngineWord]]:
-    """Read the page as a whole, turned upright where that reads better, then its doubtful lines again."""
-    ink, words = _read_once(prepared, engine)
+def _read_upright(
+    prepared: Prepared, read_as_is: list[EngineWord], engine: Engine
+) -> tuple[Prepared, list[EngineWord]]:
+    """Read the page again turned upright where that reads better, then its doubtful lines again."""
+    ink = ink_of(prepared.pixels, prepared.dpi)
+    words = respace(read_as_is, ink)
     turns = find_turns(prepared, words, ink, engine)
     if turns:
         prepared = levelled(turned(prepared, turns))
-        ink, words = _read_once(prepared, engine)
+        ink = ink_of(prepared.pixels, prepared.dpi)
+        words = respace(engine.read(prepared.pixels, prepared.dpi), ink)
     return prepared, reread(words, prepared.pixels, prepared.dpi, ink, engine)
-
-
-def _read_once(prepared: Prepared, engine: Engine) -> tuple[Ink, list[EngineWord]]:
-    ink = ink_of(prepared.pixels, prepared.dpi)
-    return ink, respace(engine.read(prepared.pixels, prepared.dpi), ink)
 
 
 def encode_png(pixels: Pixels) -> bytes:

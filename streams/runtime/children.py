@@ -20,6 +20,7 @@ from typing import Any, Self
 from schemas.errors import GatewayError, Transient
 from streams.logs import get_logger
 from streams.metrics import CHILDREN_ALIVE, CHILDREN_ENDED
+from streams.runtime import child_main, foreign_child
 from streams.runtime.child_main import LENGTH_BYTES, OUT_OF_MEMORY, frame
 
 log = get_logger(__name__)
@@ -37,11 +38,13 @@ _WORN_SHARE = 0.6
 class ChildPool:
     """At most `size` children, started when first needed. Enter it, and leave it to end them all.
 
-    `preload` names modules that each child imports before its first call.
+    `preload` names modules that each child imports before its first call. `python` is another environment's
+    interpreter, looked for when a child starts: its children have our code, and that environment's libraries.
     """
 
-    def __init__(self, size: int | None = None, *, preload: Sequence[str] = ()) -> None:
+    def __init__(self, size: int | None = None, *, preload: Sequence[str] = (), python: Path | None = None) -> None:
         self.size = size or os.cpu_count() or 1
+        self._program = _program(python)
         self._preload = tuple(preload)
         self._free = asyncio.Semaphore(self.size)
         self._idle: list[_Child] = []
@@ -119,8 +122,9 @@ class ChildPool:
             if child.alive:
                 return child
             await self._end(child)
-        child = _Child(self._preload)
+        child = _Child(self._program, self._preload)
         self._all.add(child)
+        CHILDREN_ALIVE.inc()
         try:
             async with asyncio.timeout(_START_S):
                 await child.start()
@@ -129,14 +133,14 @@ class ChildPool:
             if isinstance(e, TimeoutError | OSError | EOFError):
                 raise Transient(f"a child process did not start: {type(e).__name__}", code=WORKER_CRASHED) from e
             raise
-        CHILDREN_ALIVE.set(len(self._all))
         return child
 
     async def _end(self, child: "_Child") -> None:
         child.kill()
         await child.ended()
-        self._all.discard(child)
-        CHILDREN_ALIVE.set(len(self._all))
+        if child in self._all:
+            self._all.remove(child)
+            CHILDREN_ALIVE.dec()
 
 
 class _AnsweredError(Exception):
@@ -150,7 +154,8 @@ class _AnsweredError(Exception):
 class _Child:
     """One child process and the socket to it."""
 
-    def __init__(self, preload: Sequence[str]) -> None:
+    def __init__(self, program: Sequence[str], preload: Sequence[str]) -> None:
+        self._program = program
         self._preload = preload
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.StreamReader | None = None
@@ -168,9 +173,7 @@ class _Child:
             try:
                 self._reader, self._writer = await asyncio.open_connection(sock=ours)
                 self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    "-m",
-                    "streams.runtime.child_main",
+                    *self._program,
                     str(theirs.fileno()),
                     str(os.getpid()),
                     *self._preload,
@@ -222,6 +225,13 @@ class _Child:
     def memory_bytes(self) -> int:
         """Resident memory of the child and of everything it started; 0 when it is gone."""
         return _tree_memory(self._process.pid) if self._process is not None and self.alive else 0
+
+
+def _program(python: Path | None) -> tuple[str, ...]:
+    if python is None:
+        return (sys.executable, "-m", child_main.__name__)
+    # Isolated (-I): neither our paths nor the user's own packages get into that environment.
+    return (str(python), "-I", foreign_child.__file__)
 
 
 async def _watch(child: _Child, limit_bytes: int, outgrown: Callable[[int], None]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,6 +33,7 @@ class WorkContext:
         blobs: BlobStore,
         children: Children,
         *,
+        pools: Mapping[str, Children] | None = None,
         on_progress: Callable[[Progress], None],
         before_call: Callable[[], Awaitable[None]],
     ) -> None:
@@ -41,6 +42,7 @@ class WorkContext:
         self._attempt = attempt
         self._blobs = blobs
         self._children = children
+        self._pools = pools or {}
         self._on_progress = on_progress
         self._before_call = before_call
 
@@ -66,10 +68,12 @@ class WorkContext:
         """Tell how far the work is."""
         self._on_progress(Progress(self._attempt, done, total, unit))
 
-    async def call(self, function: str, *args: Any, timeout_s: float | None = None) -> Any:
+    async def call(self, function: str, *args: Any, timeout_s: float | None = None, pool: str = "") -> Any:
         """Run `module:function` in a child process and return what it returns."""
         await self._before_call()
         limit_s = self._processor.child_timeout_s if timeout_s is None else timeout_s
+        if pool:
+            return await self._pools[pool].call(function, args, limit_s, self._processor.pools[pool].memory_bytes)
         return await self._children.call(function, args, limit_s, self._processor.child_memory_bytes)
 
 

@@ -5,7 +5,7 @@ import random
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from schemas.codec import Codec
@@ -57,6 +57,7 @@ class Tools:
     codec: Codec
     decoder: Decoder
     cancelled: CancelledJobs
+    pools: Mapping[str, Children] = field(default_factory=dict[str, Children])
 
 
 class Handling:
@@ -142,6 +143,7 @@ class Handling:
             work.attempt,
             self._tools.blobs,
             self._tools.children,
+            pools=self._tools.pools,
             on_progress=on_progress,
             before_call=lambda: self._commit_attempt(work),
         )

@@ -1,6 +1,6 @@
 """What the author of a processor writes against: a handler, its context and its registration."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from schemas.errors import WorkFailed
 from schemas.events import StageRequest, Usage
 from schemas.payloads import BlobRef, Payload
 from schemas.topics import StageTopics
-from streams.serving import Lack
+from streams.serving import Choice, Lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,10 @@ class Context(Protocol):
         """Tell how far the work is; cheap, and only published when it matters."""
         ...
 
-    async def call(self, function: str, *args: Any, timeout_s: float | None = None) -> Any:
+    async def call(self, function: str, *args: Any, timeout_s: float | None = None, pool: str = "") -> Any:
         """Run `module:function` in a child process and return what it returns (both ways pickled).
 
+        `pool` names one of the processor's own pools; without it the child is one of the common ones.
         Raises schemas.errors.Transient when the child crashed, hung or outgrew its memory limit,
         and whatever GatewayError the function raised.
         """
@@ -78,6 +79,15 @@ class RetryPolicy:
     backoff_limit_s: float = 30.0
 
 
+@dataclass(frozen=True, slots=True)
+class PoolSpec:
+    """Child processes apart from the common ones: how many, of which interpreter, with how much memory each."""
+
+    python: Path
+    size: int
+    memory_bytes: int
+
+
 def _nothing() -> Lack | None:
     return None
 
@@ -88,7 +98,8 @@ class Processor:
 
     `concurrency` is how many requests are in work at a time; `child_timeout_s` and
     `child_memory_bytes` bound each call into a child process, `attempt_timeout_s` a whole attempt.
-    `lacks` tells why the stage cannot be served now, for callers to be told at the door. `settle` is
+    `pools` are children of other environments, by name. `lacks` tells why the stage cannot be served now, for
+    callers to be told at the door, and `choice_lacks` the same of single options' values. `settle` is
     called when a request is over for good (done, failed or cancelled, and committed): what the attempts
     kept for one another may go. It may be left out by a crash, and what it raises is only logged.
     """
@@ -102,3 +113,7 @@ class Processor:
     attempt_timeout_s: float = 1800.0
     lacks: Callable[[], Lack | None] = _nothing
     settle: Settle | None = None
+    pools: Mapping[str, PoolSpec] = field(default_factory=dict[str, PoolSpec])
+    choice_lacks: Mapping[Choice, Callable[[], Lack | None]] = field(
+        default_factory=dict[Choice, Callable[[], Lack | None]]
+    )

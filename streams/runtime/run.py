@@ -80,11 +80,16 @@ async def serve(
     server = start_metrics_server(settings.metrics_port, health, host=settings.metrics_host)
     try:
         async with AsyncExitStack() as stack:
-            tools = await _tools(stack, settings, preload)
+            tools = await _tools(stack, settings, preload, processors)
             if prepare is not None:
                 await prepare(stack)
-            lacks = {kind: partial(_same, lack) for kind, lack in (absent or {}).items()}
-            lacks |= {processor.topics.kind: processor.lacks for processor in processors}
+            lacks: dict[str, Callable[[], Lack | None]] = {
+                kind: partial(_same, lack) for kind, lack in (absent or {}).items()
+            }
+            for processor in processors:
+                kind = processor.topics.kind
+                lacks[kind] = processor.lacks
+                lacks |= {choice.of(kind): ask for choice, ask in processor.choice_lacks.items()}
             await stack.enter_async_context(announcing(settings, lacks))
             workers: list[Worker] = []
             async with asyncio.TaskGroup() as group:
@@ -109,7 +114,9 @@ async def serve(
         watch.close()
 
 
-async def _tools(stack: AsyncExitStack, settings: Settings, preload: Sequence[str]) -> Tools:
+async def _tools(
+    stack: AsyncExitStack, settings: Settings, preload: Sequence[str], processors: Sequence[Processor]
+) -> Tools:
     bootstrap, codec = settings.kafka_bootstrap, Codec()
     publisher = await stack.enter_async_context(KafkaPublisher(bootstrap, codec=codec))
     decoder = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec, publisher))
@@ -117,7 +124,12 @@ async def _tools(stack: AsyncExitStack, settings: Settings, preload: Sequence[st
         CancelledJobs(KafkaTail(bootstrap, JOB_CONTROL.name), decoder, publisher)
     )
     children = await stack.enter_async_context(ChildPool(settings.workers or None, preload=preload))
-    return Tools(publisher, open_blob_store(settings.blob_url), children, codec, decoder, cancelled)
+    pools = {
+        name: await stack.enter_async_context(ChildPool(spec.size, preload=preload, python=spec.python))
+        for processor in processors
+        for name, spec in processor.pools.items()
+    }
+    return Tools(publisher, open_blob_store(settings.blob_url), children, codec, decoder, cancelled, pools)
 
 
 def _stop(health: Health, workers: Sequence[Worker]) -> None:

@@ -72,9 +72,9 @@ class FakeContext:
         """Record how far the work is."""
         self.reported.append(Progress(self._attempt, done, total, unit))
 
-    async def call(self, function: str, *args: Any, timeout_s: float | None = None) -> Any:
-        """Run `module:function` here; `timeout_s` has no effect."""
-        del timeout_s
+    async def call(self, function: str, *args: Any, timeout_s: float | None = None, pool: str = "") -> Any:
+        """Run `module:function` here; `timeout_s` and `pool` have no effect."""
+        del timeout_s, pool
         module, _, name = function.partition(":")
         return getattr(importlib.import_module(module), name)(*args)
 

@@ -2,14 +2,18 @@
 
 import hashlib
 import io
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import orjson
 import pytest
 
-from processors.ocr.handler import OcrHandler, build_processor, read_options
+from processors.ocr.engines.paddle_models import PaddlePlaces, usable_models
+from processors.ocr.handler import OcrHandler, Way, build_processor, read_options
 from processors.ocr.limits import Limits
 from schemas import topics
-from schemas.errors import InvalidInput
+from schemas.errors import InvalidInput, Outage, WorkFailed
 from schemas.events import JobRef, StageRequest, Step
 from schemas.pages import decode_document
 from schemas.payloads import BlobRef, Payload, text_payload
@@ -22,7 +26,12 @@ from streams.storage.fake import FakeBlobs
 from tests.letter_pages import letter_page
 from tests.pdf_by_hand import locked_pdf, text_pdf
 
-HANDLER = OcrHandler(limits=Limits(max_pages=20), engine="tesseract", parallel=2)
+HANDLER = OcrHandler(
+    limits=Limits(max_pages=20),
+    engine="tesseract",
+    ways={"tesseract": Way(at_once=2)},
+    find_paddle=partial(usable_models, PaddlePlaces(Path("/nowhere"), Path("/nowhere"), Path("/nowhere"))),
+)
 
 
 def _request(*inputs: Payload, options: str = "{}") -> StageRequest:
@@ -134,13 +143,23 @@ def test_the_engine_is_the_settings_unless_the_request_names_one() -> None:
     assert raised.value.code == "unknown_engine"
 
 
+async def test_an_engine_that_is_not_there_holds_nobody_up_who_did_not_choose_it() -> None:
+    """A job that names it fails; where it is the setting's, jobs wait for it."""
+    request = _request(Payload("image/png", "scan.png", inline=_png()), options='{"engine": "paddle"}')
+    with pytest.raises(WorkFailed) as failed:
+        await HANDLER(request, FakeContext())
+    assert (failed.value.code, failed.value.remedy) == ("paddle_not_installed", "run ./gateway install paddle")
+    with pytest.raises(Outage):
+        await replace(HANDLER, engine="paddle")(replace(request, options="{}"), FakeContext())
+
+
 def test_the_processor_serves_the_ocr_topics_within_the_settings_limits() -> None:
     settings = Settings.from_env({"GATEWAY_MAX_PAGES": "7", "GATEWAY_WORKERS": "3"})
     processor = build_processor(settings)
     assert processor.topics is topics.OCR
     assert isinstance(processor.handle, OcrHandler)
     assert processor.handle.limits.max_pages == 7
-    assert processor.handle.parallel == 3
+    assert processor.handle.ways["tesseract"] == Way(at_once=3)
 
 
 async def _nothing() -> None:

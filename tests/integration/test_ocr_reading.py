@@ -15,7 +15,7 @@ from processors.ocr.engines.base import EngineWord, Layout, Script
 from processors.ocr.engines.tesseract import Tesseract
 from processors.ocr.limits import Limits, ReadOptions
 from processors.ocr.page_source import Picture, Pixels
-from processors.ocr.reading import read_picture
+from processors.ocr.reading import read_pictures
 from schemas.errors import Outage, Transient
 from schemas.pages import Page, page_text
 from tests.letter_pages import LETTER, letter_page
@@ -165,10 +165,14 @@ def test_an_engine_that_finds_nothing_leaves_an_empty_page() -> None:
         def read(self, pixels: Pixels, dpi: float, layout: Layout = Layout.PAGE) -> list[EngineWord]:
             return []
 
+        def read_pages(self, pages: Sequence[tuple[Pixels, float]]) -> list[list[EngineWord]]:
+            return [[] for _ in pages]
+
         def reread(self, lines: Sequence[Pixels], dpi: float, script: Script) -> list[list[EngineWord]]:
             return []
 
-    assert read_picture(Picture(np.full((200, 200), 255, np.uint8), 200.0), 1, Blind()).words == ()
+    (page,) = read_pictures([(1, Picture(np.full((200, 200), 255, np.uint8), 200.0))], Blind())
+    assert page.words == ()
 
 
 def _scan_pdf(image: Image.Image, layer: bytes) -> bytes:

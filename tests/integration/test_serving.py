@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from cli.doctor import Installation, check_stages
+from cli.doctor import Installation, check_paddle, check_stages
 from cli.stack.launch import Stack
 from streams import redis_keys
 from streams.redis_client import redis_client
@@ -62,7 +62,7 @@ async def test_speech_without_a_model_is_refused_until_a_processor_serves(
             return (await _module(client, "stt"))["available"] == expected
 
         assert (await _module(client, "stt"))["available"]
-        async with _stt_without_a_model(settings):
+        async with _processor("stt", settings, GATEWAY_STT_MODEL="/nowhere/model"):
             await wait_until(lambda: available(False), 120)
             told = await _module(client, "stt")
             assert "nowhere" in told["reason"]
@@ -89,6 +89,72 @@ async def test_speech_without_a_model_is_refused_until_a_processor_serves(
     await redis.aclose()
 
 
+@pytest.mark.kafka
+async def test_an_engine_that_is_not_there_is_refused_to_who_chooses_it(
+    kafka: str, redis_url: str, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    """The real OCR process says so; whoever leaves the choice to the gateway, or makes another, is accepted."""
+    settings = settings_for(kafka, own_database(redis_url, 14), tmp_path)
+    redis = redis_client(settings.redis_url)
+    await redis.delete(redis_keys.SERVING)
+    scan = ("scan.png", b"\x89PNG\r\n\x1a\n" + bytes(64))
+    async with running_ingress(settings) as ingress, ingress.client(await ingress.key(f"t-{uuid4().hex}")) as client:
+
+        async def choices(module: str) -> dict[str, dict[str, Any]]:
+            return {choice["value"]: choice for choice in (await _module(client, module))["choices"]}
+
+        async def asked(module: str, data: dict[str, str]) -> httpx.Response:
+            return await client.post(f"/v1/{module}", files={"file": scan}, data=data)
+
+        assert (await asked("ocr", {"engine": "paddle"})).status_code == 202  # nothing is known yet
+        async with _processor("ocr", settings, GATEWAY_PADDLE_HOME="/nowhere/paddle"):
+            await wait_until(lambda: _has(choices("ocr"), "paddle"), 120)
+            told = await choices("ocr")
+            assert told["tesseract"] == {
+                "option": "engine",
+                "value": "tesseract",
+                "available": True,
+                "reason": None,
+                "remedy": None,
+            }
+            assert not told["paddle"]["available"]
+            assert "/nowhere/paddle" in told["paddle"]["reason"]
+            assert told["paddle"]["remedy"] == "run ./gateway install paddle"
+            assert await choices("gongmun") == told
+            assert await choices("summary") == {}
+            assert (await _module(client, "ocr"))["available"]
+
+            for module in ("ocr", "gongmun"):
+                refused = await asked(module, {"engine": "paddle"})
+                assert refused.status_code == 503
+                assert refused.headers["retry-after"]
+                problem = refused.json()
+                assert (problem["code"], problem["remedy"]) == ("module_unavailable", told["paddle"]["remedy"])
+                assert "engine paddle" in problem["detail"]
+            assert (await asked("ocr", {})).status_code == 202
+            assert (await asked("ocr", {"engine": "tesseract"})).status_code == 202
+            unknown = await asked("ocr", {"engine": "crystal ball"})
+            assert (unknown.status_code, unknown.json()["code"]) == (422, "invalid_option")
+
+        env = {"GATEWAY_OCR_ENGINE": "paddle", "GATEWAY_PADDLE_HOME": "/nowhere/paddle"}
+        async with _processor("ocr", settings, **env):
+            await wait_until(lambda: _lacks(client, "ocr"), 120)
+            assert not (await _module(client, "gongmun"))["available"]
+            assert (await asked("ocr", {})).json()["code"] == "module_unavailable"
+    check = await check_paddle(Installation({}, Stack({}, replace(settings, paddle_home=Path("/nowhere/paddle")))))
+    assert check.ok
+    assert "./gateway install paddle" in check.detail
+    await redis.aclose()
+
+
+async def _has(asking: Awaitable[dict[str, Any]], value: str) -> bool:
+    return value in await asking
+
+
+async def _lacks(client: httpx.AsyncClient, module: str) -> bool:
+    return not (await _module(client, module))["available"]
+
+
 async def _module(client: httpx.AsyncClient, name: str) -> dict[str, Any]:
     modules = (await client.get("/v1/modules")).json()["modules"]
     return next(module for module in modules if module["name"] == name)
@@ -99,17 +165,17 @@ async def _is_empty(redis: Any) -> bool:
 
 
 @asynccontextmanager
-async def _stt_without_a_model(settings: Settings) -> AsyncGenerator[None]:
+async def _processor(kind: str, settings: Settings, **more: str) -> AsyncGenerator[None]:
     env = {
         **os.environ,
         "GATEWAY_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "GATEWAY_REDIS_URL": settings.redis_url,
         "GATEWAY_DATA_DIR": str(settings.data_dir),
-        "GATEWAY_STT_MODEL": "/nowhere/model",
         "GATEWAY_METRICS_PORT": "0",
+        **more,
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "processors.stt", env=env, cwd=ROOT, stderr=asyncio.subprocess.DEVNULL
+        sys.executable, "-m", f"processors.{kind}", env=env, cwd=ROOT, stderr=asyncio.subprocess.DEVNULL
     )
     try:
         yield

@@ -50,6 +50,11 @@ def test_the_modules_that_ship():
         ("steps: [noop]", "steps: [noop, noop]", "echo.yml:6: steps.1: a step is called 'noop' already"),
         ("default: 1}", "default: 10}", "echo.yml:8: options.times.default: 10 is greater than"),
         ("type: boolean", "type: bool", "echo.yml:9: options.loud.type: no JSON Schema"),
+        (
+            "inputs: [text]",
+            "result_schema: {type: letter}\ninputs: [text]",
+            "echo.yml:5: result_schema.type: no JSON Schema",
+        ),
         ("name: echo", "name: jobs", "echo.yml:1: name: 'jobs' is a path of the gateway"),
         ("name: echo", "name: Echo", "echo.yml:1: name: "),
         ("inputs: [text]", "inputs: [text", "echo.yml:6: no YAML"),

@@ -50,6 +50,10 @@ class Engine(Protocol):
         """
         ...
 
+    def read_pages(self, pages: Sequence[tuple[Pixels, float]]) -> list[list[EngineWord]]:
+        """Read several pages, each with its dpi, as `read` does: at once, if the engine can."""
+        ...
+
     def reread(self, lines: Sequence[Pixels], dpi: float, script: Script) -> list[list[EngineWord]]:
         """Read pictures of one line each, told what they are written in; words in their pictures' pixels."""
         ...

@@ -41,6 +41,10 @@ class Tesseract:
         command = _command("stdin", self._languages, layout, dpi)
         return parse_tsv(_run(command, _portable_map(pixels), self._timeout_s))[0]
 
+    def read_pages(self, pages: Sequence[tuple[Pixels, float]]) -> list[list[EngineWord]]:
+        """Read pages one after the other."""
+        return [self.read(pixels, dpi) for pixels, dpi in pages]
+
     def reread(self, lines: Sequence[Pixels], dpi: float, script: Script) -> list[list[EngineWord]]:
         """Read pictures of one line each with one start of the program, which costs as much as two lines."""
         if not lines:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import venv
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from schemas.errors import InvalidInput, Transient
+from schemas.errors import InvalidInput, Outage, Transient
 from streams.runtime.children import ChildPool
 
 MIB = 1 << 20
@@ -88,17 +89,53 @@ async def test_children_are_reused_and_not_more_than_allowed(pool: ChildPool) ->
     assert os.getpid() not in pids
 
 
-async def test_children_die_with_their_parent(tmp_path: Path, wait_until: Callable[..., Awaitable[None]]) -> None:
+@pytest.fixture(scope="session")
+def other_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment without any package."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False, symlinks=True)
+    return folder / "bin" / "python"
+
+
+async def test_children_of_another_environment_have_our_code_and_its_libraries(other_python: Path) -> None:
+    """And its limits are kept as any child's."""
+    async with ChildPool(1, python=other_python) as pool:
+        error = await pool.call("processors.stt.availability:not_installed", ("av",), 20, 500 * MIB)
+        assert isinstance(error, Outage)
+        assert await pool.call("importlib.util:find_spec", ("orjson",), 20, 500 * MIB) is None
+        assert await pool.call("importlib.util:find_spec", ("tests",), 20, 500 * MIB) is None
+        first = await pool.call("os:getpid", (), 20, 500 * MIB)
+        with pytest.raises(Transient) as caught:
+            await pool.call("time:sleep", (60,), 0.3, 500 * MIB)
+        assert caught.value.code == "work_timed_out"
+        assert not psutil.pid_exists(first)
+        with pytest.raises(Transient) as caught:
+            await pool.call("builtins:bytearray", (400 * MIB,), 20, 100 * MIB)
+        assert caught.value.code == "work_out_of_memory"
+
+
+async def test_an_environment_that_is_not_there_is_transient(tmp_path: Path) -> None:
+    """It may be there at the next attempt."""
+    async with ChildPool(1, python=tmp_path / "bin" / "python") as pool:
+        with pytest.raises(Transient) as caught:
+            await pool.call("os:getpid", (), 20, 500 * MIB)
+    assert caught.value.code == "worker_crashed"
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+async def test_children_die_with_their_parent(
+    tmp_path: Path, other_python: Path, elsewhere: bool, wait_until: Callable[..., Awaitable[None]]
+) -> None:
     note = tmp_path / "pid"
     program = f"""
 import asyncio
 from pathlib import Path
 from streams.runtime.children import ChildPool
 async def main():
-    pool = ChildPool(1)
-    pid = await pool.call("{HERE}:pid", (), 20, 1 << 30)
+    pool = ChildPool(1, python={"Path(" + repr(str(other_python)) + ")" if elsewhere else None})
+    pid = await pool.call("os:getpid", (), 20, 1 << 30)
     Path({str(note)!r}).write_text(str(pid))
-    await pool.call("{HERE}:hang", (), 60, 1 << 30)
+    await pool.call("time:sleep", (60,), 60, 1 << 30)
 asyncio.run(main())
 """
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", program)

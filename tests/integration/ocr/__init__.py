@@ -1,0 +1,1 @@
+"""Tests of OCR engines that are not there from the beginning."""
