@@ -24,6 +24,7 @@ from schemas.pipelines import request_event_id
 from schemas.topics import BATCH_ENTRIES, JOB_EVENTS, RESULTS, batch_door, service_of_door
 from streams.admission.book import Book, Refuse, Start, Waiting
 from streams.admission.writing import Write, bulk_producer, write_all
+from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.protocols import Decoder
 from streams.logs import get_logger
@@ -282,7 +283,7 @@ class _Partition:
 
 def _consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 from schemas.errors import InvalidInput, Outage
 from schemas.events import StageRequest
 from schemas.topics import MAX_RECORD_BYTES, Topic
+from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import translate, translated
 
 """Cheap on both sides; what producers send in another way is recompressed by the broker."""
@@ -182,7 +183,7 @@ async def kafka_admin(bootstrap: str, timeout_ms: int = _REQUEST_TIMEOUT_MS) -> 
 
     Raises schemas.errors.Outage when it does not answer within `timeout_ms`.
     """
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=timeout_ms)
+    client = AIOKafkaAdminClient(**client_options(bootstrap), request_timeout_ms=timeout_ms)
     doing = f"asking Kafka at {bootstrap}"
     try:
         with translated(doing):
@@ -213,7 +214,7 @@ def _declared(topic: Topic) -> dict[str, str]:
 
 @asynccontextmanager
 async def _offset_reader(bootstrap: str) -> AsyncGenerator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False)
     await consumer.start()
     try:
         yield consumer
