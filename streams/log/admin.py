@@ -22,6 +22,8 @@ from streams.log.kafka_errors import translate, translated
 _REPLICAS = 3
 _REQUEST_TIMEOUT_MS = 10_000
 _TOPIC_ALREADY_EXISTS = 36
+_SERVED_S = 5.0
+_TRIES = 6
 _HIDDEN_PREFIX = "__"
 
 
@@ -145,9 +147,16 @@ class KafkaAdmin:
 
     async def _until_served(self, topics: list[Topic]) -> None:
         # A topic is created a moment before its partitions have leaders; who writes in between gets errors.
-        if topics:
-            async with _offset_reader(self._bootstrap) as consumer:
-                await _offset_range(consumer, [TopicPartition(t.name, p) for t in topics for p in range(t.partitions)])
+        partitions = [TopicPartition(t.name, p) for t in topics for p in range(t.partitions)]
+        for left in reversed(range(_TRIES)):
+            try:
+                # A client that asked too early may not ask again for minutes, so another one does.
+                async with asyncio.timeout(_SERVED_S), _offset_reader(self._bootstrap) as consumer:
+                    await _offset_range(consumer, partitions)
+                return
+            except TimeoutError as e:
+                if not left:
+                    raise Outage("the topics were created, but their partitions do not take records yet") from e
 
     async def _correct(self, topics: list[Topic]) -> tuple[str, ...]:
         have = await self._configs(frozenset(t.name for t in topics))
