@@ -30,6 +30,7 @@ from schemas.errors import Outage, Permanent
 from streams.log.bootstrap import librdkafka_options
 
 _CALL_S = 15.0
+_NOBODY = "gateway.nobody"
 _ITERATIONS = 4096  # Kafka's least; passwords are random, so that guessing them is not what has to be slow
 _MECHANISMS: Mapping[str, ScramMechanism] = {
     "SCRAM-SHA-256": ScramMechanism.SCRAM_SHA_256,
@@ -52,9 +53,10 @@ class Access:
 
     async def enforced(self) -> bool:
         """Tell whether the brokers have an authorizer: without one everybody may everything, and there are no lists."""
-        return await self._found(
-            self._client.describe_acls(_filter(None), request_timeout=_CALL_S), KafkaError.SECURITY_DISABLED
-        )
+        # librdkafka keeps to itself that there is none when the lists are read, not when one is to be removed.
+        nobodys = _exactly(_bindings(_NOBODY, Grant("topic", _NOBODY, ("READ",)))[0])
+        asked = self._client.delete_acls([nobodys], request_timeout=_CALL_S)
+        return await self._found(asked[nobodys], KafkaError.SECURITY_DISABLED)
 
     async def has_user(self, user: str) -> bool:
         """Tell whether the user has a password."""
@@ -128,9 +130,9 @@ class _Refused(Permanent):
         self.kafka_code = error.code()
 
 
-def _filter(user: str | None) -> AclBindingFilter:
-    principal = None if user is None else f"User:{user}"
-    every = (ResourceType.ANY, None, ResourcePatternType.ANY, principal, None, AclOperation.ANY, AclPermissionType.ANY)
+def _filter(user: str) -> AclBindingFilter:
+    who = f"User:{user}"
+    every = (ResourceType.ANY, None, ResourcePatternType.ANY, who, None, AclOperation.ANY, AclPermissionType.ANY)
     return cast(Any, AclBindingFilter)(*every)
 
 
