@@ -15,6 +15,7 @@ from schemas.errors import InvalidInput, Outage
 from schemas.events import StageRequest
 from schemas.topics import MAX_RECORD_BYTES, Topic
 from streams.log.bootstrap import client_options
+from streams.log.closing import close_client
 from streams.log.kafka_errors import translate, translated
 
 """Cheap on both sides; what producers send in another way is recompressed by the broker."""
@@ -148,6 +149,8 @@ class KafkaAdmin:
     async def _until_served(self, topics: list[Topic]) -> None:
         # A topic is created a moment before its partitions have leaders; who writes in between gets errors.
         partitions = [TopicPartition(t.name, p) for t in topics for p in range(t.partitions)]
+        if not partitions:
+            return
         for left in reversed(range(_TRIES)):
             try:
                 # A client that asked too early may not ask again for minutes, so another one does.
@@ -224,11 +227,11 @@ def _declared(topic: Topic) -> dict[str, str]:
 @asynccontextmanager
 async def _offset_reader(bootstrap: str) -> AsyncGenerator[AIOKafkaConsumer]:
     consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False)
-    await consumer.start()
     try:
+        await consumer.start()
         yield consumer
     finally:
-        await consumer.stop()
+        await close_client(consumer.stop(), of="offsets")
 
 
 async def _offset_range(
