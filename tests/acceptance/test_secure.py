@@ -113,14 +113,15 @@ def test_a_service_joins_only_groups_that_begin_with_its_doors_name(mail_2: Serv
 
 
 async def test_a_service_makes_no_topics_and_no_users(mail: Service) -> None:
-    made = AdminClient(mail.options).create_topics([NewTopic("mine", 1, 1)])["mine"]
+    client = AdminClient(mail.options)
+    made = client.create_topics([NewTopic("mine", 1, 1)])["mine"]
     with pytest.raises(KafkaException) as refused:
         made.result(timeout=20)
     assert refused.value.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
     with pytest.raises(Permanent) as caught:
         await Access(mail.address).set_password("batch.mail", "another", _MECHANISM)
     assert caught.value.code == "kafka_admin_needed"
-    seen = AdminClient(mail.options).list_topics(timeout=20).topics
+    seen = client.list_topics(timeout=20).topics
     assert set(seen) == {"batch.mail", "batch.mail.results", "batch.mail.rejected"}
 
 
