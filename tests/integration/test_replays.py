@@ -283,7 +283,9 @@ async def test_a_period_that_retention_took_from_the_log_is_refused_and_the_day_
     """Kafka deletes the records here as retention does; the original's result alone is no replay's source."""
     assert STT.done is not None
     job = job_ref(service=world.service, module="stt")
-    outcome = StageOutcome(event_id(job.job_id, 0, "outcome", "stt"), job, (Step("stt", "stt"),), 0, 1)
+    outcome = StageOutcome(
+        event_id(job.job_id, 0, "outcome", "stt"), job, (Step("stt", "stt"),), 0, 1, (json_payload(b"{}"),)
+    )
     await world.publisher.publish(STT.done, job.job_id, outcome)
     body = {"from": "stt.done", "since": "2001-01-01", "service": world.service}
     before = (await world.admin.get("/v1/replays")).json()
