@@ -4,9 +4,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from cli.stack.logins import login_environment
+from cli.stack.paths import StackPaths
 from streams.settings import Settings
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+_ELSEWHERE = ("GATEWAY_KAFKA_BOOTSTRAP", "GATEWAY_KAFKA_SECURITY_PROTOCOL", "GATEWAY_KAFKA_USERNAME")
+"""Where one of these is set, the local stack's own login is not meant."""
 
 _DEFAULT_FOLDERS = {
     "GATEWAY_DATA_DIR": ".gateway",
@@ -18,12 +23,15 @@ _DEFAULT_FOLDERS = {
 def read_environment(process_env: Mapping[str, str] | None = None, root: Path = PROJECT_ROOT) -> dict[str, str]:
     """Return the environment with `.env` and the default folders filled in.
 
-    A relative folder in the environment is the caller's, one in `.env` or by default the project's.
+    A relative folder in the environment is the caller's, one in `.env` or by default the project's. To the
+    local stack's own broker it adds the login that this broker asks for, unless the caller has one.
     """
     env = dict(os.environ if process_env is None else process_env)
     for name, value in {**_DEFAULT_FOLDERS, **_read_dotenv(root / ".env")}.items():
         if not env.get(name):
             env[name] = str(root / value) if name in _DEFAULT_FOLDERS else value
+    if not any(env.get(name) for name in _ELSEWHERE):
+        env |= login_environment(StackPaths(Path(env["GATEWAY_DATA_DIR"]).resolve()))
     return env
 
 

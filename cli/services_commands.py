@@ -8,6 +8,7 @@ import typer
 from schemas.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from cli.batch_doors import Opened
     from cli.service_changes import Changes
     from schemas.services import ServiceSettings
 
@@ -39,6 +40,7 @@ def register(app: typer.Typer) -> None:
     services.command("list")(list_services)
     services.command("show")(show)
     services.command("delete")(delete)
+    services.command("batch-password")(batch_password)
     app.add_typer(services, name="services")
 
 
@@ -151,6 +153,22 @@ def delete(
     typer.echo(f"deleted {service}" + (f" and revoked {revoked} keys" if revoked else ""))
 
 
+def batch_password(service: ServiceArgument) -> None:
+    """Give the Kafka user of a service's batch door another password, and print it once, as JSON.
+
+    The old one signs nobody in from now on; a connection made with it ends within a minute.
+    """
+    import asyncio
+
+    import orjson
+
+    from cli.environment import read_settings
+    from streams.api_keys import check_service
+
+    made = asyncio.run(_batch_doors().change_password(read_settings(), check_service(service)))
+    typer.echo(orjson.dumps({"kafka": made._asdict()}, option=orjson.OPT_INDENT_2).decode())
+
+
 def _given(options: dict[str, Any]) -> dict[str, str]:
     from cli.service_changes import LIMITS
 
@@ -171,13 +189,17 @@ def _apply(service: str, changes: "Changes", *, new: bool) -> None:
     from cli.service_changes import document
     from streams.api_keys import check_service
 
-    settings, told = asyncio.run(_change(check_service(service), changes, new=new))
-    for line in told:
+    settings, door = asyncio.run(_change(check_service(service), changes, new=new))
+    for line in door.told:
         typer.echo(line, err=True)
-    typer.echo(orjson.dumps(document(settings), option=orjson.OPT_INDENT_2).decode())
+    shown = document(settings)
+    if door.credentials is not None:
+        typer.echo("the password below is shown once: keep it where the service's other secrets are", err=True)
+        shown["kafka"] = door.credentials._asdict()
+    typer.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
 
 
-async def _change(service: str, changes: "Changes", *, new: bool) -> "tuple[ServiceSettings, list[str]]":
+async def _change(service: str, changes: "Changes", *, new: bool) -> "tuple[ServiceSettings, Opened]":
     from cli.service_changes import changed
     from schemas.services import ServiceSettings
     from streams.api_keys import is_revoked
@@ -199,14 +221,14 @@ async def _change(service: str, changes: "Changes", *, new: bool) -> "tuple[Serv
             )
         before = held or ServiceSettings(service)
         after = changed(before, changes, int(time.time() * 1000))
-        told: list[str] = []
+        door = _batch_doors().Opened([])
         # A door is opened before its record says so, and closed after: whoever reads the record finds it.
         if after.batch and changes.batch:
-            told = await _batch_doors().open_door(topics.settings, service)
+            door = await _batch_doors().open_door(topics.settings, service)
         await topics.write(service, after)
         if before.batch and not after.batch:
-            told = await _batch_doors().close_door(topics.settings, service)
-        return after, told
+            door = _batch_doors().Opened(await _batch_doors().close_door(topics.settings, service))
+        return after, door
 
 
 async def _delete(service: str, revoke_keys: bool) -> int:
@@ -231,8 +253,7 @@ async def _delete(service: str, revoke_keys: bool) -> int:
         for key in live:
             await topics.revoke(revoked(key, now_ms))
         await topics.write(service, None)
-        if settings is not None and settings.batch:
-            await _batch_doors().close_door(topics.settings, service)
+        await _batch_doors().remove_door(topics.settings, service)
         return len(live)
 
 

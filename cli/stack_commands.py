@@ -42,6 +42,9 @@ def local_stack() -> "Stack":
 def up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Return when everything is ready.")] = False,
     scale: Annotated[list[str] | None, typer.Option(help="KIND=NUMBER, such as ocr=2; repeatable.")] = None,
+    secure: Annotated[
+        bool, typer.Option("--secure", help="Kafka asks everybody for a login and keeps access lists.")
+    ] = False,
 ) -> None:
     """Start the local stack: Kafka, Redis, ingress, streams and processors.
 
@@ -53,7 +56,10 @@ def up(
     stack = local_stack()
     wanted = parse_scale(scale or [])
     console = make_console()
-    started = stack.start(wanted, None if detach else os.getpid())
+    was_secure = stack.secure
+    started = stack.start(wanted, None if detach else os.getpid(), secure=secure)
+    if started and was_secure and not secure:
+        console.print("Kafka asked for logins before; started without --secure it lets everybody in.")
     if not started:
         change = " ".join(f"{kind}={count}" for kind, count in wanted.items())
         console.print("The stack is up already" + (f"; applying {change}." if change else "."))

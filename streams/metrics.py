@@ -174,4 +174,5 @@ BATCH_READ = Counter("gateway_batch_records_total", "Records read from the batch
 BATCH_STARTED = Counter("gateway_batch_started_total", "Jobs started for batch requests; repeats after a crash count")
 BATCH_REJECTED = Counter("gateway_batch_rejected_total", "Records answered with a rejection", ["code"])
 BATCH_ANSWERED = Counter("gateway_batch_answered_total", "Requests answered with their job's end", ["status"])
+BATCH_WINDOW = Gauge("gateway_batch_window", "How many batch jobs this process lets be under way at once")
 BATCH_PENDING = Gauge("gateway_batch_pending", "Requests of this process's partitions that have no answer yet")

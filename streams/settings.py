@@ -1,10 +1,11 @@
 """The gateway's settings: one frozen value, read from the environment at the edge."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from schemas.errors import InvalidInput
+from streams.log.bootstrap import MECHANISMS, PROTOCOLS, Bootstrap, Login
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -12,12 +13,16 @@ MIB = 1024 * KIB
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a process of the gateway needs to know. Sizes in bytes, durations in seconds."""
+    """What a process of the gateway needs to know. Sizes in bytes, durations in seconds.
+
+    `kafka_admin` is the same cluster with the login that may make users and access lists.
+    """
 
     data_dir: Path
     http_port: int
     metrics_port: int
-    kafka_bootstrap: str
+    kafka_bootstrap: Bootstrap
+    kafka_admin: Bootstrap
     redis_url: str
     blob_url: str
     modules_dir: Path
@@ -57,11 +62,13 @@ class Settings:
         """
         read = _Reader(env)
         data_dir = Path(read.text("DATA_DIR", ".gateway")).resolve()
+        kafka, kafka_admin = _kafka(read)
         return cls(
             data_dir=data_dir,
             http_port=read.integer("HTTP_PORT", 8080),
             metrics_port=read.integer("METRICS_PORT", 0),
-            kafka_bootstrap=read.text("KAFKA_BOOTSTRAP", "") or f"127.0.0.1:{read.integer('KAFKA_PORT', 19092)}",
+            kafka_bootstrap=kafka,
+            kafka_admin=kafka_admin,
             redis_url=read.text("REDIS_URL", "") or f"redis://127.0.0.1:{read.integer('REDIS_PORT', 16379)}/0",
             blob_url=read.text("BLOB_URL", "") or f"file:{data_dir / 'blobs'}",
             modules_dir=Path(read.text("MODULES_DIR", "modules")).resolve(),
@@ -143,6 +150,39 @@ class _Reader:
                 remedy=f"set GATEWAY_{name} to 1 or 0",
             )
         return raw in ("1", "true", "yes") if raw else default
+
+
+def _kafka(read: _Reader) -> tuple[Bootstrap, Bootstrap]:
+    """Read where the cluster is, with the login of the gateway's own processes, and with the administrator's."""
+    servers = read.text("KAFKA_BOOTSTRAP", "") or f"127.0.0.1:{read.integer('KAFKA_PORT', 19092)}"
+    protocol, mechanism = (
+        read.one_of("KAFKA_SECURITY_PROTOCOL", PROTOCOLS),
+        read.one_of("KAFKA_SASL_MECHANISM", MECHANISMS),
+    )
+    if protocol == "PLAINTEXT":
+        return Bootstrap(servers), Bootstrap(servers)
+    ca_file = read.text("KAFKA_CA_FILE", "")
+    if ca_file and not Path(ca_file).is_file():
+        raise InvalidInput(
+            f"GATEWAY_KAFKA_CA_FILE is {ca_file!r}, which is no file",
+            remedy="let it name the PEM file of the authority that signed the brokers' certificates, or leave it out",
+        )
+    own = Login(protocol, mechanism, read.text("KAFKA_USERNAME", ""), read.text("KAFKA_PASSWORD", ""), ca_file)
+    if own.signs_in and not (own.username and own.password):
+        raise InvalidInput(
+            f"GATEWAY_KAFKA_SECURITY_PROTOCOL is {protocol}, but there is no user name or no password",
+            remedy="set GATEWAY_KAFKA_USERNAME, and GATEWAY_KAFKA_PASSWORD or GATEWAY_KAFKA_PASSWORD_FILE",
+        )
+    username = read.text("KAFKA_ADMIN_USERNAME", "")
+    if not username:
+        return Bootstrap(servers, own), Bootstrap(servers, own)
+    admin = replace(
+        own,
+        mechanism=read.one_of("KAFKA_ADMIN_SASL_MECHANISM", MECHANISMS),
+        username=username,
+        password=read.text("KAFKA_ADMIN_PASSWORD", ""),
+    )
+    return Bootstrap(servers, own), Bootstrap(servers, admin)
 
 
 def _content_of(variable: str, file: str) -> str:

@@ -12,9 +12,11 @@ import sys
 from collections.abc import Mapping
 
 from cli.stack import stack_lock
+from cli.stack.gateway_login import ensure_gateway_login
 from cli.stack.local_key import ensure_local_key
+from cli.stack.logins import login_environment, make_passwords
 from cli.stack.paths import StackPaths
-from cli.stack.plan import read_scale
+from cli.stack.plan import read_plan
 from cli.stack.ports import PortBook
 from cli.stack.scrape_targets import write_scrape_targets
 from cli.stack.services import Service, planned_services
@@ -27,16 +29,20 @@ from streams.stages import declared_topics
 
 async def supervise(env: Mapping[str, str]) -> None:
     """Run the stack of the data directory that `env` names until SIGTERM or SIGINT."""
+    paths = StackPaths(Settings.from_env(env).data_dir)
+    passwords = make_passwords(paths) if read_plan(paths.plan).secure else None
+    env = {**env, **login_environment(paths)}
     settings = Settings.from_env(env)
-    paths = StackPaths(settings.data_dir)
     ports = PortBook(paths.ports)
 
     def services() -> list[Service]:
-        planned = planned_services(env, settings, read_scale(paths.plan), paths, ports)
+        planned = planned_services(env, settings, read_plan(paths.plan).scale, paths, ports, passwords)
         write_scrape_targets(paths.prometheus, planned)
         return planned
 
     async def set_up() -> None:
+        if passwords is not None:
+            await ensure_gateway_login(settings, passwords)
         async with kafka_admin(settings.kafka_bootstrap) as admin:
             await admin.ensure_topics(declared_topics())
             await ensure_local_key(admin, settings.kafka_bootstrap, paths)

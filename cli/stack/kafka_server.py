@@ -4,13 +4,17 @@ import asyncio
 import base64
 import string
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 from cli.stack.paths import PROJECT_ROOT, StackPaths
+from cli.stack.secret_files import write_secret
+from schemas.access import ADMIN, BROKER
 from schemas.errors import Permanent
 
 LIBS = PROJECT_ROOT / "ops" / "kafka" / "libs"
 TEMPLATE = PROJECT_ROOT / "ops" / "kafka" / "server.properties"
+SECURE_TEMPLATE = PROJECT_ROOT / "ops" / "kafka" / "secure.properties"
 
 # The quick compiler alone: on two cores the thorough one's own work doubles every latency for minutes,
 # and a local broker is seldom up for longer.
@@ -23,6 +27,8 @@ _JAVA = (
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 )
 _FORMAT_TIMEOUT_S = 60.0
+# A service whose password was changed is let work on with the old one for as long.
+_SERVICE_SESSION_MS = 60_000
 
 
 class KafkaSetupFailed(Permanent):
@@ -36,15 +42,24 @@ def kafka_command(properties: Path) -> tuple[str, ...]:
     return (*_JAVA, "-cp", f"{LIBS}/*", "kafka.Kafka", str(properties))
 
 
-async def prepare_kafka(paths: StackPaths, port: int, controller_port: int) -> None:
+async def prepare_kafka(
+    paths: StackPaths, port: int, controller_port: int, passwords: Mapping[str, str] | None = None
+) -> None:
     """Write the configuration and, the first time, format the log directory.
 
+    With passwords (of BROKER and ADMIN) the broker asks everybody for a login and keeps access lists.
     Raises KafkaSetupFailed with the tool's last line when formatting fails.
     """
-    template = string.Template(TEMPLATE.read_text())
-    paths.kafka_properties.write_text(
-        template.substitute(port=port, controller_port=controller_port, data_dir=paths.kafka_data)
-    )
+    given: dict[str, object] = {"port": port, "controller_port": controller_port, "data_dir": paths.kafka_data}
+    if passwords is None:
+        text = string.Template(TEMPLATE.read_text()).substitute(given, protocol="PLAINTEXT")
+        paths.kafka_properties.write_text(text)
+    else:
+        secure = TEMPLATE.read_text() + SECURE_TEMPLATE.read_text()
+        told = {"broker": BROKER, "admin": ADMIN, "reauth_ms": _SERVICE_SESSION_MS}
+        told |= {"broker_password": passwords[BROKER], "admin_password": passwords[ADMIN]}
+        text = string.Template(secure).substitute(given | told, protocol="SASL_PLAINTEXT")
+        write_secret(paths.kafka_properties, text)
     if not (paths.kafka_data / "meta.properties").exists():
         await _format(paths.kafka_properties)
 

@@ -6,20 +6,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 from cli.stack import stack_lock
 from cli.stack.kafka_server import LIBS
+from cli.stack.logins import without_logins
 from cli.stack.paths import PROJECT_ROOT, StackPaths
-from cli.stack.plan import read_scale, write_scale
+from cli.stack.plan import Plan, read_plan, write_plan
 from cli.stack.ports import STACK_MARK, require_free
 from cli.stack.service_log import last_lines
 from cli.stack.services import owns_kafka, port_uses
 from cli.stack.states import ServiceStatus, read_states
-from schemas.errors import Permanent
+from schemas.errors import InvalidInput, Permanent
 from streams.settings import Settings
 
 SUPERVISOR_LOG = "supervisor"
@@ -56,21 +57,34 @@ class Stack:
         """Return how the services are; empty when no supervisor runs, whatever an old file says."""
         return read_states(self.paths.state) if self.supervisor_pid() is not None else []
 
-    def start(self, scale: Mapping[str, int], parent_pid: int | None = None) -> bool:
+    @property
+    def secure(self) -> bool:
+        """Whether its broker asks for logins, or did when it last ran."""
+        return read_plan(self.paths.plan).secure
+
+    def start(self, scale: Mapping[str, int], parent_pid: int | None = None, *, secure: bool = False) -> bool:
         """Start the supervisor, or hand a running one the new scale; tell whether it was started now.
 
-        Raises PortTaken before anything starts, StackNotStarted when the supervisor ends at once.
+        Raises PortTaken before anything starts, StackNotStarted when the supervisor ends at once, InvalidInput
+        when a stack that is to be secured runs open, or its broker is not its own.
         """
+        if secure and not owns_kafka(self.env):
+            raise InvalidInput(
+                "--secure is for the stack's own broker, but GATEWAY_KAFKA_BOOTSTRAP names another",
+                remedy="leave --secure out, and sign in there with GATEWAY_KAFKA_SECURITY_PROTOCOL and _USERNAME",
+            )
         self.paths.make()
         with stack_lock.held(self.paths.own / "launch.lock", str(os.getpid()), _LAUNCH_TIMEOUT_S):
             running = self.supervisor_pid()
             if running is not None:
+                if secure and not self.secure:
+                    raise InvalidInput("the stack runs without --secure", remedy="take it down first: ./gateway down")
                 self._change_scale(running, scale)
                 return False
             end_leftovers(self.settings.data_dir)
             _require_kafka_jars(self.env)
             require_free(port_uses(self.env, self.settings))
-            write_scale(self.paths.plan, dict(scale))
+            write_plan(self.paths.plan, Plan(dict(scale), secure))
             self.paths.state.unlink(missing_ok=True)
             self._launch(parent_pid)
             return True
@@ -91,13 +105,14 @@ class Stack:
 
     def _change_scale(self, supervisor_pid: int, scale: Mapping[str, int]) -> None:
         if scale:
-            write_scale(self.paths.plan, {**read_scale(self.paths.plan), **scale})
+            plan = read_plan(self.paths.plan)
+            write_plan(self.paths.plan, replace(plan, scale={**plan.scale, **scale}))
             os.kill(supervisor_pid, signal.SIGHUP)
 
     def _launch(self, parent_pid: int | None) -> None:
         data_dir = str(self.settings.data_dir)
         env = {
-            **self.env,
+            **(without_logins(self.env) if owns_kafka(self.env) else self.env),
             STACK_MARK: data_dir,
             "GATEWAY_DATA_DIR": data_dir,
             "GATEWAY_MODULES_DIR": str(self.settings.modules_dir),

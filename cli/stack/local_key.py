@@ -1,9 +1,9 @@
 """The local stack's own API key and batch door: made once a cluster, so that the client commands just work."""
 
-import os
 import time
 
 from cli.stack.paths import StackPaths
+from cli.stack.secret_files import write_secret
 from schemas import topics
 from schemas.services import ServiceSettings
 from streams.api_keys import Scope, make_key
@@ -28,7 +28,7 @@ async def ensure_local_key(admin: KafkaAdmin, bootstrap: str, paths: StackPaths)
         # Only with the key: a cluster that has one may have other settings of the service, too.
         await publisher.publish(topics.SERVICES, SERVICE, ServiceSettings(SERVICE, batch=True, created_at_ms=now_ms))
         await publisher.publish(topics.API_KEYS, record.key_id, record)
-    _write_secret(paths, key)
+    write_secret(paths.local_key, key + "\n")
     paths.local_key_cluster.write_text(cluster)
 
 
@@ -37,11 +37,3 @@ def _read(paths: StackPaths) -> str:
         return paths.local_key_cluster.read_text()
     except FileNotFoundError:
         return ""
-
-
-def _write_secret(paths: StackPaths, key: str) -> None:
-    paths.local_key.unlink(missing_ok=True)
-    # The mode is given at creation: there is no moment at which others could read it.
-    handle = os.open(paths.local_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(key + "\n")

@@ -48,6 +48,11 @@ class StackPaths:
         return self.data_dir / "kafka"
 
     @property
+    def kafka_secrets(self) -> Path:
+        """The passwords of the gateway's own principals on a broker that asks for logins: one file each."""
+        return self.data_dir / "kafka-secrets"
+
+    @property
     def local_key(self) -> Path:
         """The local stack's own API key."""
         return self.data_dir / "local.key"

@@ -1,20 +1,32 @@
-"""What should run beyond one of each kind: written by `up`, read by the supervisor."""
+"""What should run: written by `up`, read by the supervisor."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import orjson
 
 from cli.stack.states import write_atomically
 
 
-def read_scale(path: Path) -> dict[str, int]:
-    """Return how many of each kind are wanted; kinds that are not named run once."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many of each kind (those that are not named run once), and whether the broker asks for logins."""
+
+    scale: Mapping[str, int] = field(default_factory=dict[str, int])
+    secure: bool = False
+
+
+def read_plan(path: Path) -> Plan:
+    """Return the plan; the plain one when there is none yet."""
     try:
-        return orjson.loads(path.read_bytes())["scale"]
+        found = cast(dict[str, Any], orjson.loads(path.read_bytes()))
+        return Plan(found["scale"], bool(found.get("secure", False)))
     except (OSError, ValueError, KeyError):
-        return {}
+        return Plan()
 
 
-def write_scale(path: Path, scale: dict[str, int]) -> None:
-    """Write how many of each kind are wanted."""
-    write_atomically(path, orjson.dumps({"scale": scale}))
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write the plan."""
+    write_atomically(path, orjson.dumps({"scale": dict(plan.scale), "secure": plan.secure}))

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cli.stack.kafka_server import kafka_command, prepare_kafka
+from cli.stack.logins import without_admin
 from cli.stack.paths import PROJECT_ROOT, StackPaths
 from cli.stack.ports import STACK_MARK, PortBook, PortUse
 from cli.stack.probes import Probe, kafka_probe, readyz_probe, redis_probe
@@ -115,12 +116,20 @@ def port_uses(env: Mapping[str, str], settings: Settings) -> list[PortUse]:
 
 
 def planned_services(
-    env: Mapping[str, str], settings: Settings, scale: Mapping[str, int], paths: StackPaths, ports: PortBook
+    env: Mapping[str, str],
+    settings: Settings,
+    scale: Mapping[str, int],
+    paths: StackPaths,
+    ports: PortBook,
+    passwords: Mapping[str, str] | None = None,
 ) -> list[Service]:
-    """Return the services of a stack in the order in which they start."""
+    """Return the services of a stack in the order in which they start.
+
+    With `passwords` its broker asks for logins; `env` then holds that of the gateway's processes.
+    """
     services: list[Service] = []
     if owns_kafka(env):
-        services.append(_kafka(settings, paths, ports, _marked(env, settings)))
+        services.append(_kafka(settings, paths, ports, _marked(env, settings), passwords))
     if owns_redis(env):
         services.append(_redis(settings, paths, _marked(env, settings)))
     for kind in process_kinds():
@@ -130,7 +139,9 @@ def planned_services(
     return services
 
 
-def _kafka(settings: Settings, paths: StackPaths, ports: PortBook, env: Mapping[str, str]) -> Service:
+def _kafka(
+    settings: Settings, paths: StackPaths, ports: PortBook, env: Mapping[str, str], passwords: Mapping[str, str] | None
+) -> Service:
     port = _port(settings.kafka_bootstrap)
     return Service(
         name=KAFKA,
@@ -140,7 +151,7 @@ def _kafka(settings: Settings, paths: StackPaths, ports: PortBook, env: Mapping[
         probe=kafka_probe(port),
         env=env,
         foundation=True,
-        prepare=partial(prepare_kafka, paths, port, ports.of("kafka-controller")),
+        prepare=partial(prepare_kafka, paths, port, ports.of("kafka-controller"), passwords),
     )
 
 
@@ -179,7 +190,7 @@ def _process(kind: ProcessKind, name: str, port: int, env: Mapping[str, str], se
         command=(sys.executable, "-m", kind.module, *kind.arguments),
         port=port,
         probe=readyz_probe(port),
-        env={**_marked(env, settings), **own},
+        env={**without_admin(_marked(env, settings)), **own},
     )
 
 

@@ -17,6 +17,7 @@ from streams.admission.answers import Answerer
 from streams.admission.checks import Checker
 from streams.admission.doors import DoorReader
 from streams.admission.entries import EntryMaker
+from streams.admission.pace import Pace
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import Publisher
@@ -50,7 +51,7 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         stack.push_async_callback(redis.aclose)
         quotas = await stack.enter_async_context(Quotas(redis, services, uuid4().hex))
         doors = DoorReader(bootstrap, codec, EntryMaker(schemas, checker), services, quotas)
-        answerer = Answerer(bootstrap, codec, schemas, lambda: doors.topics)
+        answerer = Answerer(bootstrap, codec, schemas, lambda: doors.topics, Pace(redis))
         health.set_starting("reading the services")
         await _patiently(lambda _: _announce(publisher), stop, once=True)
         await _patiently(lambda _: services.caught_up(), stop, once=True)

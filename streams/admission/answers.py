@@ -23,7 +23,9 @@ from schemas.ids import event_id
 from schemas.pipelines import request_event_id
 from schemas.topics import BATCH_ENTRIES, JOB_EVENTS, RESULTS, batch_door, service_of_door
 from streams.admission.book import Book, Refuse, Start, Waiting
+from streams.admission.pace import Pace
 from streams.admission.writing import Write, bulk_producer, write_all
+from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.protocols import Decoder
 from streams.logs import get_logger
@@ -34,19 +36,22 @@ from streams.stages import find_stage
 log = get_logger(__name__)
 
 GROUP = "admission-jobs"
-_POLL_MS = 200
+_POLL_MS = 50
 _AT_ONCE = 4_000
+_LEAST_ENTRIES = 100
 _SESSION_MS = 6_000
 _TRACE = ("traceparent", "tracestate")
 
 Topics = Callable[[], frozenset[str]]
+Fetched = Mapping[TopicPartition, Sequence[Any]]
 
 
 class Answerer:
     """Works on its partitions until `stop`; raises when the log fails it, to be started again."""
 
-    def __init__(self, bootstrap: str, codec: Codec, decoder: Decoder, topics: Topics) -> None:
+    def __init__(self, bootstrap: str, codec: Codec, decoder: Decoder, topics: Topics, pace: Pace) -> None:
         self._bootstrap = bootstrap
+        self._pace = pace
         self._codec = codec
         self._decoder = decoder
         self._topics = topics
@@ -68,8 +73,10 @@ class Answerer:
                 for number in sorted(assigned - held.keys()):
                     held[number] = await self._open(number, consumer, starter)
                 self.ready = bool(held)
-                BATCH_PENDING.set(sum(len(p.book) for p in held.values()))
-                fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+                if not held:
+                    await asyncio.sleep(_POLL_MS / 1000)
+                    continue
+                fetched = await self._fetch(consumer, held)
                 numbers = {tp.partition for tp in fetched} & held.keys()
                 # Of a partition that came (back) in the meantime the position is not ours yet.
                 current = {tp.partition for tp in consumer.assignment()}
@@ -80,6 +87,21 @@ class Answerer:
                 await partition.close()
             await close_client(starter.stop(), of=GROUP)
             await close_client(consumer.stop(), of=GROUP)
+
+    async def _fetch(self, consumer: AIOKafkaConsumer, held: "Mapping[int, _Partition]") -> Fetched:
+        under_way = sum(len(p.book) for p in held.values())
+        BATCH_PENDING.set(under_way)
+        room = await self._pace.room(under_way, consumer)
+        current = consumer.assignment()
+        # Whatever the window: a result whose entry was not read yet would hold up all that stand behind it.
+        due = [p.entries for p in held.values() if (room or p.blocked) and p.entries in current]
+        fetched: dict[TopicPartition, Sequence[Any]] = {}
+        if due:
+            fetched |= await consumer.getmany(*due, timeout_ms=0, max_records=min(room, _AT_ONCE) or _LEAST_ENTRIES)
+        results = [p.results for p in held.values() if p.results in current]
+        if results:
+            fetched |= await consumer.getmany(*results, timeout_ms=0 if fetched else _POLL_MS, max_records=_AT_ONCE)
+        return fetched
 
     async def _open(self, number: int, consumer: AIOKafkaConsumer, starter: AIOKafkaProducer) -> "_Partition":
         # 1. fence the one before, which settles its transaction; 2. read where it was; 3. fold up to there.
@@ -130,6 +152,8 @@ class _Partition:
     ) -> None:
         self.number = number
         self.book = Book()
+        self.blocked = False
+        """Whether a result is there whose entry is not read yet."""
         self.entries = TopicPartition(BATCH_ENTRIES.name, number)
         self.results = TopicPartition(RESULTS.name, number)
         self._consumer = consumer
@@ -142,7 +166,7 @@ class _Partition:
     async def close(self) -> None:
         await close_client(self._producer.stop(), of=GROUP)
 
-    async def work(self, fetched: Mapping[TopicPartition, Sequence[Any]]) -> None:
+    async def work(self, fetched: Fetched) -> None:
         """Do what a batch of entries and results asks for, then commit it."""
         offsets: dict[TopicPartition, int] = {}
         answers: list[Write] = []
@@ -150,10 +174,13 @@ class _Partition:
         if entries:
             answers += await self._take(entries)
             offsets[self.entries] = entries[-1].offset + 1
+        if self.results in fetched:
+            self.blocked = False
         for record in fetched.get(self.results, ()):
             told = await self._answer(record)
             if told is None:  # its entry is on the log, but not read yet
                 self._consumer.seek(self.results, record.offset)
+                self.blocked = True
                 break
             answers += told
             offsets[self.results] = record.offset + 1
@@ -282,7 +309,7 @@ class _Partition:
 
 def _consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",

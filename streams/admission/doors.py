@@ -18,6 +18,7 @@ from streams.admission.checks import KEY_ID
 from streams.admission.entries import EntryMaker, not_allowed
 from streams.admission.writing import Write, bulk_producer, partition_of, write_all
 from streams.log.admin import kafka_admin
+from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
@@ -54,7 +55,7 @@ class DoorReader:
     async def run(self, stop: asyncio.Event) -> None:
         """Read until told to stop."""
         consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             group_id=GROUP,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
 from schemas.topics import JOB_PARTITIONS, MAX_RECORD_BYTES
+from streams.log.bootstrap import client_options
 
 BATCH_BYTES = 256 * 1024
 
@@ -33,7 +34,7 @@ def partition_of(job_id: str) -> int:
 def bulk_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKafkaProducer:
     """Make a producer for large batches: idempotent, `acks=all`."""
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         acks="all",
         enable_idempotence=True,
         compression_type="lz4",

@@ -3,5 +3,6 @@
 from streams.client.blocking import BlockingDoor, BlockingRest
 from streams.client.door import DoorClient, Place, Reply
 from streams.client.rest import RestClient
+from streams.log.bootstrap import Bootstrap, Login
 
-__all__ = ["BlockingDoor", "BlockingRest", "DoorClient", "Place", "Reply", "RestClient"]
+__all__ = ["BlockingDoor", "BlockingRest", "Bootstrap", "DoorClient", "Login", "Place", "Reply", "RestClient"]

@@ -15,6 +15,7 @@ from schemas.errors import Outage
 from schemas.ids import keyed_job_id
 from schemas.submissions import BATCH
 from schemas.topics import MAX_RECORD_BYTES, batch_door
+from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translated
 
@@ -90,7 +91,7 @@ class DoorClient:
         consumer = AIOKafkaConsumer(
             self._door.results.name,  # without a group: nothing is committed, all partitions are read
             self._door.rejected.name,
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -133,7 +134,7 @@ class DoorClient:
                     return
 
     async def _start(self) -> None:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap)
+        consumer = AIOKafkaConsumer(**client_options(self._bootstrap))
         try:
             with translated(f"connecting to Kafka at {self._bootstrap}"):
                 async with asyncio.timeout(_CALL_S):
@@ -149,7 +150,7 @@ class DoorClient:
                 remedy=f"open it: ./gateway services create {self._service} --batch (or: set)",
             )
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             acks="all",
             enable_idempotence=True,
             compression_type="lz4",

@@ -14,6 +14,8 @@ from aiokafka.errors import KafkaError
 from schemas.errors import InvalidInput, Outage
 from schemas.events import StageRequest
 from schemas.topics import MAX_RECORD_BYTES, Topic
+from streams.log.bootstrap import client_options
+from streams.log.closing import close_client
 from streams.log.kafka_errors import translate, translated
 
 """Cheap on both sides; what producers send in another way is recompressed by the broker."""
@@ -21,6 +23,8 @@ from streams.log.kafka_errors import translate, translated
 _REPLICAS = 3
 _REQUEST_TIMEOUT_MS = 10_000
 _TOPIC_ALREADY_EXISTS = 36
+_SERVED_S = 5.0
+_TRIES = 6
 _HIDDEN_PREFIX = "__"
 
 
@@ -144,9 +148,18 @@ class KafkaAdmin:
 
     async def _until_served(self, topics: list[Topic]) -> None:
         # A topic is created a moment before its partitions have leaders; who writes in between gets errors.
-        if topics:
-            async with _offset_reader(self._bootstrap) as consumer:
-                await _offset_range(consumer, [TopicPartition(t.name, p) for t in topics for p in range(t.partitions)])
+        partitions = [TopicPartition(t.name, p) for t in topics for p in range(t.partitions)]
+        if not partitions:
+            return
+        for left in reversed(range(_TRIES)):
+            try:
+                # A client that asked too early may not ask again for minutes, so another one does.
+                async with asyncio.timeout(_SERVED_S), _offset_reader(self._bootstrap) as consumer:
+                    await _offset_range(consumer, partitions)
+                return
+            except TimeoutError as e:
+                if not left:
+                    raise Outage("the topics were created, but their partitions do not take records yet") from e
 
     async def _correct(self, topics: list[Topic]) -> tuple[str, ...]:
         have = await self._configs(frozenset(t.name for t in topics))
@@ -182,7 +195,7 @@ async def kafka_admin(bootstrap: str, timeout_ms: int = _REQUEST_TIMEOUT_MS) -> 
 
     Raises schemas.errors.Outage when it does not answer within `timeout_ms`.
     """
-    client = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=timeout_ms)
+    client = AIOKafkaAdminClient(**client_options(bootstrap), request_timeout_ms=timeout_ms)
     doing = f"asking Kafka at {bootstrap}"
     try:
         with translated(doing):
@@ -213,12 +226,12 @@ def _declared(topic: Topic) -> dict[str, str]:
 
 @asynccontextmanager
 async def _offset_reader(bootstrap: str) -> AsyncGenerator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
+    consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False)
     try:
+        await consumer.start()
         yield consumer
     finally:
-        await consumer.stop()
+        await close_client(consumer.stop(), of="offsets")
 
 
 async def _offset_range(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import murmur2
 
+from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
@@ -23,7 +24,7 @@ async def read_key(bootstrap: str, topics: Iterable[str], key: bytes, *, since_m
     doing = "reading what the topics tell of one key"
     found: list[LogRecord] = []
     with translated(doing):
-        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False, auto_offset_reset="earliest")
         async with asyncio.timeout(_CALL_S):
             await consumer.start()
         try:

@@ -18,6 +18,7 @@ from schemas.codec import Codec
 from schemas.errors import Outage
 from schemas.events import SchemaRecord
 from schemas.topics import MAX_RECORD_BYTES, SCHEMAS, Topic
+from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import KAFKA_DOWN, translate
 from streams.log.protocols import Headers, Outgoing, Raw
 from streams.logs import get_logger
@@ -144,7 +145,7 @@ class KafkaPublisher:
     async def _connect(self) -> None:
         while True:
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
+                **client_options(self._bootstrap),
                 acks="all",
                 enable_idempotence=True,
                 compression_type="lz4",

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
@@ -18,7 +19,7 @@ async def log_ends(bootstrap: str, topic: str) -> dict[int, int]:
     """Return the offset after the last record, by partition. Raises schemas.errors.Outage."""
     with translated(f"reading the end of {topic}"):
         async with asyncio.timeout(_CALL_S):
-            consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+            consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False)
             await consumer.start()
             try:
                 every = await _partitions(consumer, topic)
@@ -35,7 +36,7 @@ async def read_range(
     Raises schemas.errors.Outage.
     """
     with translated(f"reading {topic}"):
-        consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
             every = [tp for tp in await _partitions(consumer, topic) if upto.get(tp.partition, 0) > 0]

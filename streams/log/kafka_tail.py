@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord
 
 from schemas.errors import GatewayError
+from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translate, translated
 from streams.log.protocols import LogRecord
@@ -82,7 +83,7 @@ class KafkaTail:
     async def _connection(self) -> AsyncGenerator[tuple[Sequence[LogRecord], bool]]:
         consumer = AIOKafkaConsumer(
             self._topic,  # without a group: all partitions are assigned at once
-            bootstrap_servers=self._bootstrap,
+            **client_options(self._bootstrap),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             request_timeout_ms=int(_CALL_S * 1000),

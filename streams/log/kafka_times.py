@@ -7,6 +7,7 @@ from typing import NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
+from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translated
 from streams.log.protocols import Partition
@@ -41,7 +42,7 @@ async def time_ranges(bootstrap: str, topics: Iterable[str], since_ms: int, unti
     names = tuple(topics)
     with translated(f"reading the times of {', '.join(names)}"):
         async with asyncio.timeout(_CALL_S):
-            consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+            consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False)
             await consumer.start()
             try:
                 every = [tp for name in names for tp in await _partitions(consumer, name)]
@@ -71,7 +72,7 @@ async def read_offsets(bootstrap: str, ranges: Mapping[Partition, tuple[int, int
     if not left:
         return
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_FETCH_BYTES,

@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.errors import Outage
 from streams.log.admin import kafka_admin
+from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
@@ -30,7 +31,7 @@ async def read_whole(bootstrap: str, topics: Iterable[str]) -> AsyncGenerator[Se
     doing = f"reading {len(names)} topics from their start"
     consumer = AIOKafkaConsumer(
         *names,  # without a group: all partitions are assigned at once
-        bootstrap_servers=bootstrap,
+        **client_options(bootstrap),
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_FETCH_BYTES,

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from schemas.errors import GatewayError, Outage, UndecodableRecord
 from schemas.events import ChatRequest
 from schemas.topics import CHAT_REQUESTS, USAGE_EVENTS
+from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.protocols import Decoder, Publisher
 from streams.logs import get_logger
@@ -67,7 +68,7 @@ class OrphanCloser:
         """Work until cancelled, through outages of the log."""
         while True:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap,
+                **client_options(self._bootstrap),
                 group_id=GROUP,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",

@@ -10,6 +10,7 @@ from aiokafka.errors import IllegalStateError
 from aiokafka.structs import OffsetAndMetadata
 
 from schemas.errors import Outage
+from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
@@ -46,12 +47,12 @@ class KafkaSubscriber:
     async def start(self, listener: RebalanceListener) -> None:
         """Join the group."""
         with translated(f"joining the group {self._group}"):
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=_REQUEST_MS)
+            admin = AIOKafkaAdminClient(**client_options(self._bootstrap), request_timeout_ms=_REQUEST_MS)
             try:
                 await admin.start()
                 self._admin = admin
                 self._consumer = AIOKafkaConsumer(
-                    bootstrap_servers=self._bootstrap,
+                    **client_options(self._bootstrap),
                     group_id=self._group,
                     enable_auto_commit=False,
                     auto_offset_reset="earliest",

@@ -16,6 +16,7 @@ from faust.transport.producer import ProducerBuffer
 from faust.types import TP, EventT
 
 from schemas.topics import JOB_EVENTS, JOB_PARTITIONS, JOB_TABLE_CHANGELOG, RESULTS, Topic
+from streams.log.bootstrap import faust_options
 from streams.log.closing import close_client
 from streams.logs import get_logger
 from streams.redis_keys import Offsets
@@ -77,7 +78,7 @@ class JobTableApp:
         ProducerBuffer.max_messages = 20_000  # a class attribute; at its 100 the stream waits for every flush
         self.faust: Any = faust.App(
             spec.group,
-            broker=";".join(f"kafka://{server.strip()}" for server in bootstrap.split(",")),
+            **faust_options(bootstrap),
             datadir=str(data_dir),
             store="memory://",
             autodiscover=False,

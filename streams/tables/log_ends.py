@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import Outage
 from schemas.topics import JOB_EVENTS, RESULTS
+from streams.log.bootstrap import client_options
 from streams.redis_keys import Offsets
 
 _ANSWER_TIMEOUT_S = 3.0
@@ -75,7 +76,7 @@ class KafkaLogEnds:
     async def _connected(self) -> AIOKafkaConsumer:
         async with self._starting:
             if self._consumer is None:
-                consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, request_timeout_ms=3_000)
+                consumer = AIOKafkaConsumer(**client_options(self._bootstrap), request_timeout_ms=3_000)
                 try:
                     await consumer.start()
                 except BaseException:

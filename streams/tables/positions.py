@@ -7,6 +7,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.topics import JOB_EVENTS, RESULTS
+from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import translate
 from streams.redis_keys import Offsets
 
@@ -34,7 +35,7 @@ class GroupPositions:
         """See Positions."""
         wanted = sorted(partitions)
         every = [TopicPartition(topic, p) for topic in self._topics for p in wanted]
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, group_id=self._group, enable_auto_commit=False)
+        consumer = AIOKafkaConsumer(**client_options(self._bootstrap), group_id=self._group, enable_auto_commit=False)
         try:
             await consumer.start()
             consumer.assign(every)

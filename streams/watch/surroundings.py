@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 
 from schemas.topics import CHAT_REQUESTS, JOB_EVENTS, RESULTS, USAGE_EVENTS, Topic
+from streams.log.bootstrap import client_options
 from streams.logs import get_logger
 from streams.metrics import (
     DISK_FREE,
@@ -141,12 +142,12 @@ class Surroundings:
 
     async def _connected(self) -> tuple[AIOKafkaAdminClient, AIOKafkaConsumer]:
         if self._client is None:
-            self._client = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=5_000)
+            self._client = AIOKafkaAdminClient(**client_options(self._bootstrap), request_timeout_ms=5_000)
             await self._client.start()
         if self._consumer is None:
             # The smallest fetch: one batch a partition is all that is looked at.
             self._consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=1
+                **client_options(self._bootstrap), enable_auto_commit=False, max_partition_fetch_bytes=1
             )
             await self._consumer.start()
         return self._client, self._consumer

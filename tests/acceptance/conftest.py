@@ -22,3 +22,10 @@ def rest(stack: BenchStack) -> Iterator[httpx.Client]:
         base_url=stack.url, headers={"Authorization": f"Bearer {stack.key}"}, timeout=90, trust_env=False
     ) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def secure_stack() -> Iterator[BenchStack]:
+    """A local stack whose broker asks for logins."""
+    with bench_stack("--secure") as running:
+        yield running

@@ -11,13 +11,17 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
+from confluent_kafka import OFFSET_END, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from schemas.codec import Codec
 from schemas.events import JobEvent, JobEventKind, JobRef, JobResult, StageOutcome, StageRequest, Step, Usage
 from schemas.ids import event_id
 from schemas.payloads import json_payload
 from schemas.replays import replayed_id
-from schemas.topics import GONGMUN_EXTRACT, JOB_EVENTS, OCR, REPLAYS, RESULTS, SCHEMAS
+from schemas.topics import GONGMUN_EXTRACT, JOB_EVENTS, OCR, REPLAYS, RESULTS, SCHEMAS, STT
+from streams.admission.writing import partition_of
+from streams.log.bootstrap import librdkafka_options
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import Outgoing
@@ -271,3 +275,24 @@ async def test_what_cannot_be_replayed_is_said_before_it_starts(world: World) ->
     async with plain:
         assert (await plain.post("/v1/replays", json={"from": "ocr.done"})).status_code == 403
     assert (await world.admin.get("/v1/replays/" + "0" * 26)).status_code == 404
+
+
+async def test_a_period_that_retention_took_from_the_log_is_refused_and_the_day_from_which_all_is_there_named(
+    world: World,
+) -> None:
+    """Kafka deletes the records here as retention does; the original's result alone is no replay's source."""
+    assert STT.done is not None
+    job = job_ref(service=world.service, module="stt")
+    outcome = StageOutcome(
+        event_id(job.job_id, 0, "outcome", "stt"), job, (Step("stt", "stt"),), 0, 1, (json_payload(b"{}"),)
+    )
+    await world.publisher.publish(STT.done, job.job_id, outcome)
+    body = {"from": "stt.done", "since": "2001-01-01", "service": world.service}
+    before = (await world.admin.get("/v1/replays")).json()
+    place = TopicPartition(STT.done.name, partition_of(job.job_id), OFFSET_END)
+    client = AdminClient(librdkafka_options(world.settings.kafka_bootstrap))
+    await asyncio.wrap_future(client.delete_records([place])[place])
+    answer = await world.admin.post("/v1/replays", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "range_removed"), answer.text
+    assert "--since" in answer.json()["remedy"]
+    assert (await world.admin.get("/v1/replays")).json() == before
