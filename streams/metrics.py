@@ -175,3 +175,14 @@ BATCH_STARTED = Counter("gateway_batch_started_total", "Jobs started for batch r
 BATCH_REJECTED = Counter("gateway_batch_rejected_total", "Records answered with a rejection", ["code"])
 BATCH_ANSWERED = Counter("gateway_batch_answered_total", "Requests answered with their job's end", ["status"])
 BATCH_PENDING = Gauge("gateway_batch_pending", "Requests of this process's partitions that have no answer yet")
+
+# --- Blobs ------------------------------------------------------------------------------------
+# Told by the process that collects them.
+
+BLOBS_KEPT = Gauge("gateway_blobs_kept", "Blobs in the store, as the last round of the collector found them")
+BLOBS_KEPT_BYTES = Gauge("gateway_blobs_kept_bytes", "Size of those blobs")
+BLOBS_ASIDE = Gauge("gateway_blobs_aside", "Blobs that are set aside and go within a day unless they are touched")
+BLOBS_PUT_BACK = Counter("gateway_blobs_put_back_total", "Blobs that were touched after they had been set aside")
+BLOBS_DESTROYED = Counter("gateway_blobs_destroyed_total", "Blobs removed for good, their time over")
+BLOBS_DESTROYED_BYTES = Counter("gateway_blobs_destroyed_bytes_total", "Size of those blobs")
+BLOBS_LAST_ROUND = Gauge("gateway_blobs_round_timestamp_seconds", "End of the collector's last round")
