@@ -13,10 +13,12 @@ from ingress.chat import routes as chat
 from ingress.dependencies import Dependencies
 from ingress.docs_page import docs_page
 from ingress.examples import DESCRIPTION, complete_openapi
+from ingress.job_lookup import content_removed
 from ingress.problems import Problem, problem_of, problem_response
 from ingress.request_log import RequestLog
 from ingress.routes import blobs, cancel, evidence, health, job_files, jobs, modules, replays, submit, usage
 from schemas.errors import GatewayError
+from streams.storage.blobs import BlobMissing
 
 
 def create_app(dependencies: Dependencies) -> FastAPI:
@@ -42,8 +44,10 @@ async def _problem(_request: Request, error: Exception) -> Response:
     return problem_response(error)
 
 
-async def _gateway_error(_request: Request, error: Exception) -> Response:
+async def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
+    if isinstance(error, BlobMissing) and "job_id" in request.path_params:
+        return problem_response(content_removed())
     return problem_response(problem_of(error))
 
 

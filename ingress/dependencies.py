@@ -12,6 +12,7 @@ from schemas.modules import ModuleSpec
 from streams.log.protocols import Publisher
 from streams.metering.reader import UsageReader
 from streams.module_registry import ModuleRegistry
+from streams.purge.purged import PurgedJobs
 from streams.quota.quotas import Quotas
 from streams.replay.view import Replays
 from streams.services import Services
@@ -45,6 +46,7 @@ class Dependencies:
     services: Services
     quotas: Quotas
     replays: Replays
+    purged: PurgedJobs
     serving: ServingView
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PICTURES_AT_ONCE))

@@ -73,6 +73,11 @@ class BlobKeeping(Protocol):
     a touch comes before the look whether the blob is there, and the look at the touch after it was set aside.
     """
 
+    @property
+    def precision_ms(self) -> int:
+        """How exact the times of touches are: they may be told earlier by less than this."""
+        ...
+
     def stored(self) -> AsyncIterator[Sequence[StoredBlob]]:
         """Yield the blobs that are not set aside. `at_ms` may be older than the last touch, never younger."""
         ...

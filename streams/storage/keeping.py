@@ -17,6 +17,11 @@ Listed = tuple[str, int, int]
 class ObstoreKeeping(ObstorePlace):
     """A BlobKeeping on any obstore store."""
 
+    @property
+    def precision_ms(self) -> int:
+        """A millisecond in a folder, a second elsewhere: HTTP's dates have no more."""
+        return 1_000 if self._root is None else 1
+
     async def stored(self) -> AsyncIterator[Sequence[StoredBlob]]:
         """Yield the blobs that are not set aside."""
         async for found in self._listed(None):

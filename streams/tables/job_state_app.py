@@ -8,6 +8,7 @@ from streams.log.protocols import Decoder, Publisher
 from streams.metrics import FLUSH_SECONDS
 from streams.metrics_server import Health
 from streams.settings import Settings
+from streams.tables.expiry import Ttl
 from streams.tables.job_contents import JobContents
 from streams.tables.job_states import JobStates
 from streams.tables.job_table import GROUP, JOBS, JobTableApp
@@ -35,6 +36,7 @@ class JobStateApp:
         view: RedisView,
         ends: LogEnds,
         health: Health,
+        ttl_s: Ttl,
     ) -> None:
         data_dir = settings.data_dir / "faust" / (settings.instance or GROUP)
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -48,9 +50,9 @@ class JobStateApp:
 
         def keeper_of(states: JobStates) -> ViewKeeper:
             positions = GroupPositions(settings.kafka_bootstrap, GROUP)
-            return ViewKeeper(view, states, positions, settings.job_ttl_seconds, now_ms)
+            return ViewKeeper(view, states, positions, ttl_s, now_ms)
 
-        self._contents = JobContents(table.store, codec, decoder, keeper_of, settings.job_ttl_seconds, now_ms)
+        self._contents = JobContents(table.store, codec, decoder, keeper_of, ttl_s, now_ms)
         self._process = TableProcess(
             table,
             self._contents,
