@@ -99,6 +99,9 @@ FLUSH_SECONDS = Histogram(
 )
 TABLE_JOBS = Gauge("gateway_job_state_jobs", "Jobs in this process's table")
 TABLE_EXPIRED = Counter("gateway_job_state_expired_total", "Jobs removed from the table after their time")
+JOBS_LOG_EXPIRED = Counter(
+    "gateway_jobs_log_expired_total", "Jobs that failed because retention removed their request unread", ["topic"]
+)
 TABLE_RECOVERING = Gauge("gateway_job_state_recovering", "1 while the table is read from its changelog")
 VIEW_REBUILDS = Counter("gateway_view_rebuilds_total", "Partitions whose views were written anew")
 VIEW_REBUILD_SECONDS = Histogram("gateway_view_rebuild_seconds", "One rebuild of lost views", buckets=_WORK_BUCKETS)

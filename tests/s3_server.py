@@ -166,4 +166,5 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    # As S3 tells it: whole seconds, here as in the headers.
+    return datetime.fromtimestamp(int(at), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -185,7 +185,7 @@ class Purger:
         touched = await keeping.touched_ms(ref.service, ref.sha256)
         if touched is None:
             return False
-        if touched >= since_ms - since_ms % keeping.precision_ms:
+        if touched >= since_ms - keeping.precision_ms:
             await keeping.put_back(ref.service, ref.sha256)
             return False
         await keeping.destroy(ref.service, ref.sha256)

@@ -19,8 +19,8 @@ class ObstoreKeeping(ObstorePlace):
 
     @property
     def precision_ms(self) -> int:
-        """A millisecond in a folder, a second elsewhere: HTTP's dates have no more."""
-        return 1_000 if self._root is None else 1
+        """A second, for HTTP's dates have no more; in a folder a few ticks of the kernel, which has files' times."""
+        return 1_000 if self._root is None else 20
 
     async def stored(self) -> AsyncIterator[Sequence[StoredBlob]]:
         """Yield the blobs that are not set aside."""

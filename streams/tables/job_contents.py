@@ -36,6 +36,11 @@ class JobContents(Contents[JobEvent | JobResult]):
         self.keeper = keeper_of(self._states)
         self._expiry = Expiry(self._states, ttl_s, now_ms)
 
+    @property
+    def states(self) -> JobStates:
+        """The jobs of this process."""
+        return self._states
+
     def __len__(self) -> int:
         return len(self._states)
 
