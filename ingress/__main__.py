@@ -30,13 +30,14 @@ from streams.metering.reader import UsageReader
 from streams.metrics_server import Health, start_metrics_server
 from streams.module_registry import ModuleRegistry
 from streams.purge.purged import PurgedJobs
+from streams.purge.purging import Purger, PurgeTools
 from streams.quota.quotas import Quotas
 from streams.redis_client import redis_client
 from streams.replay.view import Replays
 from streams.services import Services
 from streams.serving import ServingView
 from streams.settings import Settings
-from streams.storage.store import open_blob_store
+from streams.storage.store import open_blob_keeping, open_blob_store
 from streams.tables.job_reader import JobReader
 from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.notifications import Notifications
@@ -136,6 +137,9 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
         serving=await stack.enter_async_context(ServingView(redis)),
         replays=replays,
         purged=purged,
+        purger=Purger(
+            PurgeTools(bootstrap, publisher, codec, schemas, reader, blobs, open_blob_keeping(settings.blob_url))
+        ),
     )
 
 

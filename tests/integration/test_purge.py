@@ -248,6 +248,36 @@ async def test_content_that_is_sent_again_while_a_purge_runs_is_kept(world: Worl
     assert (await world.client.get(f"/v1/jobs/{again}/input")).content == b"a letter"
 
 
+async def test_an_administrator_purges_by_rest_and_nobody_else(world: World) -> None:
+    blob = await world.upload(b"a letter")
+    job = (await world.submit(blob)).json()["job_id"]
+    async with world.ingress.client(await world.ingress.key("operators", ("admin",))) as admin:
+        assert (await world.client.post("/v1/purges", json={"job": job})).status_code == 403
+        for body, status, code in (
+            ({"job": job}, 409, "job_running"),
+            ({"job": "0" * 26}, 404, "job_not_found"),
+            ({}, 422, "missing_scope"),
+            ({"service": world.service}, 422, "missing_scope"),
+            ({"service": world.service, "before": "soon"}, 422, "invalid_time"),
+            ({"service": world.service, "before": "2999-01-01"}, 422, "time_ahead"),
+            ({"job": job, "force": True}, 422, "unknown_field"),
+            ({"job": 1}, 422, "invalid_body"),
+        ):
+            refused = await admin.post("/v1/purges", json=body)
+            assert (refused.status_code, refused.json()["code"]) == (status, code), body
+        await world.client.delete(f"/v1/jobs/{job}")
+        would = (await admin.post("/v1/purges", json={"job": job, "dry_run": True})).json()
+        assert (would["dry_run"], would["jobs"], would["blobs"]) == (True, 1, 1)
+        assert world.there(blob)
+        did = (await admin.post("/v1/purges", json={"job": job})).json()
+        assert (did["dry_run"], did["jobs"], did["blobs"], did["shown"]) == (False, 1, 1, True)
+        assert not world.there(blob)
+        assert (await world.client.get(f"/v1/jobs/{job}")).status_code == 410
+        told = (await admin.get("/v1/purges")).json()["purges"]
+        (mine,) = [one for one in told if one["service"] == world.service]
+        assert (mine["state"], mine["job"], mine["jobs"], mine["blobs"]) == ("done", job, 1, 1)
+
+
 async def test_a_job_whose_files_are_gone_says_so(world: World) -> None:
     blob = await world.upload(b"a letter")
     job = (await world.submit(blob)).json()["job_id"]
