@@ -28,15 +28,14 @@ from schemas.payloads import BlobRef
 from schemas.purges import blob_refs
 from schemas.submissions import BATCH
 from schemas.topics import Topic, batch_door, dead_letter_topic
-from streams.log.kafka_times import Raw, read_offsets, time_ranges
-from streams.log.protocols import Decoder
+from streams.log.protocols import Decoder, LogRecord
+from streams.log.whole_topics import read_whole
 from streams.replay.heads import HeadReader
 from streams.tables.job_reader import JobReader, Unknown
 
 PAGES = "pages"
 """The artifact that lists a document's page pictures, which are blobs too."""
 
-_FOR_EVER = 2**53
 _PAGE = 200
 _OF_JOBS = (StageRequest, StageOutcome, JobEvent, JobResult, BatchEntry, BatchAnswer, BatchRequest)
 _NO_JOB = JobRef("", "", "", "", "", "", 0, "")
@@ -112,20 +111,14 @@ async def survey(
     found = Survey(service)
     await _read_views(reader, found)
     declared = [t for t in topics if t.record in _OF_JOBS or t.record is ChatRequest]
-    # The doors come last: a request is told by its job.
+    letters = {dead_letter_topic(t).name: t for t in declared}
+    # The doors come last: a request is told by its job. A service without a door has no such topics.
     doors = [t for t in batch_door(service).topics if t.record in _OF_JOBS]
-    for topic in (*declared, *doors):
-        reading = _Reading(topic, codec, decoder, found)
-        for name in (topic.name, *((dead_letter_topic(topic).name,) if topic in declared else ())):
-            try:
-                ranges = await time_ranges(bootstrap, (name,), 0, _FOR_EVER)
-            except Outage:
-                if topic in doors:
-                    continue  # it has no door
-                raise
-            async for batch in read_offsets(bootstrap, {p: (r.first, r.end) for p, r in ranges.items()}):
-                for record in batch:
-                    await reading.take(name, record)
+    for topics_of in ({**{t.name: t for t in declared}, **letters}, {t.name: t for t in doors}):
+        reading = {name: _Reading(topic, codec, decoder, found) for name, topic in topics_of.items()}
+        async for batch in read_whole(bootstrap, reading):
+            for record in batch:
+                await reading[record.topic].take(record)
     return found
 
 
@@ -166,7 +159,7 @@ class _Reading:
         elif kind is not None and kind not in (BatchAnswer, BatchRequest, ChatRequest):
             self._heads = HeadReader(kind, JobHead, codec)
 
-    async def take(self, name: str, record: Raw) -> None:
+    async def take(self, record: LogRecord) -> None:
         """Note what a record tells, if it is the service's."""
         if record.value is None:
             return
@@ -181,8 +174,8 @@ class _Reading:
         seen = self._seen(value)
         if seen is None:
             return
-        seen.records[name] += 1
-        seen.last_ms = max(seen.last_ms, record.timestamp)
+        seen.records[record.topic] += 1
+        seen.last_ms = max(seen.last_ms, record.timestamp_ms)
         self._found.refer(seen, value)
 
     def _seen(self, value: Any) -> Seen | None:
