@@ -109,7 +109,7 @@ def check_settings(settings: ServiceSettings) -> ServiceSettings:
         raise InvalidInput(
             f"retention_days is {settings.retention_days}",
             code="invalid_setting",
-            remedy=f"set {LEAST_RETENTION_DAYS} to {MOST_RETENTION_DAYS} days, or default: a job must be there for a day to "
-            "be fetched, and the table of jobs is held in memory",
+            remedy=f"set {LEAST_RETENTION_DAYS} to {MOST_RETENTION_DAYS} days, or default: a result must be there "
+            "for a day to be fetched, and every job that is kept is held in memory",
         )
     return settings
