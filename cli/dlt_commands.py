@@ -179,13 +179,15 @@ async def _desk() -> "AsyncGenerator[DeadLetterDesk]":
     from streams.log.kafka_publisher import KafkaPublisher
     from streams.log.kafka_tail import KafkaTail
     from streams.log.schema_reader import SchemaReader
+    from streams.storage.store import open_blob_store
 
-    bootstrap, codec = read_settings().kafka_bootstrap, Codec()
+    settings, codec = read_settings(), Codec()
+    bootstrap = settings.kafka_bootstrap
     async with (
         KafkaPublisher(bootstrap, codec=codec) as publisher,
         SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec) as decoder,
     ):
-        yield DeadLetterDesk(publisher, decoder, codec)
+        yield DeadLetterDesk(publisher, decoder, codec, blobs=open_blob_store(settings.blob_url))
 
 
 def _print_json(value: object) -> None:

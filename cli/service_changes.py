@@ -56,7 +56,8 @@ def changed(settings: ServiceSettings, changes: Changes, now_ms: int) -> Service
     if changes.chat_content is not None:
         settings = replace(settings, chat_content="" if changes.chat_content == DEFAULT else changes.chat_content)
     if changes.retention_days is not None:
-        days = None if changes.retention_days == DEFAULT else _whole("retention_days", changes.retention_days, DEFAULT)
+        text = changes.retention_days
+        days = None if text == DEFAULT else _whole("retention", text.removesuffix("d"), f"such as 7d, or {DEFAULT}")
         settings = replace(settings, retention_days=days)
     return check_settings(
         replace(settings, created_at_ms=settings.created_at_ms or now_ms, updated_at_ms=max(now_ms, 1))

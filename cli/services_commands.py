@@ -29,7 +29,16 @@ MoneyOption = Annotated[str | None, typer.Option(help="Cost a month, in the pric
 BatchOption = Annotated[bool | None, typer.Option("--batch/--no-batch", help="Open or close its Kafka door.")]
 DisabledOption = Annotated[bool | None, typer.Option("--disable/--enable", help="Refuse everything it asks for.")]
 ContentOption = Annotated[str | None, typer.Option(help="What is kept of calls: full, digest or default.")]
-RetentionOption = Annotated[str | None, typer.Option(help="How many days its jobs and files are kept, or default.")]
+RetentionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--retention",
+        "--retention-days",
+        metavar="7d",
+        help="Days that its ended jobs and untouched files are kept (1d to 3650d), or default. Topics are shared: "
+        "their records go by the topics' own retention; see docs/retention.md.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -20,7 +20,7 @@ from ingress.price_file import PriceFile
 from ingress.readiness import Readiness, essential_checks, follow_readiness
 from schemas.codec import Codec
 from schemas.events import ApiKey
-from schemas.topics import API_KEYS, MODULES, REPLAYS, SCHEMAS, SERVICES, USAGE_EVENTS
+from schemas.topics import API_KEYS, MODULES, PURGES, REPLAYS, SCHEMAS, SERVICES, USAGE_EVENTS
 from streams.log.compacted_view import CompactedView
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
@@ -29,13 +29,15 @@ from streams.logs import configure_logging, get_logger
 from streams.metering.reader import UsageReader
 from streams.metrics_server import Health, start_metrics_server
 from streams.module_registry import ModuleRegistry
+from streams.purge.purged import PurgedJobs
+from streams.purge.purging import Purger, PurgeTools
 from streams.quota.quotas import Quotas
 from streams.redis_client import redis_client
 from streams.replay.view import Replays
 from streams.services import Services
 from streams.serving import ServingView
 from streams.settings import Settings
-from streams.storage.store import open_blob_store
+from streams.storage.store import open_blob_keeping, open_blob_store
 from streams.tables.job_reader import JobReader
 from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.notifications import Notifications
@@ -108,6 +110,7 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
         )
     )
     replays = await stack.enter_async_context(Replays(KafkaTail(bootstrap, REPLAYS.name), schemas, publisher))
+    purged = await stack.enter_async_context(PurgedJobs(KafkaTail(bootstrap, PURGES.name), schemas, publisher))
     log_ends = KafkaLogEnds(bootstrap)
     stack.push_async_callback(log_ends.stop)
     usage_ends = KafkaLogEnds(bootstrap, (USAGE_EVENTS.name,))
@@ -133,6 +136,10 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
         quotas=quotas,
         serving=await stack.enter_async_context(ServingView(redis)),
         replays=replays,
+        purged=purged,
+        purger=Purger(
+            PurgeTools(bootstrap, publisher, codec, schemas, reader, blobs, open_blob_keeping(settings.blob_url))
+        ),
     )
 
 

@@ -13,10 +13,12 @@ from ingress.chat import routes as chat
 from ingress.dependencies import Dependencies
 from ingress.docs_page import docs_page
 from ingress.examples import DESCRIPTION, complete_openapi
+from ingress.job_lookup import content_removed
 from ingress.problems import Problem, problem_of, problem_response
 from ingress.request_log import RequestLog
-from ingress.routes import blobs, cancel, evidence, health, job_files, jobs, modules, replays, submit, usage
+from ingress.routes import blobs, cancel, evidence, health, job_files, jobs, modules, purges, replays, submit, usage
 from schemas.errors import GatewayError
+from streams.storage.blobs import BlobMissing
 
 
 def create_app(dependencies: Dependencies) -> FastAPI:
@@ -24,7 +26,21 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     app = FastAPI(title="LLM Gateway", version="0.1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.dependencies = dependencies
     # The submit route takes any name under /v1: it comes last.
-    for part in (health, modules, usage, replays, blobs, jobs, job_files, evidence, cancel, chat, audio, submit):
+    for part in (
+        health,
+        modules,
+        usage,
+        replays,
+        purges,
+        blobs,
+        jobs,
+        job_files,
+        evidence,
+        cancel,
+        chat,
+        audio,
+        submit,
+    ):
         part.add_routes(app)
     app.add_api_route("/docs", docs_page, methods=["GET"], include_in_schema=False)
     app.add_exception_handler(Problem, _problem)
@@ -42,8 +58,10 @@ async def _problem(_request: Request, error: Exception) -> Response:
     return problem_response(error)
 
 
-async def _gateway_error(_request: Request, error: Exception) -> Response:
+async def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
+    if isinstance(error, BlobMissing) and "job_id" in request.path_params:
+        return problem_response(content_removed())
     return problem_response(problem_of(error))
 
 

@@ -14,6 +14,8 @@ from schemas.modules import ModuleSpec
 from streams.log.protocols import Publisher
 from streams.metering.reader import UsageReader
 from streams.module_registry import ModuleRegistry
+from streams.purge.purged import PurgedJobs
+from streams.purge.purging import Purger
 from streams.quota.quotas import Quotas
 from streams.replay.view import Replays
 from streams.services import Services
@@ -47,6 +49,8 @@ class Dependencies:
     services: Services
     quotas: Quotas
     replays: Replays
+    purged: PurgedJobs
+    purger: Purger
     serving: ServingView
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PICTURES_AT_ONCE))

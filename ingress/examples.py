@@ -300,6 +300,35 @@ REPLAY_START_DOC = _doc(
         },
     },
 )
+PURGE_DOC = _doc(
+    "Remove the content of jobs for good (scope admin)",
+    "purges",
+    {
+        200: "What was removed, or with dry_run what would be, and what stays on the topics until when",
+        **_COMMON,
+        404: "No such job, or nothing is left of it",
+        409: "The job, or a replay of it, has not ended",
+        422: "No scope, both scopes, a time ahead, or a field that cannot be used",
+        503: "The log, the views or the blob store cannot be reached now",
+    },
+    requestBody={
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        "job": {"type": "string", "description": "one job, with the replays of it"},
+                        "service": {"type": "string", "description": "a service's jobs and calls; with before"},
+                        "before": {"type": "string", "description": "ISO 8601: only what was made before"},
+                        "dry_run": {"type": "boolean"},
+                    },
+                }
+            }
+        },
+    },
+)
+PURGES_DOC = _doc("List purges (scope admin)", "purges", {200: "Newest first", **_COMMON, 503: "Cannot be told now"})
 REPLAYS_DOC = _doc("List replays (scope admin)", "replays", {200: "Newest first", **_COMMON, 503: "Cannot be told now"})
 REPLAY_DOC = _doc(
     "Look at a replay (scope admin)",

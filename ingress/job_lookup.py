@@ -5,6 +5,7 @@ from fastapi import Request
 from ingress.auth import Caller
 from ingress.dependencies import Dependencies
 from ingress.problems import Problem, unavailable
+from schemas.events import JobStatus
 from schemas.ids import is_job_id
 from schemas.job_view import JobView
 from streams.tables.job_reader import Missing, Unknown
@@ -36,7 +37,29 @@ def checked(found: JobView | Missing | Unknown, caller: Caller) -> JobView:
         raise unavailable("view_unavailable", f"the job cannot be looked up now: {found.reason}", retry_after_s=2)
     if isinstance(found, Missing) or found.service != caller.service:
         raise not_found()
+    if found.document["status"] == JobStatus.PURGED:
+        raise purged(found)
     return found
+
+
+def purged(view: JobView) -> Problem:
+    """Return the 410 of a job that was purged."""
+    return Problem(
+        410,
+        "job_purged",
+        f"the job was purged at {view.document['updated_at']}: its input, its pages and its result were removed",
+        "submit the document again if it is needed",
+    )
+
+
+def content_removed() -> Problem:
+    """Return the 410 of a job's content whose time is over while the job is still shown."""
+    return Problem(
+        410,
+        "content_removed",
+        "this part of the job is no longer kept: its retention is over",
+        "submit the document again if it is needed; GET /v1/jobs lists the job without its result",
+    )
 
 
 def not_found() -> Problem:

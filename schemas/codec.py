@@ -30,6 +30,7 @@ from schemas.events import (
 )
 from schemas.job_state import JobState
 from schemas.modules import ModuleRecord
+from schemas.purges import Purge
 from schemas.replays import ReplayEvent
 from schemas.services import ServiceSettings
 from schemas.usage_ledger import LedgerEntry
@@ -57,6 +58,7 @@ RECORD_TYPES: tuple[type, ...] = (
     BatchRejection,
     ModuleRecord,
     ReplayEvent,
+    Purge,
 )
 
 

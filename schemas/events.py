@@ -28,6 +28,7 @@ class JobEventKind(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    PURGED = "purged"
 
 
 class JobStatus(StrEnum):
@@ -38,6 +39,7 @@ class JobStatus(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    PURGED = "purged"
 
 
 TERMINAL = frozenset({JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED})

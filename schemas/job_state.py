@@ -6,6 +6,9 @@ different topics arrive. Where a choice is needed, it is made by values that bel
 
 Records whose input digest differs belong to different submissions under one idempotency key. They
 are kept apart; the job is the one whose `accepted` has the lowest offset (see `current`).
+
+A job that was purged stays purged, whatever else is read about it, before or after: its state is made of the
+purges' own records alone.
 """
 
 from dataclasses import dataclass, field, replace
@@ -73,9 +76,13 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """The submissions under one job id, ordered by digest; nearly always one."""
+    """The submissions under one job id, ordered by digest; nearly always one.
+
+    `purged_at_ms` tells when the job was purged, 0 when it was not; its one submission is then without content.
+    """
 
     submissions: tuple[Submission, ...]
+    purged_at_ms: int = 0
 
     @property
     def current(self) -> Submission:
@@ -93,6 +100,10 @@ def fold(state: JobState | None, record: JobEvent | JobResult, offset: int) -> J
 
     Returns `state` itself when the record adds nothing, so that a caller can skip the write.
     """
+    if isinstance(record, JobEvent) and record.kind == JobEventKind.PURGED:
+        return _purged(state, record)
+    if state is not None and state.purged_at_ms:
+        return state
     submissions = state.submissions if state is not None else ()
     digest = record.job.input_digest
     before = next((s for s in submissions if s.job.input_digest == digest), None)
@@ -101,6 +112,15 @@ def fold(state: JobState | None, record: JobEvent | JobResult, offset: int) -> J
         return state
     others = tuple(s for s in submissions if s.job.input_digest != digest)
     return JobState(tuple(sorted((*others, after), key=lambda s: s.job.input_digest)))
+
+
+def _purged(state: JobState | None, event: JobEvent) -> JobState:
+    """Return what is left of a job; of several purges the first counts."""
+    job = replace(event.job, epoch=0, input_digest="")
+    left = JobState((Submission(job=job, steps=(), updated_at_ms=event.at_ms),), purged_at_ms=event.at_ms)
+    if state is not None and state.purged_at_ms:
+        return min(state, left, key=lambda s: (s.purged_at_ms, repr(s)))
+    return left
 
 
 def _precedence(submission: Submission) -> tuple[bool, int, int, str]:

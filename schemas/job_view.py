@@ -31,6 +31,8 @@ class JobView:
 def job_view(job_id: str, state: JobState) -> JobView:
     """Return the view of a job's state."""
     submission = state.current
+    if state.purged_at_ms:
+        return _purged_view(job_id, submission)
     job, terminal = submission.job, _terminal(submission)
     known = {s.name: s for s in submission.stages}
     artifacts: dict[str, BlobRef] = {}
@@ -65,6 +67,19 @@ def job_view(job_id: str, state: JobState) -> JobView:
         inputs=submission.inputs,
         artifacts=artifacts,
     )
+
+
+def _purged_view(job_id: str, submission: Submission) -> JobView:
+    job = submission.job
+    document: dict[str, Any] = {
+        "job_id": job_id,
+        "module": job.module,
+        "service": job.service,
+        "status": JobStatus.PURGED,
+        "created_at": iso_time(job.created_at_ms),
+        "updated_at": iso_time(submission.updated_at_ms),
+    }
+    return JobView(job, (), document, job.service, "", None, (), {})
 
 
 def job_status(submission: Submission) -> str:

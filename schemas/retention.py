@@ -1,20 +1,85 @@
-"""How long each topic keeps what is on it, as the table in `docs/retention.md`. Pure."""
+"""How long things are kept: topics, jobs and blobs. Pure; `docs/retention.md` is written from here.
 
-from collections.abc import Iterable
+Kafka keeps a topic's records for the topic's own time, whoever they belong to. What can be kept for a shorter
+(or a longer) time for one service is what stands outside of the topics: its jobs' views and its blobs.
+"""
 
-from schemas.topics import Topic
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from schemas.services import ServiceSettings
+from schemas.topics import DEAD_LETTER_RETENTION, JOB_RETENTION, WORK_RETENTION, Topic
+
+DAY = timedelta(days=1)
+
+GRACE = DAY
+"""How long a blob that is due lies aside before it is destroyed; whoever touches or reads it meanwhile keeps it."""
+
+PURGED_SHOWN = JOB_RETENTION
+"""How long a purged job answers that it was: as long as its records may stand on the topics that make jobs."""
+
+_STAGES_THAT_WAIT = 2
+"""Stages of a job that may each leave its request waiting for the whole retention of work."""
+
+
+def longest_reference(job_ttl: timedelta) -> timedelta:
+    """Return how long after its last touch a blob may still be needed by anything.
+
+    A request may wait for the retention of work and then lie among the dead letters; or the job's stages wait
+    one after the other, and then it is shown, or its records can be replayed.
+    """
+    return max(WORK_RETENTION + DEAD_LETTER_RETENTION, _STAGES_THAT_WAIT * WORK_RETENTION + max(job_ttl, JOB_RETENTION))
+
+
+def job_lifetime(settings: ServiceSettings, job_ttl: timedelta) -> timedelta:
+    """Return how long a service's jobs are shown after their end."""
+    return job_ttl if settings.retention_days is None else timedelta(days=settings.retention_days)
+
+
+def blob_lifetime(settings: ServiceSettings, job_ttl: timedelta) -> timedelta:
+    """Return how long after its last touch a service's blob is set aside; GRACE later it is destroyed.
+
+    A service's own retention holds where it is shorter than what the deployment needs; where it is longer, the
+    files of its jobs are kept as long as the jobs.
+    """
+    longest = longest_reference(job_ttl)
+    if settings.retention_days is None:
+        return longest
+    own = timedelta(days=settings.retention_days)
+    return own if own < longest else longest_reference(own)
 
 
 def retention_table(topics: Iterable[Topic]) -> str:
     """Return the topics, by name, as a Markdown table; dead letter topics share one row."""
     every = sorted(topics, key=lambda topic: topic.name)
     letters = [topic for topic in every if topic.record is None]
-    rows = [f"| `{t.name}` | {t.record.__name__} | {_kept(t)} |" for t in every if t.record is not None]
-    rows += [f"| `<topic>.dlt` | original bytes | {kept} |" for kept in sorted({_kept(t) for t in letters})]
+    rows = [f"| `{t.name}` | {t.record.__name__} | {kept(t)} |" for t in every if t.record is not None]
+    rows += [f"| `<topic>.dlt` | original bytes | {one} |" for one in sorted({kept(t) for t in letters})]
     return "\n".join(("| topic | record | kept |", "|---|---|---|", *rows))
 
 
-def _kept(topic: Topic) -> str:
+def lifetimes_table(job_ttl: timedelta) -> str:
+    """Return what stands outside of the topics as a Markdown table: by default, and for a service with 7 days."""
+    usual, short = ServiceSettings("usual"), ServiceSettings("short", retention_days=7)
+
+    def row(what: str, counted_from: str, lives: Mapping[str, timedelta]) -> str:
+        return f"| {what} | {counted_from} | {lives['usual'].days} days | {lives['short'].days} days |"
+
+    jobs = {s.service: job_lifetime(s, job_ttl) for s in (usual, short)}
+    blobs = {s.service: blob_lifetime(s, job_ttl) + GRACE for s in (usual, short)}
+    return "\n".join(
+        (
+            "| what | counted from | kept by default | with `--retention 7d` |",
+            "|---|---|---|---|",
+            row("a job: its view and the table behind it", "its end", jobs),
+            row("a blob: input, page picture, large text or result", "its last touch", blobs),
+            row("that a job was purged", "the purge", dict.fromkeys(jobs, PURGED_SHOWN)),
+        )
+    )
+
+
+def kept(topic: Topic) -> str:
+    """Return for people how long a topic keeps its records."""
     days = "" if topic.retention is None else f"{topic.retention.days} days"
     if not topic.compact:
         return days or "for ever"

@@ -14,6 +14,10 @@ MICROS = 1_000_000
 MOST = 2**53 // MICROS
 """The largest limit: in millionths it is still exact where numbers are doubles (Lua, JSON)."""
 
+LEAST_RETENTION_DAYS, MOST_RETENTION_DAYS = 1, 3650
+"""For a day at least, so that a caller who waits over night finds the result; ten years at most, for every job that
+is kept is held in the memory of job-state."""
+
 CONTENTS = ("", "full", "digest")
 
 
@@ -99,10 +103,13 @@ def check_settings(settings: ServiceSettings) -> ServiceSettings:
             code="invalid_setting",
             remedy="set full, digest, or default",
         )
-    if settings.retention_days is not None and not 1 <= settings.retention_days <= 3650:
+    if settings.retention_days is not None and not (
+        LEAST_RETENTION_DAYS <= settings.retention_days <= MOST_RETENTION_DAYS
+    ):
         raise InvalidInput(
             f"retention_days is {settings.retention_days}",
             code="invalid_setting",
-            remedy="set 1 to 3650 days, or default",
+            remedy=f"set {LEAST_RETENTION_DAYS} to {MOST_RETENTION_DAYS} days, or default: a result must be there "
+            "for a day to be fetched, and every job that is kept is held in memory",
         )
     return settings

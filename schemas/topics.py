@@ -24,6 +24,7 @@ from schemas.events import (
 )
 from schemas.job_state import JobState
 from schemas.modules import ModuleRecord
+from schemas.purges import Purge
 from schemas.replays import ReplayEvent
 from schemas.services import ServiceSettings
 from schemas.usage_ledger import LedgerEntry
@@ -34,9 +35,10 @@ STAGE_PARTITIONS = 8
 MAX_RECORD_BYTES = 1024 * 1024
 """The broker's limit for a record; payloads over 64 KiB travel by claim check and stay far below it."""
 
-_WORK_RETENTION = timedelta(days=14)
-_JOB_RETENTION = timedelta(days=35)
-_LEDGER_RETENTION = timedelta(days=400)
+WORK_RETENTION = timedelta(days=14)
+JOB_RETENTION = timedelta(days=35)
+LEDGER_RETENTION = timedelta(days=400)
+DEAD_LETTER_RETENTION = timedelta(days=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def stage_topics(kind: str, request_topic: str, done_topic: str | None) -> Stage
     """Declare the topics of a stage kind whose interactive requests are on `request_topic`."""
 
     def request(name: str) -> Topic:
-        return Topic(name, StageRequest, STAGE_PARTITIONS, _WORK_RETENTION)
+        return Topic(name, StageRequest, STAGE_PARTITIONS, WORK_RETENTION)
 
     return StageTopics(
         kind=kind,
@@ -85,7 +87,7 @@ def stage_topics(kind: str, request_topic: str, done_topic: str | None) -> Stage
             Lane.BULK: request(f"{request_topic}.bulk"),
             Lane.REPLAY: request(f"{request_topic}.replay"),
         },
-        done=Topic(done_topic, StageOutcome, STAGE_PARTITIONS, _JOB_RETENTION) if done_topic else None,
+        done=Topic(done_topic, StageOutcome, STAGE_PARTITIONS, JOB_RETENTION) if done_topic else None,
     )
 
 
@@ -97,15 +99,18 @@ NOOP = stage_topics("noop", "noop.requests", None)
 
 STAGES: dict[str, StageTopics] = {s.kind: s for s in (OCR, STT, LLM, GONGMUN_EXTRACT, NOOP)}
 
-RESULTS = Topic("results", JobResult, JOB_PARTITIONS, _JOB_RETENTION)
-JOB_EVENTS = Topic("job.events", JobEvent, JOB_PARTITIONS, _JOB_RETENTION)
-CHAT_REQUESTS = Topic("chat.requests", ChatRequest, JOB_PARTITIONS, _JOB_RETENTION)
-USAGE_EVENTS = Topic("usage.events", UsageEvent, JOB_PARTITIONS, _LEDGER_RETENTION)
+RESULTS = Topic("results", JobResult, JOB_PARTITIONS, JOB_RETENTION)
+JOB_EVENTS = Topic("job.events", JobEvent, JOB_PARTITIONS, JOB_RETENTION)
+CHAT_REQUESTS = Topic("chat.requests", ChatRequest, JOB_PARTITIONS, JOB_RETENTION)
+USAGE_EVENTS = Topic("usage.events", UsageEvent, JOB_PARTITIONS, LEDGER_RETENTION)
 
 API_KEYS = Topic("api.keys", ApiKey, 1, None, compact=True)
 SERVICES = Topic("services", ServiceSettings, 1, None, compact=True)
 MODULES = Topic("modules", ModuleRecord, 1, None, compact=True)
 REPLAYS = Topic("replays", ReplayEvent, 1, None, compact=True)
+PURGES = Topic("purges", Purge, 1, LEDGER_RETENTION)
+"""Who removed what, kept as long as the usage rows that the removed jobs leave behind."""
+
 SCHEMAS = Topic("schemas", SchemaRecord, 1, None, compact=True)
 JOB_CONTROL = Topic("job.control", JobControl, 1, timedelta(days=1))
 
@@ -115,10 +120,8 @@ JOB_TABLE_CHANGELOG = Topic("job-state-jobs-changelog", JobState, JOB_PARTITIONS
 LEDGER_TABLE_CHANGELOG = Topic("metering-ledger-changelog", LedgerEntry, JOB_PARTITIONS, None, compact=True)
 """What the usage ledger is recovered from; named as JOB_TABLE_CHANGELOG is."""
 
-BATCH_ENTRIES = Topic("admission.entries", BatchEntry, JOB_PARTITIONS, _WORK_RETENTION)
+BATCH_ENTRIES = Topic("admission.entries", BatchEntry, JOB_PARTITIONS, WORK_RETENTION)
 """What came through the batch doors, by job: partitioned as `results`, so that one worker knows both."""
-
-_DEAD_LETTER_RETENTION = timedelta(days=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +146,9 @@ def batch_door(service: str) -> BatchDoor:
     """Declare the batch door of a service. Answers live as long as the entries that tell what was asked."""
     name = f"batch.{service}"
     return BatchDoor(
-        Topic(name, BatchRequest, _DOOR_PARTITIONS, _WORK_RETENTION),
-        Topic(f"{name}.results", BatchAnswer, JOB_PARTITIONS, _WORK_RETENTION),
-        Topic(f"{name}.rejected", BatchRejection, JOB_PARTITIONS, _WORK_RETENTION),
+        Topic(name, BatchRequest, _DOOR_PARTITIONS, WORK_RETENTION),
+        Topic(f"{name}.results", BatchAnswer, JOB_PARTITIONS, WORK_RETENTION),
+        Topic(f"{name}.rejected", BatchRejection, JOB_PARTITIONS, WORK_RETENTION),
     )
 
 
@@ -166,7 +169,7 @@ def all_topics(stages: Mapping[str, StageTopics] = STAGES) -> Iterator[Topic]:
 
 def dead_letter_topic(topic: Topic) -> Topic:
     """Declare the dead letter topic of `topic`; its values are the original bytes, so it has no record."""
-    return Topic(topic.dead_letters, None, 1, _DEAD_LETTER_RETENTION)
+    return Topic(topic.dead_letters, None, 1, DEAD_LETTER_RETENTION)
 
 
 def _primary_topics(stages: Mapping[str, StageTopics]) -> Iterator[Topic]:
@@ -174,5 +177,5 @@ def _primary_topics(stages: Mapping[str, StageTopics]) -> Iterator[Topic]:
         yield from stage.requests.values()
         if stage.done is not None:
             yield stage.done
-    yield from (BATCH_ENTRIES, REPLAYS)
+    yield from (BATCH_ENTRIES, REPLAYS, PURGES)
     yield from (RESULTS, JOB_EVENTS, CHAT_REQUESTS, USAGE_EVENTS, API_KEYS, SERVICES, MODULES, SCHEMAS, JOB_CONTROL)

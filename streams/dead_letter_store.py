@@ -17,10 +17,12 @@ from schemas.dead_letters import (
 from schemas.errors import InvalidInput, UndecodableRecord
 from schemas.events import StageRequest
 from schemas.ids import is_job_id
+from schemas.purges import blob_refs
 from schemas.topics import Topic
 from streams.log.protocols import Decoder, Publisher
 from streams.log.whole_topics import read_whole
 from streams.stages import declared_topics
+from streams.storage.blobs import BlobStore
 
 
 class Replayed(NamedTuple):
@@ -65,15 +67,21 @@ def choose(letters: list[Letter], wanted: str) -> list[Letter]:
 
 
 class DeadLetterDesk:
-    """Settles dead letters."""
+    """Settles dead letters. What a replayed request refers to is touched in `blobs`."""
 
     def __init__(
-        self, publisher: Publisher, decoder: Decoder, codec: Codec, topics: Mapping[str, Topic] | None = None
+        self,
+        publisher: Publisher,
+        decoder: Decoder,
+        codec: Codec,
+        topics: Mapping[str, Topic] | None = None,
+        blobs: BlobStore | None = None,
     ) -> None:
         self._publisher = publisher
         self._decoder = decoder
         self._codec = codec
         self._topics = topics or topics_with_letters()
+        self._blobs = blobs
 
     async def replay(self, letter: Letter, at_ms: int) -> Replayed:
         """Put a letter's record back on its topic; a stage's request in the next epoch of its job.
@@ -96,6 +104,9 @@ class DeadLetterDesk:
         if isinstance(record, StageRequest):
             again = raised(record)
             value, epoch = self._codec.encode(again), again.job.epoch
+            if self._blobs is not None:
+                for ref in blob_refs(again.inputs):
+                    await self._blobs.touch(ref)  # it waits, and may be a dead letter, all over again
         await self._publisher.publish_raw(topic.name, letter.key, value, letter.original_headers)
         await self._settle(letter, Settlement.REPLAYED, at_ms)
         return Replayed(topic.name, epoch)

@@ -99,6 +99,9 @@ FLUSH_SECONDS = Histogram(
 )
 TABLE_JOBS = Gauge("gateway_job_state_jobs", "Jobs in this process's table")
 TABLE_EXPIRED = Counter("gateway_job_state_expired_total", "Jobs removed from the table after their time")
+JOBS_LOG_EXPIRED = Counter(
+    "gateway_jobs_log_expired_total", "Jobs that failed because retention removed their request unread", ["topic"]
+)
 TABLE_RECOVERING = Gauge("gateway_job_state_recovering", "1 while the table is read from its changelog")
 VIEW_REBUILDS = Counter("gateway_view_rebuilds_total", "Partitions whose views were written anew")
 VIEW_REBUILD_SECONDS = Histogram("gateway_view_rebuild_seconds", "One rebuild of lost views", buckets=_WORK_BUCKETS)
@@ -176,3 +179,14 @@ BATCH_REJECTED = Counter("gateway_batch_rejected_total", "Records answered with 
 BATCH_ANSWERED = Counter("gateway_batch_answered_total", "Requests answered with their job's end", ["status"])
 BATCH_WINDOW = Gauge("gateway_batch_window", "How many batch jobs this process lets be under way at once")
 BATCH_PENDING = Gauge("gateway_batch_pending", "Requests of this process's partitions that have no answer yet")
+
+# --- Blobs ------------------------------------------------------------------------------------
+# Told by the process that collects them.
+
+BLOBS_KEPT = Gauge("gateway_blobs_kept", "Blobs in the store, as the last round of the collector found them")
+BLOBS_KEPT_BYTES = Gauge("gateway_blobs_kept_bytes", "Size of those blobs")
+BLOBS_ASIDE = Gauge("gateway_blobs_aside", "Blobs that are set aside and go within a day unless they are touched")
+BLOBS_PUT_BACK = Counter("gateway_blobs_put_back_total", "Blobs that were touched after they had been set aside")
+BLOBS_DESTROYED = Counter("gateway_blobs_destroyed_total", "Blobs removed for good, their time over")
+BLOBS_DESTROYED_BYTES = Counter("gateway_blobs_destroyed_bytes_total", "Size of those blobs")
+BLOBS_LAST_ROUND = Gauge("gateway_blobs_round_timestamp_seconds", "End of the collector's last round")

@@ -53,6 +53,7 @@ class Settings:
     http_host: str
     drain_seconds: int
     orphan_seconds: int
+    collect_minutes: int
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -104,6 +105,7 @@ class Settings:
             drain_seconds=read.integer("DRAIN_SECONDS", 10),
             # Less than the 15 minutes after which `usage verify` misses a call's usage.
             orphan_seconds=read.integer("ORPHAN_SECONDS", 600),
+            collect_minutes=read.integer("COLLECT_MINUTES", 360),
         )
 
 

@@ -1,4 +1,4 @@
-"""A small S3, for tests of the blob store: single and multipart uploads, copies, ranges, deletions.
+"""A small S3, for tests of the blob store: single and multipart uploads, copies, lists, deletions.
 
 Keeps objects in memory, checks no signature, and knows only what obstore asks for.
 """
@@ -6,21 +6,26 @@ Keeps objects in memory, checks no signature, and knows only what obstore asks f
 import hashlib
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
+from xml.sax.saxutils import escape
 
 
 class S3Server(ThreadingHTTPServer):
-    """Objects by path; uploads in parts by their id. While `down` is true, every request is a 503."""
+    """Objects by path, with their times; uploads in parts by their id. While `down` is true, every request is a 503."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.objects: dict[str, bytes] = {}
+        self.modified: dict[str, float] = {}
         self.uploads: dict[str, dict[int, bytes]] = {}
         self.down = False
 
@@ -68,10 +73,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.uploads[query["uploadId"][0]][int(query["partNumber"][0])] = body
             self._answer(200, etag=True)
         elif source is not None:
-            self.server.objects[path] = self.server.objects["/" + unquote(source).lstrip("/")]
+            content = self.server.objects.get("/" + unquote(source).lstrip("/"))
+            if content is None:
+                self._answer(404, b"<Error><Code>NoSuchKey</Code></Error>")
+                return
+            self._keep(path, content)
             self._answer(200, b"<CopyObjectResult><ETag>&quot;e&quot;</ETag></CopyObjectResult>")
         else:
-            self.server.objects[path] = body
+            self._keep(path, body)
             self._answer(200, etag=True)
 
     def do_POST(self) -> None:
@@ -85,7 +94,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, xml.encode())
         elif "uploadId" in query:
             parts = self.server.uploads.pop(query["uploadId"][0])
-            self.server.objects[path] = b"".join(parts[number] for number in sorted(parts))
+            self._keep(path, b"".join(parts[number] for number in sorted(parts)))
             self._answer(
                 200, b"<CompleteMultipartUploadResult><ETag>&quot;e&quot;</ETag></CompleteMultipartUploadResult>"
             )
@@ -102,10 +111,35 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(503 if self.server.down else 204)
 
     def do_GET(self) -> None:
-        self._send_object(with_body=True)
+        if "list-type=2" in self.path:
+            self._list()
+        else:
+            self._send_object(with_body=True)
 
     def do_HEAD(self) -> None:
         self._send_object(with_body=False)
+
+    def _keep(self, path: str, content: bytes) -> None:
+        self.server.objects[path] = content
+        self.server.modified[path] = time.time()
+
+    def _list(self) -> None:
+        path, query, _ = self._split()
+        bucket = f"/{path.strip('/')}/"
+        wanted = bucket + query.get("prefix", [""])[0]
+        found = sorted(name for name in self.server.objects if name.startswith(wanted))
+        after = query.get("continuation-token", [""])[0]
+        page = [name for name in found if name > after][:3]  # few, so that there are always more pages
+        more = bool(page) and page[-1] != found[-1]
+        entries = "".join(
+            f"<Contents><Key>{escape(name.removeprefix(bucket))}</Key><Size>{len(self.server.objects[name])}</Size>"
+            f"<LastModified>{_iso(self.server.modified[name])}</LastModified><ETag>e</ETag></Contents>"
+            for name in page
+        )
+        token = f"<NextContinuationToken>{escape(page[-1])}</NextContinuationToken>" if more else ""
+        truncated = str(more).lower()
+        body = f"<ListBucketResult><IsTruncated>{truncated}</IsTruncated>{token}{entries}</ListBucketResult>"
+        self._answer(503 if self.server.down else 200, body.encode())
 
     def _send_object(self, *, with_body: bool) -> None:
         path, _, _ = self._split()
@@ -113,13 +147,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.down or content is None:
             self._answer(503 if self.server.down else 404)
         else:
-            self._answer(200, content, etag=True, with_body=with_body)
+            self._answer(200, content, etag=True, with_body=with_body, at=self.server.modified[path])
 
-    def _answer(self, status: int, body: bytes = b"", *, etag: bool = False, with_body: bool = True) -> None:
+    def _answer(
+        self, status: int, body: bytes = b"", *, etag: bool = False, with_body: bool = True, at: float = 0
+    ) -> None:
         self.send_response(status)
         if etag:
             self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()[:32]}"')
-        self.send_header("Last-Modified", "Mon, 23 Nov 2026 00:00:00 GMT")
+        self.send_header("Last-Modified", formatdate(at or time.time(), usegmt=True))
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if with_body:
@@ -127,3 +163,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Keep silent."""
+
+
+def _iso(at: float) -> str:
+    # As S3 tells it: whole seconds, here as in the headers.
+    return datetime.fromtimestamp(int(at), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

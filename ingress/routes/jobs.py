@@ -55,7 +55,7 @@ async def list_jobs(request: Request) -> Response:
         page = await dependencies.jobs.list(
             caller.service,
             request.query_params.get("module"),
-            one_of(request, "status", [str(status) for status in JobStatus]),
+            one_of(request, "status", [str(status) for status in JobStatus if status != JobStatus.PURGED]),
             min(integer(request, "limit", 50, least=1), _MAX_PAGE),
             request.query_params.get("cursor"),
         )
@@ -71,6 +71,7 @@ async def follow_job(request: Request) -> Response:
     dependencies = dependencies_of(request)
     caller = dependencies.authenticator.caller(request, Scope.JOBS)
     view = await find_job(request, dependencies, caller, request.path_params["job_id"])
+    await full_document(view, dependencies.blobs)  # what cannot be shown is told while the answer can still say so
     return StreamingResponse(
         _events(dependencies, caller, view),
         media_type="text/event-stream",

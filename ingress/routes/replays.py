@@ -129,7 +129,7 @@ async def diff(request: Request) -> Response:
     if state.status == ReplayStatus.PLANNING:
         raise Problem(409, "replay_state", f"the replay {state.replay_id} is planning", "ask again when it runs")
     bootstrap = dependencies.settings.kafka_bootstrap
-    found = [one async for one in compared(bootstrap, Codec(), dependencies.blobs, state)]
+    found = [one async for one in compared(bootstrap, Codec(), dependencies.blobs, state, dependencies.purged)]
     document = diff_document(state.replay_id, found, examples)
     if form == "json":
         return json_response(document)

@@ -95,6 +95,13 @@ async def submitted_before(dependencies: Dependencies, caller: Caller, job: JobR
     found = await dependencies.jobs.get(job.job_id)
     if not isinstance(found, JobView) or found.service != caller.service:
         return None
+    if found.document["status"] == JobStatus.PURGED:
+        raise Problem(
+            410,
+            "job_purged",
+            f"this Idempotency-Key made the job {job.job_id}, which was purged",
+            "use another key: what was purged is not done again under its old id",
+        )
     if found.digest != job.input_digest:
         raise Problem(
             409,

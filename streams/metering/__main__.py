@@ -1,9 +1,7 @@
 """Runs the metering process: `python -m streams.metering`."""
 
 import asyncio
-from collections.abc import Coroutine
 from contextlib import AsyncExitStack, suppress
-from typing import Any
 
 from schemas.codec import Codec
 from schemas.topics import API_KEYS, LEDGER_TABLE_CHANGELOG, SCHEMAS, SERVICES, USAGE_EVENTS
@@ -24,10 +22,11 @@ from streams.redis_client import REDIS_FAILURES, redis_client
 from streams.replay.hosting import host_replays
 from streams.services import Services as ServiceSettingsView
 from streams.settings import Settings
+from streams.storage.collecting import host_collector
 from streams.tables.job_table import JobTableApp, TableSpec
 from streams.tables.log_ends import KafkaLogEnds, LogEnds
 from streams.tables.positions import GroupPositions
-from streams.tables.serving import serve_table
+from streams.tables.serving import serve_table, unless_stopped
 from streams.tables.table_process import TableProcess
 
 log = get_logger(__name__)
@@ -94,7 +93,7 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         services = Services(KafkaTail(bootstrap, API_KEYS.name), schemas, publisher, settings_view)
         await stack.enter_async_context(services)
         health.set_starting("reading the services")
-        if not await _unless_stopped(services.caught_up(), stop):
+        if not await unless_stopped(services.caught_up(), stop):
             return ""
         ends = KafkaLogEnds(bootstrap, tuple(topic.name for topic in TABLE.topics))
         stack.push_async_callback(ends.stop)
@@ -106,12 +105,13 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         closing = asyncio.create_task(closer.run(), name="orphans")
         # Here, because nobody waits for this process: planning a replay keeps a core busy for seconds.
         replaying = asyncio.create_task(host_replays(settings, codec, schemas, publisher, stop), name="replays")
+        collecting = asyncio.create_task(host_collector(settings, redis, settings_view, stop), name="blobs")
         try:
             return await app.run(stop)
         finally:
-            for task in (reconciling, closing, replaying):
+            for task in (reconciling, closing, replaying, collecting):
                 task.cancel()
-            await asyncio.gather(reconciling, closing, replaying, return_exceptions=True)
+            await asyncio.gather(reconciling, closing, replaying, collecting, return_exceptions=True)
 
 
 async def _reconcile(reconciler: Reconciler, services: ServiceSettingsView) -> None:
@@ -122,17 +122,6 @@ async def _reconcile(reconciler: Reconciler, services: ServiceSettingsView) -> N
             if closed:
                 log.info("quota.closed", reservations=closed)
         await asyncio.sleep(_RECONCILE_S)
-
-
-async def _unless_stopped(waiting: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
-    """Wait, but not longer than the process lives; tell whether the wait came to its end."""
-    waited, stopped = asyncio.ensure_future(waiting), asyncio.ensure_future(stop.wait())
-    await asyncio.wait((waited, stopped), return_when=asyncio.FIRST_COMPLETED)
-    done = waited.done()
-    for task in (waited, stopped):
-        task.cancel()
-    await asyncio.gather(waited, stopped, return_exceptions=True)
-    return done
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Compares what a replay made with what the originals have."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from typing import Any
 
 import orjson
@@ -16,7 +16,9 @@ from streams.storage import claim_check
 from streams.storage.blobs import BlobStore
 
 
-async def compared(bootstrap: str, codec: Codec, blobs: BlobStore, state: ReplayState) -> AsyncIterator[JobDiff]:
+async def compared(
+    bootstrap: str, codec: Codec, blobs: BlobStore, state: ReplayState, purged: Container[str]
+) -> AsyncIterator[JobDiff]:
     """Yield the comparison of each planned job, in the plan's order. Raises Outage.
 
     The originals are as they were before this replay was promoted.
@@ -29,7 +31,9 @@ async def compared(bootstrap: str, codec: Codec, blobs: BlobStore, state: Replay
     found = await read_outcomes(bootstrap, codec, state.replay_id, wanted, 0)
     for original, new in pairs:
         before, after = found.ended.get(original), found.ended.get(new)
-        if before is None:
+        if original in purged or new in purged:
+            yield JobDiff(original, new, problem="purged")
+        elif before is None:
             yield JobDiff(original, new, problem="the original has not ended, or its result is gone")
         elif after is None:
             yield JobDiff(original, new, problem="not replayed, or not ended yet")

@@ -4,10 +4,11 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from schemas.codec import Codec
-from schemas.topics import MODULES, REPLAYS
+from schemas.topics import MODULES, PURGES, REPLAYS
 from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import Decoder, Publisher
 from streams.module_registry import ModuleRegistry
+from streams.purge.purged import PurgedJobs
 from streams.replay.runner import GROUP, RunnerTools, run_replays
 from streams.replay.view import Replays
 from streams.settings import Settings
@@ -31,12 +32,16 @@ async def host_replays(
         modules = ModuleRegistry(KafkaTail(settings.kafka_bootstrap, MODULES.name), decoder, None, noop=settings.noop)
         await stack.enter_async_context(modules)
         await modules.caught_up()
+        purged = PurgedJobs(KafkaTail(settings.kafka_bootstrap, PURGES.name), decoder, publisher)
+        await stack.enter_async_context(purged)
+        await purged.caught_up()
         tools = RunnerTools(
             bootstrap=settings.kafka_bootstrap,
             publisher=publisher,
             decoder=decoder,
             codec=codec,
             blobs=open_blob_store(settings.blob_url),
+            purged=purged,
             modules=modules,
             stages=all_stages(),
             replays=replays,

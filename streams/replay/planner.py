@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -86,8 +86,10 @@ def check_range(request: ReplayRequest, ranges: Mapping[Partition, Range], reten
         )
 
 
-async def plan(bootstrap: str, request: ReplayRequest, stages: Mapping[str, StageTopics], codec: Codec) -> Plan:
-    """Read the period and return what is to be done again. Raises Outage."""
+async def plan(
+    bootstrap: str, request: ReplayRequest, stages: Mapping[str, StageTopics], codec: Codec, purged: Container[str]
+) -> Plan:
+    """Read the period and return what is to be done again; nothing of jobs that were purged. Raises Outage."""
     began = time.monotonic()
     found = Plan()
     statuses = await _statuses(bootstrap, request, codec, found) if request.status else None
@@ -97,6 +99,9 @@ async def plan(bootstrap: str, request: ReplayRequest, stages: Mapping[str, Stag
     async for batch in read_offsets(bootstrap, {p: (r.start, r.end) for p, r in ranges.items()}):
         found.records += len(batch)
         _choose(batch, reader, request, statuses, chosen, found.skipped)
+    for job_id in [job_id for job_id in chosen if job_id in purged]:
+        del chosen[job_id]
+        found.skipped["purged"] += 1
     kept = list(chosen.values())
     if request.limit and len(kept) > request.limit:
         kept = sorted(kept, key=lambda one: (one[1], one[2].original))[: request.limit]

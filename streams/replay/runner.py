@@ -9,10 +9,8 @@ group gives the partition to another. What a new owner finds half done it takes 
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import groupby
 
@@ -21,6 +19,7 @@ from schemas.errors import GatewayError, InvalidInput, Outage, UndecodableRecord
 from schemas.events import ErrorInfo, JobEvent, JobEventKind, JobStatus, StageOutcome, StageRequest
 from schemas.ids import event_id
 from schemas.payloads import json_payload
+from schemas.purges import blob_refs
 from schemas.replays import (
     ReplayEvent,
     ReplayKind,
@@ -33,15 +32,16 @@ from schemas.replays import (
 )
 from schemas.topics import JOB_EVENTS, REPLAYS, RESULTS, StageTopics
 from streams.log.kafka_times import read_offsets, time_ranges
-from streams.log.protocols import Committed, Decoder, Outgoing, Partition, Publisher
+from streams.log.protocols import Decoder, Outgoing, Partition, Publisher
 from streams.logs import get_logger
+from streams.purge.purged import PurgedJobs
 from streams.replay.heads import StageHead, stage_heads
 from streams.replay.outcomes import Ends, promotion_id, read_outcomes
 from streams.replay.planner import Item, decode_items, encode_items, plan, record_of
 from streams.replay.sources import Offered
 from streams.replay.starting import NewJob, new_job
 from streams.replay.view import Replays
-from streams.runtime.kafka_subscriber import KafkaSubscriber
+from streams.runtime.lease import work_while_leased
 from streams.storage import claim_check
 from streams.storage.blobs import BlobStore
 
@@ -66,73 +66,16 @@ class RunnerTools:
     decoder: Decoder
     codec: Codec
     blobs: BlobStore
+    purged: PurgedJobs
     modules: Offered
     stages: Mapping[str, StageTopics]
     replays: Replays
 
 
-class Lease:
-    """Held while this process owns the partition of `replays`."""
-
-    def __init__(self) -> None:
-        self.held = asyncio.Event()
-        self.lost = asyncio.Event()
-        self.lost.set()
-
-    async def assigned(self, partitions: Mapping[Partition, Committed | None]) -> None:
-        """Take the lease when the partition is among them."""
-        if partitions:
-            self.lost.clear()
-            self.held.set()
-
-    async def revoked(self, partitions: AbstractSet[Partition]) -> None:
-        """Give the lease up."""
-        if partitions:
-            self.held.clear()
-            self.lost.set()
-
-
 async def run_replays(tools: RunnerTools, stop: asyncio.Event, group: str = GROUP) -> None:
     """Run replays until `stop`, whenever this process holds the lease."""
     await tools.replays.caught_up()
-    while not stop.is_set():
-        lease = Lease()
-        subscriber = KafkaSubscriber(tools.bootstrap, group, (REPLAYS.name,))
-        try:
-            await subscriber.start(lease)
-            subscriber.pause([Partition(REPLAYS.name, 0)])
-            await _while_member(tools, lease, stop)
-        except Exception as e:
-            # Nobody would start us again: the process that hosts us has other work, and goes on with it.
-            log.warning("replay.lease_waits", reason=str(e) if isinstance(e, GatewayError) else type(e).__name__)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _RETRY_S)
-        finally:
-            await subscriber.stop()
-
-
-async def _while_member(tools: RunnerTools, lease: Lease, stop: asyncio.Event) -> None:
-    while not stop.is_set():
-        if await _first(lease.held, stop) is stop:
-            return
-        log.info("replay.lease_taken")
-        working = asyncio.create_task(_supervise(tools))
-        try:
-            await _first(lease.lost, stop, working)
-            if working.done():
-                working.result()
-        finally:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
-
-
-async def _first(*what: "asyncio.Event | asyncio.Task[None]") -> object:
-    waits = {asyncio.ensure_future(w.wait()) if isinstance(w, asyncio.Event) else w: w for w in what}
-    done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for waiting in pending:
-        if isinstance(waits[waiting], asyncio.Event):
-            waiting.cancel()
-    return waits[next(iter(done))]
+    await work_while_leased(tools.bootstrap, group, REPLAYS.name, lambda: _supervise(tools), stop)
 
 
 async def _supervise(tools: RunnerTools) -> None:
@@ -200,7 +143,9 @@ class ReplayRun:
         other = overlapping(state.request, earlier)
         if other is not None:
             raise overlap_error(other)
-        found = await plan(self._tools.bootstrap, state.request, self._tools.stages, self._tools.codec)
+        found = await plan(
+            self._tools.bootstrap, state.request, self._tools.stages, self._tools.codec, await self._purged()
+        )
         payload = json_payload(encode_items(found.items), "plan.json")
         items = await claim_check.check_in(payload, self._tools.blobs, state.service)
         planned = ReplayPlan(found.records, len(found.items), round(found.seconds, 3), dict(found.skipped), items)
@@ -238,7 +183,10 @@ class ReplayRun:
     async def _start(self, state: ReplayState, part: Sequence[tuple[Item, bytes | None]], there: set[str]) -> int:
         jobs: list[NewJob] = []
         started = 0
+        purged = await self._purged()
         for item, value in part:
+            if item.original in purged:
+                continue  # since the plan was made
             if replayed_id(self._id, item.original) in there:
                 started += 1  # by a runner that did not live to say so; only its `accepted` may be missing
             try:
@@ -247,11 +195,20 @@ class ReplayRun:
                 log.info("replay.job_skipped", replay_id=self._id, job_id=item.original, code=e.code)
                 continue
             jobs.append(job)
+        for job in jobs:
+            for ref in blob_refs(job.request.inputs):
+                await self._tools.blobs.touch(ref)
         fresh = [job for job in jobs if job.request.job.job_id not in there]
         # As with any job: the request first, then `accepted`; repeating an `accepted` changes nothing.
         await self._publish(Outgoing(j.topic, j.request.job.job_id, j.request, {}) for j in fresh)
         await self._publish(Outgoing(JOB_EVENTS, j.request.job.job_id, j.accepted, {}) for j in jobs)
         return started + len(fresh)
+
+    async def _purged(self) -> PurgedJobs:
+        """Return the purged jobs, as the log has them now: nothing of them may be taken up again."""
+        if not await self._tools.purged.refresh():
+            raise Outage("the topic `purges` cannot be read now", code="purges_unavailable")
+        return self._tools.purged
 
     async def _job(self, state: ReplayState, item: Item, value: bytes | None) -> NewJob:
         if value is None:
@@ -306,7 +263,10 @@ class ReplayRun:
             self._tools.bootstrap, self._tools.codec, self._id, frozenset((*pairs, *pairs.values())), 0
         )
         records: list[Outgoing] = []
+        purged = await self._purged()
         for original, new in pairs.items():
+            if original in purged or new in purged:
+                continue
             before, after = found.ended.get(original), found.ended.get(new)
             if original in found.promoted or before is None or after is None or after.result.status != JobStatus.DONE:
                 continue

@@ -1,7 +1,12 @@
-"""What a blob store does. Blobs are content-addressed within a service: same bytes, same blob."""
+"""What a blob store does. Blobs are content-addressed within a service: same bytes, same blob.
 
-from collections.abc import AsyncIterable, AsyncIterator
+A blob's last touch decides how long it is kept. `put`, `put_bytes`, `find` and `touch` touch it before they tell
+that it is there, and reads find a blob that was set aside: whoever was told of a blob finds it for its lifetime.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -42,5 +47,61 @@ class BlobStore(Protocol):
         ...
 
     async def find(self, service: str, sha256: str) -> BlobRef | None:
-        """Return the reference of a service's blob, or None when it has none with this hash."""
+        """Return the reference of a service's blob, touched, or None when it has none with this hash."""
+        ...
+
+    async def touch(self, ref: BlobRef) -> bool:
+        """Begin a blob's lifetime anew; tell whether it is there, set aside or not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob as it lies in the store. `at_ms`: when it was written or touched, or when it was set aside."""
+
+    service: str
+    sha256: str
+    size: int
+    at_ms: int
+
+
+class BlobKeeping(Protocol):
+    """The side of a blob store that removes. Every call raises schemas.errors.Outage as BlobStore's do.
+
+    A blob is removed in two steps: set aside, where `find` and `put` no longer see it but reads do, and later
+    destroyed, or put back if it was touched. So no order of a touch and a removal loses a blob that was told of:
+    a touch comes before the look whether the blob is there, and the look at the touch after it was set aside.
+    """
+
+    @property
+    def precision_ms(self) -> int:
+        """How exact the times of touches are: they may be told earlier by less than this."""
+        ...
+
+    def stored(self) -> AsyncIterator[Sequence[StoredBlob]]:
+        """Yield the blobs that are not set aside. `at_ms` may be older than the last touch, never younger."""
+        ...
+
+    def aside(self) -> AsyncIterator[Sequence[StoredBlob]]:
+        """Yield the blobs that are set aside."""
+        ...
+
+    async def touched_ms(self, service: str, sha256: str) -> int | None:
+        """Return a blob's last touch, set aside or not; None when it is gone."""
+        ...
+
+    async def set_aside(self, service: str, sha256: str) -> bool:
+        """Set a blob aside; tell whether it was there."""
+        ...
+
+    async def put_back(self, service: str, sha256: str) -> None:
+        """Take a blob out of those that are set aside, as it is."""
+        ...
+
+    async def destroy(self, service: str, sha256: str) -> None:
+        """Remove a blob that is set aside for good, with what is known of its touches."""
+        ...
+
+    async def drop_uploads(self, before_ms: int) -> int:
+        """Remove what uploads that never ended left before a time; returns how many."""
         ...

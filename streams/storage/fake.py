@@ -53,6 +53,11 @@ class FakeBlobs:
             copy.flush()
             yield Path(copy.name)
 
+    async def touch(self, ref: BlobRef) -> bool:
+        """Tell whether the blob is there; nothing is removed here."""
+        self._check()
+        return ref_path(ref) in self.blobs
+
     async def find(self, service: str, sha256: str) -> BlobRef | None:
         """Return a reference of unknown media type, or None."""
         self._check()

@@ -2,19 +2,22 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from schemas.codec import Codec
-from schemas.topics import SCHEMAS
+from schemas.retention import job_lifetime
+from schemas.topics import SCHEMAS, SERVICES
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.schema_reader import SchemaReader
 from streams.metrics_server import Health
 from streams.redis_client import redis_client
+from streams.services import Services
 from streams.settings import Settings
 from streams.tables.job_state_app import JobStateApp
 from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.redis_view import RedisView
-from streams.tables.serving import serve_table
+from streams.tables.serving import serve_table, unless_stopped
 
 
 async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
@@ -27,9 +30,20 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         schemas = await stack.enter_async_context(
             SchemaReader(KafkaTail(settings.kafka_bootstrap, SCHEMAS.name), codec, publisher)
         )
+        services = Services(KafkaTail(settings.kafka_bootstrap, SERVICES.name), schemas, publisher)
+        await stack.enter_async_context(services)
+        health.set_starting("reading the services")
+        # Before any job is found to be expired: its service may keep its jobs for longer.
+        if not await unless_stopped(services.caught_up(), stop):
+            return ""
+        job_ttl = timedelta(seconds=settings.job_ttl_seconds)
+
+        def ttl_s(service: str) -> int:
+            return int(job_lifetime(services.get(service), job_ttl).total_seconds())
+
         ends = KafkaLogEnds(settings.kafka_bootstrap)
         stack.push_async_callback(ends.stop)
-        app = JobStateApp(settings, codec, schemas, publisher, RedisView(redis), ends, health)
+        app = JobStateApp(settings, codec, schemas, publisher, RedisView(redis), ends, health, ttl_s)
         return await app.run(stop)
 
 

@@ -9,7 +9,7 @@ from schemas.errors import Outage
 from schemas.events import JobEvent, JobResult
 from streams.log.protocols import Decoder, LogRecord
 from streams.metrics import FOLD_BATCH, FOLD_CHANGED, FOLDED, TABLE_EXPIRED, TABLE_JOBS
-from streams.tables.expiry import Expiry
+from streams.tables.expiry import Expiry, Ttl
 from streams.tables.folding import RECORD_OF, Position, check_place, fold_batch
 from streams.tables.job_states import JobStates
 from streams.tables.job_table import GROUP
@@ -28,13 +28,18 @@ class JobContents(Contents[JobEvent | JobResult]):
         codec: Codec,
         decoder: Decoder,
         keeper_of: Callable[[JobStates], ViewKeeper],
-        job_ttl_s: int,
+        ttl_s: Ttl,
         now_ms: Callable[[], int],
     ) -> None:
         self._codec, self._decoder = codec, decoder
         self._states = JobStates(store, codec)
         self.keeper = keeper_of(self._states)
-        self._expiry = Expiry(self._states, job_ttl_s, now_ms)
+        self._expiry = Expiry(self._states, ttl_s, now_ms)
+
+    @property
+    def states(self) -> JobStates:
+        """The jobs of this process."""
+        return self._states
 
     def __len__(self) -> int:
         return len(self._states)

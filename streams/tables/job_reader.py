@@ -11,6 +11,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from schemas.errors import Outage
+from schemas.events import JobStatus
 from schemas.job_view import JobView
 from schemas.topics import JOB_PARTITIONS
 from streams import redis_keys
@@ -80,7 +81,7 @@ class JobReader:
         """
         after = _read_cursor(cursor) if cursor else None
         try:
-            if not await self._all_markers_stand():
+            if not await views_stand(self._redis):
                 return Unknown("the list of jobs is being rebuilt")
             return await self._page(service, module, status, limit, after)
         except REDIS_FAILURES:
@@ -106,11 +107,6 @@ class JobReader:
             if asyncio.get_running_loop().time() > deadline:
                 return Unknown(f"the view is {_lag(marker.folded, ends)} records behind the log")
             await asyncio.sleep(_MARKER_PAUSE_S)
-
-    async def _all_markers_stand(self) -> bool:
-        markers = await self._redis.mget([redis_keys.marker(p) for p in range(JOB_PARTITIONS)])
-        found = [decode_marker(raw) for raw in markers]
-        return all(m is not None and m.folded != redis_keys.NOTHING_FOLDED for m in found)
 
     async def _page(
         self, service: str, module: str | None, status: str | None, limit: int, after: "_Cursor | None"
@@ -144,6 +140,13 @@ class JobReader:
         return await self._redis.zcount(key, f"({cursor.created_at_ms}", "+inf")  # expired since then
 
 
+async def views_stand(redis: Redis) -> bool:
+    """Tell whether the views of all partitions are whole. Raises what Redis does."""
+    markers = await redis.mget([redis_keys.marker(p) for p in range(JOB_PARTITIONS)])
+    found = [decode_marker(raw) for raw in markers]
+    return all(m is not None and m.folded != redis_keys.NOTHING_FOLDED for m in found)
+
+
 @dataclass(frozen=True, slots=True)
 class _Cursor:
     created_at_ms: int
@@ -169,6 +172,8 @@ def _view(raw: bytes | str) -> JobView | Unknown:
 
 def _matches(view: JobView, module: str | None, status: str | None) -> bool:
     document = view.document
+    if document["status"] == JobStatus.PURGED:
+        return False  # it answers for itself only
     return module in (None, document["module"]) and status in (None, document["status"])
 
 

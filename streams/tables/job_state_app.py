@@ -8,10 +8,13 @@ from streams.log.protocols import Decoder, Publisher
 from streams.metrics import FLUSH_SECONDS
 from streams.metrics_server import Health
 from streams.settings import Settings
+from streams.stages import all_stages
+from streams.tables.expiry import Ttl
 from streams.tables.job_contents import JobContents
 from streams.tables.job_states import JobStates
 from streams.tables.job_table import GROUP, JOBS, JobTableApp
 from streams.tables.log_ends import LogEnds
+from streams.tables.log_expiry import LogExpiry
 from streams.tables.positions import GroupPositions
 from streams.tables.redis_view import RedisView
 from streams.tables.table_process import TableProcess
@@ -35,6 +38,7 @@ class JobStateApp:
         view: RedisView,
         ends: LogEnds,
         health: Health,
+        ttl_s: Ttl,
     ) -> None:
         data_dir = settings.data_dir / "faust" / (settings.instance or GROUP)
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -48,9 +52,10 @@ class JobStateApp:
 
         def keeper_of(states: JobStates) -> ViewKeeper:
             positions = GroupPositions(settings.kafka_bootstrap, GROUP)
-            return ViewKeeper(view, states, positions, settings.job_ttl_seconds, now_ms)
+            return ViewKeeper(view, states, positions, ttl_s, now_ms)
 
-        self._contents = JobContents(table.store, codec, decoder, keeper_of, settings.job_ttl_seconds, now_ms)
+        self._contents = JobContents(table.store, codec, decoder, keeper_of, ttl_s, now_ms)
+        self._log_expiry = LogExpiry(settings.kafka_bootstrap, self._contents.states, publisher, all_stages, now_ms)
         self._process = TableProcess(
             table,
             self._contents,
@@ -64,4 +69,9 @@ class JobStateApp:
 
     async def run(self, stop: asyncio.Event) -> str:
         """Work until `stop` is set; returns why the process must be restarted, or an empty text."""
-        return await self._process.run(stop)
+        expiring = asyncio.create_task(self._log_expiry.run(), name="log-expiry")
+        try:
+            return await self._process.run(stop)
+        finally:
+            expiring.cancel()
+            await asyncio.gather(expiring, return_exceptions=True)

@@ -4,7 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import uvloop
 
@@ -24,6 +25,17 @@ def serve_table(name: str, run: Run) -> None:
     # As the policy, so that the thread in which Faust keeps its consumer has a fast loop too.
     uvloop.install()
     sys.exit(asyncio.run(_serve(name, run, settings)))
+
+
+async def unless_stopped(waiting: Coroutine[Any, Any, None], stop: asyncio.Event) -> bool:
+    """Wait, but not longer than the process lives; tell whether the wait came to its end."""
+    waited, stopped = asyncio.ensure_future(waiting), asyncio.ensure_future(stop.wait())
+    await asyncio.wait((waited, stopped), return_when=asyncio.FIRST_COMPLETED)
+    done = waited.done()
+    for task in (waited, stopped):
+        task.cancel()
+    await asyncio.gather(waited, stopped, return_exceptions=True)
+    return done
 
 
 async def _serve(name: str, run: Run, settings: Settings) -> int:

@@ -19,6 +19,7 @@ from schemas.job_view import job_view
 from streams.logs import get_logger
 from streams.metrics import VIEW_REBUILD_SECONDS, VIEW_REBUILDS
 from streams.redis_keys import NOTHING_FOLDED, Marker, Offsets
+from streams.tables.expiry import Ttl, purged_until_ms
 from streams.tables.job_states import JobStates
 from streams.tables.positions import Positions
 from streams.tables.redis_view import Fenced, FencedWriter, PartitionWrite, RedisView, ViewWrite
@@ -268,12 +269,12 @@ class ViewKeeper(PartitionKeeper[JobState, ViewWrite]):
         view: RedisView,
         states: JobStates,
         positions: Positions,
-        job_ttl_s: int,
+        ttl_s: Ttl,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         super().__init__(view, states, positions)
         self._jobs_view = view
-        self._ttl_ms = job_ttl_s * 1000
+        self._ttl_s = ttl_s
         self._now_ms = now_ms
 
     async def forget(self, jobs: list[tuple[str, str]]) -> None:
@@ -291,10 +292,12 @@ class ViewKeeper(PartitionKeeper[JobState, ViewWrite]):
         for key, state in states:
             current = state.current
             ttl_s = None
-            if current.terminal is not None:
-                ttl_s = (current.terminal.finished_at_ms + self._ttl_ms - now_ms) // 1000
-                if ttl_s <= 0:
-                    continue
+            if state.purged_at_ms:
+                ttl_s = (purged_until_ms(state) - now_ms) // 1000
+            elif current.terminal is not None:
+                ttl_s = (current.terminal.finished_at_ms - now_ms) // 1000 + self._ttl_s(current.job.service)
+            if ttl_s is not None and ttl_s <= 0:
+                continue
             job_id = key.decode()
             body = encode_view(job_view(job_id, state))
             views.append(ViewWrite(job_id, current.job.service, current.job.created_at_ms, ttl_s, body))

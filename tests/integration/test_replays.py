@@ -18,8 +18,9 @@ from schemas.codec import Codec
 from schemas.events import JobEvent, JobEventKind, JobRef, JobResult, StageOutcome, StageRequest, Step, Usage
 from schemas.ids import event_id
 from schemas.payloads import json_payload
+from schemas.purges import Purge, PurgeScope
 from schemas.replays import replayed_id
-from schemas.topics import GONGMUN_EXTRACT, JOB_EVENTS, OCR, REPLAYS, RESULTS, SCHEMAS, STT
+from schemas.topics import GONGMUN_EXTRACT, JOB_EVENTS, OCR, PURGES, REPLAYS, RESULTS, SCHEMAS, STT
 from streams.admission.writing import partition_of
 from streams.log.bootstrap import librdkafka_options
 from streams.log.kafka_publisher import KafkaPublisher
@@ -249,6 +250,20 @@ async def test_a_paused_replay_starts_nothing_and_a_cancelled_one_nothing_more(
         assert await world.requests(replay["id"]) == []
         refused = await world.admin.post(f"/v1/replays/{replay['id']}/promote")
         assert refused.json()["code"] == "replay_state"
+
+
+async def test_a_purged_job_is_not_done_again(world: World) -> None:
+    await world.letters(2)
+    gone, kept = (job.job_id for job in world.originals)
+    purge = Purge("p:begun:0", "p", "begun", 1, "test", PurgeScope(job_id=gone), job_ids=(gone,))
+    await world.publisher.publish(PURGES, purge.event_id, purge)
+    async with world.runner():
+        replay = await world.start()
+        found = await world.until(replay["id"], "running")
+        assert (found["planned"], found["skipped"]["purged"]) == (1, 1)
+        (request,) = await world.requests(replay["id"]) or [None]
+        assert request is None or request.job.replay_of == kept
+        await world.admin.post(f"/v1/replays/{replay['id']}/cancel")
 
 
 REFUSED = [

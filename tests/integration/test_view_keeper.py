@@ -44,7 +44,7 @@ class Worker:
 
     def __init__(self, redis: Redis, log: FixedLog) -> None:
         self.states = JobStates({}, Codec())
-        self.keeper = ViewKeeper(RedisView(redis), self.states, log, TTL_S)
+        self.keeper = ViewKeeper(RedisView(redis), self.states, log, lambda _: TTL_S)
 
     async def fold(self, record: JobEvent | JobResult, offset: int, upto: Offsets) -> None:
         key = record.job.job_id.encode()
@@ -205,7 +205,7 @@ async def test_a_view_that_cannot_be_read_is_unknown(redis: Redis, log: FixedLog
 
 
 def due(states: JobStates, at_ms: int) -> list[tuple[int, bytes, str]]:
-    expiry = Expiry(states, TTL_S, lambda: at_ms)
+    expiry = Expiry(states, lambda _: TTL_S, lambda: at_ms)
     expiry.due()  # begins a round
     return expiry.due()
 

@@ -1,0 +1,175 @@
+"""Ends jobs whose request retention removed before it was read: `failed`, `log_expired`.
+
+Nobody reads a record that is gone, so nobody would ever say so. The table knows which jobs wait for a stage, and
+since when: their request was written then. Where the stage's partition begins later than that (or is empty), the
+request is no longer on the log. A worker may still have it in memory: so only a job of which nothing was heard for
+an hour is ended, and should the work be done after all, the first end that is on the log holds, as ever.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from aiokafka.partitioner import murmur2
+
+from schemas.errors import GatewayError
+from schemas.events import ErrorInfo, JobEvent, JobEventKind, JobResult, JobStatus, Step, Usage, UsageEvent
+from schemas.ids import event_id, usage_id
+from schemas.job_state import JobState, Submission
+from schemas.job_view import job_status
+from schemas.topics import JOB_EVENTS, RESULTS, USAGE_EVENTS, StageTopics, Topic
+from streams.log.kafka_times import Range, time_ranges
+from streams.log.protocols import Outgoing, Partition, Publisher
+from streams.logs import get_logger
+from streams.metrics import JOBS_LOG_EXPIRED
+from streams.tables.job_states import JobStates
+
+log = get_logger(__name__)
+
+LOG_EXPIRED = "log_expired"
+
+_EVERY_S = 60.0
+_STEP = 500
+_FOR_EVER = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long nothing must have been heard of a job, and how far writers' clocks may differ. In seconds."""
+
+    silent_s: float = 3_600
+    skew_s: float = 600
+
+
+class Wait(NamedTuple):
+    """A job that waits for a step: its request should stand on `topic`, written at about `since_ms`."""
+
+    submission: Submission
+    step: Step
+    topic: Topic
+    since_ms: int
+
+
+class LogExpiry:
+    """Looks through the jobs of this process for requests that are gone."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        states: JobStates,
+        publisher: Publisher,
+        stages: Callable[[], Mapping[str, StageTopics]],
+        now_ms: Callable[[], int],
+        patience: Patience | None = None,
+    ) -> None:
+        self._bootstrap, self._states, self._publisher = bootstrap, states, publisher
+        self._stages, self._now_ms = stages, now_ms
+        self._patience = patience or Patience()
+
+    async def run(self) -> None:
+        """Look every minute, until cancelled, through outages of the log."""
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            try:
+                await self.look()
+            except GatewayError as e:
+                log.info("log_expiry.waits", code=e.code, reason=e.message)
+
+    async def look(self) -> int:
+        """Look at every job once; returns how many were ended. Raises Outage."""
+        waits: defaultdict[str, list[Wait]] = defaultdict(list)
+        silent_since = self._now_ms() - int(self._patience.silent_s * 1000)
+        stages = self._stages()
+        for looked, (_, key) in enumerate(self._states.everything()):
+            state = self._states.peek(key)
+            wait = None if state is None else waiting(state, stages)
+            if wait is not None and wait.since_ms <= silent_since:
+                waits[wait.topic.name].append(wait)
+            if looked % _STEP == 0:
+                await asyncio.sleep(0)
+        if not waits:
+            return 0
+        ranges = await time_ranges(self._bootstrap, waits, 0, _FOR_EVER)
+        partitions = {name: sum(p.topic == name for p in ranges) for name in waits}
+        skew_ms, ended = int(self._patience.skew_s * 1000), 0
+        for name, every in waits.items():
+            for wait in every:
+                place = Partition(name, _partition(wait.submission.job.job_id, partitions[name]))
+                if gone(wait.since_ms, ranges[place], skew_ms):
+                    await self._end(wait)
+                    ended += 1
+        return ended
+
+    async def _end(self, wait: Wait) -> None:
+        job, step, now_ms = wait.submission.job, wait.step, self._now_ms()
+        error = ErrorInfo(
+            LOG_EXPIRED,
+            f"the request for {step.name} was removed from {wait.topic.name} before it was read",
+            step.name,
+            "submit the document again; see that enough processors run for the work that comes",
+        )
+        result = JobResult(
+            event_id=event_id(job.job_id, job.epoch, "result", LOG_EXPIRED),
+            job=job,
+            status=JobStatus.FAILED,
+            steps=wait.submission.steps,
+            error=error,
+            finished_at_ms=now_ms,
+        )
+        event = JobEvent(
+            event_id=event_id(job.job_id, job.epoch, JobEventKind.FAILED, LOG_EXPIRED),
+            job=job,
+            kind=JobEventKind.FAILED,
+            steps=wait.submission.steps,
+            at_ms=now_ms,
+            step=step.name,
+            error=error,
+        )
+        used = UsageEvent(
+            event_id=usage_id(job.job_id, job.epoch, step.name, 0),
+            request_id=job.job_id,
+            service=job.service,
+            key_id=job.key_id,
+            module=job.module,
+            step=step.name,
+            attempt=0,
+            model="",
+            upstream="",
+            lane=job.lane,
+            outcome=JobStatus.FAILED,
+            usage=Usage(),
+            measured_at_ms=now_ms,
+            epoch=job.epoch,
+            final=True,
+        )
+        records = ((RESULTS, result), (JOB_EVENTS, event), (USAGE_EVENTS, used))
+        await self._publisher.publish_many([Outgoing(topic, job.job_id, record, {}) for topic, record in records])
+        JOBS_LOG_EXPIRED.labels(wait.topic.name).inc()
+        log.warning("job.log_expired", job_id=job.job_id, service=job.service, topic=wait.topic.name)
+
+
+def waiting(state: JobState, stages: Mapping[str, StageTopics]) -> Wait | None:
+    """Return what a job waits for; None when it has ended, or its stage is none of those known here."""
+    submission = state.current
+    if state.purged_at_ms or job_status(submission) not in (JobStatus.QUEUED, JobStatus.RUNNING):
+        return None
+    done = {stage.name for stage in submission.stages if stage.done is not None}
+    step = next((step for step in submission.steps if step.name not in done), None)
+    stage = stages.get(step.kind) if step is not None else None
+    topic = stage.requests.get(submission.job.lane) if stage is not None else None
+    if step is None or topic is None:
+        return None
+    return Wait(submission, step, topic, submission.updated_at_ms)
+
+
+def gone(since_ms: int, there: Range, skew_ms: int) -> bool:
+    """Tell whether a record that was written at about `since_ms` is no longer in a partition."""
+    if there.first == 0:
+        return False  # nothing was ever removed
+    return there.first_ms is None or since_ms + skew_ms < there.first_ms
+
+
+def _partition(job_id: str, count: int) -> int:
+    return (murmur2(job_id.encode()) & 0x7FFFFFFF) % count
