@@ -41,13 +41,16 @@ def _endless(amount: int, dice: random.Random, seed: int, until_ms: int) -> Iter
         for service in SERVICES
     ]
     weights = [1.0 / rank for rank in range(1, len(doors) + 1)]
+    made = 0
     for number in count():
-        done = min(number / amount, 1.0)
+        done = min(made / amount, 1.0)
         at_ms = until_ms - int((1.0 - done) * DAYS * DAY_MS) - dice.randrange(HOUR_MS)
         (door,) = dice.choices(doors, weights)
         for event in _request(dice, door, keyed_job_id(door.service, "bench", f"{seed}-{number}"), at_ms):
+            made += 1
             yield event
             if dice.random() < _REPEATED:
+                made += 1
                 yield event
 
 

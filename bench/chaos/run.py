@@ -94,7 +94,8 @@ class Outcome:
             f"{v.jobs} jobs acknowledged ({v.bulk} through the batch door, {v.cancelled} cancelled, "
             f"{v.too_late_to_cancel} of them too late): {len(v.lost)} lost, {len(v.doubled)} doubled, "
             f"{len(v.ghosts)} never submitted; usage {'differs' if v.usage else 'equals the driver’s count'}; "
-            f"a second reading is {'different' if v.readings_differ else 'identical'}; {v.repeats} results stand repeatedly on the log."
+            f"a second reading is {'different' if v.readings_differ else 'identical'}; "
+            f"{v.repeats} results stand repeatedly on the log."
         )
         lines.append(self.calls.as_text())
         lines += ["", "memory (longest-lived process of each name, after its first 30 s)"]

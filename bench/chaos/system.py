@@ -135,9 +135,7 @@ async def open_doors(system: System, services: Sequence[str]) -> AsyncGenerator[
         doors: dict[str, DoorClient] = {}
         for service in services:
             command = (ROOT / "gateway", "services", "create", service, "--batch")
-            await asyncio.to_thread(
-                subprocess.run, command, env=system.stack.env, stdout=subprocess.DEVNULL, check=True
-            )
+            await asyncio.to_thread(subprocess.run, command, env=system.stack.env, capture_output=True, check=True)
             doors[service] = await opened.enter_async_context(DoorClient(system.stack.bootstrap, service))
         yield doors
 
