@@ -24,7 +24,8 @@ def test_the_ledger_takes_every_event_and_each_request_ends_once() -> None:
     assert max(e.measured_at_ms for e in events) - min(e.measured_at_ms for e in events) > (DAYS - 1) * DAY_MS
     assert min(e.measured_at_ms for e in events) >= NOW - DAYS * DAY_MS - HOUR_MS
     # The last request may be cut off by the number that was asked for.
-    for request, each in list(groupby(events, key=lambda event: event.request_id))[:-1]:
+    requests = [(request, list(each)) for request, each in groupby(events, key=lambda event: event.request_id)]
+    for request, each in requests[:-1]:
         entry = None
         for offset, event in enumerate(each):
             entry = fold_usage(entry, event, offset)
