@@ -388,7 +388,14 @@ async def _commands_tell_the_same(ingress: Ingress, setting: Setting, key: str, 
             "GATEWAY_API_KEY": key,
         }
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "cli.main", "usage", *arguments, env=env, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+            sys.executable,
+            "-c",
+            "from cli.main import main; main()",
+            "usage",
+            *arguments,
+            env=env,
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
         )
         said, _ = await process.communicate()
         assert process.returncode == 0
