@@ -16,11 +16,12 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Which benchmark: spine, jobs, chat, stt, modules, batch, replay.")],
+    name: Annotated[str, typer.Argument(help="Which: spine, jobs, chat, stt, modules, batch, replay, usage.")],
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="spine: also set up a fresh clone.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="jobs, chat, replay: a tenth; stt: a quarter.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth (stt: a quarter), where there is so much.")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="chat: servers that die, callers who leave.")] = False,
+    events: Annotated[int | None, typer.Option("--events", min=1, help="usage: how many; else 1,000,000.")] = None,
 ) -> None:
     """Run a benchmark on a stack of its own and print its figures against the aims."""
     programs = sorted(p.stem for p in (PROJECT_ROOT / "bench").glob("*.py") if "def main" in p.read_text())
@@ -28,5 +29,9 @@ def bench(
         raise InvalidInput(f"there is no benchmark {name!r}", remedy=f"benchmarks: {', '.join(programs)}")
     wanted = (("--json", json), ("--fresh", fresh), ("--quick", quick), ("--faults", faults))
     flags = [flag for flag, given in wanted if given]
+    if events is not None:
+        if name != "usage":
+            raise InvalidInput(f"the benchmark {name} has no --events", remedy="only usage takes it")
+        flags += ["--events", str(events)]
     command = [sys.executable, "-m", f"bench.{name}", *flags]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT_ROOT, check=False).returncode)

@@ -10,6 +10,11 @@ from schemas.usage_rows import COLUMNS, Amounts, RowId
 _AT = {name: place for place, name in enumerate(COLUMNS)}
 _MILLION = Decimal(1_000_000)
 _THOUSAND = Decimal(1_000)
+_MINUTE_MS = Decimal(60_000)
+_NOTHING = Decimal(0)
+_PRICED = ("prompt_tokens", "completion_tokens", "work_ms", "pages", "audio_ms")
+_CHARGED = tuple(_AT[name] for name in _PRICED)
+_WASTED = tuple(_AT[f"waste_{name}"] for name in _PRICED)
 
 PREFIX = "*"
 """What ends a name that stands for all models which begin so, such as `tesseract*`."""
@@ -28,17 +33,17 @@ class Price:
 
     def cost(self, amounts: Amounts, *, waste: bool = False) -> Decimal:
         """Return what a row's charged amounts cost; with `waste`, what the others would have cost."""
-        prefix = "waste_" if waste else ""
-
-        def of(column: str) -> int:
-            return amounts[_AT[prefix + column]]
-
-        return (
-            (self.prompt * of("prompt_tokens") + self.completion * of("completion_tokens")) / _MILLION
-            + self.second * of("work_ms") / _THOUSAND
-            + self.page * of("pages")
-            + self.audio_minute * of("audio_ms") / (60 * _THOUSAND)
-        )
+        prompt, completion, work_ms, pages, audio_ms = _WASTED if waste else _CHARGED
+        cost = _NOTHING
+        if amounts[prompt] or amounts[completion]:
+            cost += (self.prompt * amounts[prompt] + self.completion * amounts[completion]) / _MILLION
+        if amounts[work_ms] and self.second:
+            cost += self.second * amounts[work_ms] / _THOUSAND
+        if amounts[pages]:
+            cost += self.page * amounts[pages]
+        if amounts[audio_ms]:
+            cost += self.audio_minute * amounts[audio_ms] / _MINUTE_MS
+        return cost
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,17 +9,18 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import Any
 
-from schemas.prices import PriceList
+from schemas.prices import Price, PriceList
 from schemas.usage_query import UsageQuery
 from schemas.usage_rows import COLUMNS, LEDGER_OFFSET_MS, ZERO, Amounts, RowId, added
 
 _AT = {name: place for place, name in enumerate(COLUMNS)}
 _PLACES = Decimal("0.000001")
+_FREE = Decimal(0)
 
 CHARGED = ("requests", "prompt_tokens", "completion_tokens", "pages", "audio_seconds", "work_seconds", "bytes_in")
 WASTED = ("prompt_tokens", "completion_tokens", "pages", "audio_seconds", "work_seconds", "bytes_in")
 
-_SOLD = ("prompt_tokens", "completion_tokens", "pages", "audio_ms")
+_SOLD_AT = tuple(_AT[name] for name in ("prompt_tokens", "completion_tokens", "pages", "audio_ms"))
 
 BOM = "\ufeff"
 """By it spreadsheets know that a CSV is UTF-8."""
@@ -67,23 +68,31 @@ class Report:
 
 def make_report(rows: Mapping[RowId, Amounts], query: UsageQuery, prices: PriceList) -> Report:
     """Group rows and price them. Prices change with the days of the ledger's zone, whatever the report's is."""
-    amounts: dict[tuple[str, ...], Amounts] = {}
-    costs: dict[tuple[str, ...], list[Decimal]] = {}
+    # By group and price first: a price is the same for each unit, so a sum is priced once.
+    sums: dict[tuple[tuple[str, ...], Price | None], Amounts] = {}
+    found: dict[tuple[str, str, int], Price | None] = {}
     unpriced: set[str] = set()
     label = lru_cache(maxsize=None)(query.label)
-    for row, found in rows.items():
+    for row, amounts in rows.items():
         group = tuple([label(c, row.start_ms) if c in ("day", "hour") else getattr(row, c) for c in query.group_by])
-        held = amounts.get(group)
-        amounts[group] = found if held is None else added(held, found)
-        price = prices.price_of(row, ledger_day(row.start_ms))
-        sums = costs.setdefault(group, [Decimal(0), Decimal(0)])
-        if price is not None:
-            sums[0] += price.cost(found)
-            sums[1] += price.cost(found, waste=True)
-        elif any(found[_AT[name]] for name in _SOLD):
+        name = row.model, row.upstream, row.start_ms
+        price = found[name] if name in found else found.setdefault(name, prices.price_of(row, ledger_day(row.start_ms)))
+        held = sums.get((group, price))
+        sums[group, price] = amounts if held is None else added(held, amounts)
+        if price is None and any(map(amounts.__getitem__, _SOLD_AT)):
             unpriced.add(row.model or row.module)
-    ordered = tuple(ReportRow(group, amounts[group], *costs[group]) for group in sorted(amounts))
-    return Report(query, ordered, prices.currency, tuple(sorted(unpriced)))
+    totals: dict[tuple[str, ...], ReportRow] = {}
+    for (group, price), amounts in sums.items():
+        costs = (
+            (price.cost(amounts), price.cost(amounts, waste=True)) if price is not None else (Decimal(0), Decimal(0))
+        )
+        held = totals.get(group)
+        totals[group] = (
+            ReportRow(group, amounts, *costs)
+            if held is None
+            else ReportRow(group, added(held.amounts, amounts), held.cost + costs[0], held.waste_cost + costs[1])
+        )
+    return Report(query, tuple(totals[group] for group in sorted(totals)), prices.currency, tuple(sorted(unpriced)))
 
 
 @lru_cache(maxsize=4_096)

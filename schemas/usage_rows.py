@@ -4,6 +4,7 @@ Amounts are whole numbers (durations in milliseconds), so that a sum does not de
 """
 
 from collections.abc import Iterable, Mapping
+from operator import add, sub
 from typing import NamedTuple
 
 from schemas.events import UsageEvent
@@ -85,12 +86,12 @@ def entry_rows(entry: LedgerEntry) -> dict[RowId, Amounts]:
 
 def added(a: Amounts, b: Amounts) -> Amounts:
     """Return the sum of two rows' amounts."""
-    return tuple([x + y for x, y in zip(a, b, strict=True)])
+    return tuple(map(add, a, b))
 
 
 def subtracted(a: Amounts, b: Amounts) -> Amounts:
     """Return what is left of `a` without `b`."""
-    return tuple([x - y for x, y in zip(a, b, strict=True)])
+    return tuple(map(sub, a, b))
 
 
 def day_of(row: RowId) -> RowId:

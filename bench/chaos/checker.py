@@ -14,6 +14,7 @@ from bench.chaos.driver import FINAL
 from bench.chaos.journal import Account, Planned
 from bench.chaos.log_reading import TOPICS, Reading, read_log
 from schemas.job_view import job_view
+from schemas.submissions import BATCH
 from schemas.usage_ledger import charged, ending
 
 Look = Callable[[Planned], Awaitable[dict[str, Any] | None]]
@@ -29,6 +30,9 @@ class Verdict:
 
     jobs: int = 0
     repeats: int = 0
+    cancelled: int = 0
+    too_late_to_cancel: int = 0
+    bulk: int = 0
     lost: dict[str, str] = field(default_factory=dict)
     doubled: dict[str, str] = field(default_factory=dict)
     ghosts: list[str] = field(default_factory=list)
@@ -69,6 +73,9 @@ def judge(account: Account, log: Reading) -> Verdict:
     for job_id in account.acknowledged:
         _judge_job(account.planned[job_id], log, verdict)
     verdict.ghosts = sorted(log.ids - frozenset(account.planned))
+    acknowledged = [account.planned[job_id] for job_id in account.acknowledged]
+    verdict.cancelled = sum(job.cancelled for job in acknowledged)
+    verdict.bulk = sum(job.door == BATCH for job in acknowledged)
     verdict.repeats = sum(sum(ends.values()) - 1 for ends in log.ends.values())
     _judge_usage(account, log, verdict)
     return verdict
@@ -81,17 +88,23 @@ def _judge_job(job: Planned, log: Reading, verdict: Verdict) -> None:
         return
     latest = max(epoch for epoch, _, _ in ends)
     of_latest = {(status, content) for epoch, status, content in ends if epoch == latest}
-    if len(of_latest) > 1:
+    if len(of_latest) > 1 and not job.cancelled:
         verdict.doubled[job.job_id] = f"{len(of_latest)} ends that differ: {sorted(status for status, _ in of_latest)}"
     document = job_view(job.job_id, log.states[job.job_id]).document
     code = (document["error"] or {}).get("code", "")
-    if (document["status"], code) != (job.status, job.code):
+    if job.cancelled and (document["status"], code) == ("done", ""):
+        verdict.too_late_to_cancel += 1
+    elif (document["status"], code) != (job.status, job.code):
         verdict.wrong.append(f"{job.job_id} is {document['status']} {code}, should be {job.status} {job.code}".rstrip())
 
 
 def _judge_usage(account: Account, log: Reading, verdict: Verdict) -> None:
     # A job whose acknowledgement was lost on the way is real all the same: it counts when it is on the log.
-    real = [p for p in account.planned.values() if p.job_id in account.acknowledged or p.job_id in log.ends]
+    real = [
+        p
+        for p in account.planned.values()
+        if not p.cancelled and (p.job_id in account.acknowledged or p.job_id in log.ends)
+    ]
     wanted: Counter[tuple[str, str]] = Counter()
     for job in real:
         wanted[job.service, "requests"] += job.requests
@@ -104,6 +117,8 @@ def _judge_usage(account: Account, log: Reading, verdict: Verdict) -> None:
         steps = Counter(record.event.step for record in counted)
         if any(n > 1 for n in steps.values()):
             verdict.doubled[job_id] = "a step is charged twice"
+        if job_id in account.planned and account.planned[job_id].cancelled:
+            continue
         if ending(counted) is not None:
             found[counted[0].event.service, "requests"] += 1
         for record in counted:

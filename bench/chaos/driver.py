@@ -5,15 +5,20 @@ import random
 import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 import aiohttp
+import orjson
 
 from bench.chaos.journal import Journal, Planned
 from bench.stack import ROOT
+from schemas.batch import BatchRequest
+from schemas.errors import GatewayError
 from schemas.ids import keyed_job_id
+from schemas.submissions import BATCH, REST
+from streams.client.door import DoorClient
 
 LETTER = ROOT / "cli" / "data" / "demo-letter.pdf"
 FINAL = frozenset({"done", "failed", "cancelled"})
@@ -22,7 +27,6 @@ _CALL = aiohttp.ClientTimeout(total=40, sock_connect=5)
 _SUBMIT_S = 150.0
 _RETRY_S = 0.5
 _LARGE_BYTES = 20_000
-_DOOR = "rest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Wish:
     status: str = "done"
     code: str = ""
     padding: int = 0
+    door: str = REST
+    cancel_after_s: float | None = None
 
 
 PLAIN = Wish()
@@ -41,10 +47,21 @@ LETTER_WISH = Wish("gongmun")
 
 
 class Driver:
-    """Talks to the gateway for services whose keys it has; every submission repeats until it is acknowledged."""
+    """Talks to the gateway for services whose keys it has; every submission repeats until it is acknowledged.
 
-    def __init__(self, http: aiohttp.ClientSession, keys: Mapping[str, str], journal: Journal, seed: int) -> None:
+    Services with a batch door in `doors` submit through it too.
+    """
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        keys: Mapping[str, str],
+        journal: Journal,
+        seed: int,
+        doors: Mapping[str, DoorClient] | None = None,
+    ) -> None:
         self._http = http
+        self._doors = dict(doors or {})
         self._keys = dict(keys)
         self._journal = journal
         self._chance = random.Random(seed)
@@ -76,7 +93,9 @@ class Driver:
         """Submit a job until it is acknowledged; return its id and service. Refusals and giving up are noted."""
         service = self._chance.choice(list(self._keys))
         key = str(UUID(int=self._chance.getrandbits(128)))
-        job_id = keyed_job_id(service, _DOOR, key)
+        if wish.door == BATCH and service not in self._doors:
+            wish = replace(wish, door=REST)
+        job_id = keyed_job_id(service, wish.door, key)
         text = expected_text(job_id, wish.padding)
         is_letter = wish.module == "gongmun"
         self._journal.plan(
@@ -89,6 +108,8 @@ class Driver:
                 wish.code,
                 text_bytes=0 if is_letter else len(text),
                 pages=1 if is_letter else 0,
+                cancelled=wish.cancel_after_s is not None,
+                door=wish.door,
             )
         )
         until = time.monotonic() + _SUBMIT_S
@@ -96,6 +117,9 @@ class Driver:
             match await self._try(wish, service, key, text, job_id):
                 case True:
                     self._journal.acknowledge(job_id)
+                    if wish.cancel_after_s is not None:
+                        await asyncio.sleep(wish.cancel_after_s)
+                        await self._cancel(job_id, service, until)
                     return job_id, service
                 case None:
                     return job_id, service
@@ -129,11 +153,15 @@ class Driver:
 
     async def _try(self, wish: Wish, service: str, key: str, text: str, job_id: str) -> bool | None:
         # True: acknowledged; False: to be tried again; None: refused.
+        if wish.door == BATCH:
+            return await self._produce(wish, service, key, text)
         headers = {**self._headers(service), "Idempotency-Key": key}
         sent: dict[str, Any]
         if wish.module == "gongmun":
             form = aiohttp.FormData()
             form.add_field("file", self._letter, filename="letter.pdf", content_type="application/pdf")
+            # The model server's account is of calls alone.
+            form.add_field("use_model", "false")
             sent = {"data": form}
         else:
             sent = {"json": {"text": text, "options": dict(wish.options or {})}}
@@ -151,6 +179,31 @@ class Driver:
             return False
         return False
 
+    async def _produce(self, wish: Wish, service: str, key: str, text: str) -> bool:
+        options = orjson.dumps(dict(wish.options or {})).decode()
+        try:
+            await self._doors[service].send([BatchRequest(key, wish.module, text=text, options=options)])
+        except GatewayError:
+            return False
+        return True
+
+    async def _cancel(self, job_id: str, service: str, until: float) -> None:
+        """Cancel until the gateway says that the job is cancelled, or has ended."""
+        while time.monotonic() < until:
+            try:
+                async with self._http.delete(
+                    f"/v1/jobs/{job_id}", headers=self._headers(service), timeout=_CALL
+                ) as answer:
+                    if answer.status in (200, 202, 409):
+                        return
+                    if answer.status < 500 and answer.status != 429:
+                        self.refused.append(f"cancelling {job_id}: {answer.status}")
+                        return
+            except (aiohttp.ClientError, TimeoutError, OSError):
+                pass
+            await asyncio.sleep(_RETRY_S)
+        self.given_up += 1
+
     def _wish(self) -> Wish:
         return self._chance.choices(
             (
@@ -158,8 +211,10 @@ class Driver:
                 Wish(options={"sleep_ms": self._chance.randrange(20, 400)}),
                 Wish(options={"fault": "flaky"}),
                 Wish(padding=_LARGE_BYTES),
+                Wish(door=BATCH),
+                Wish(options={"sleep_ms": 5_000}, status="cancelled", cancel_after_s=self._chance.uniform(0, 2)),
             ),
-            (12, 4, 1, 2),
+            (12, 4, 1, 2, 3, 1),
         )[0]
 
     def _headers(self, service: str) -> dict[str, str]:

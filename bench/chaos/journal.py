@@ -16,6 +16,8 @@ class Planned:
     """A job that is about to be submitted. Its id follows from its idempotency key.
 
     `status` and `code` are what has to become of it; `text_bytes` and `pages` what has to be counted for it.
+    One that is `cancelled` after its submission may be done before that: then both count as right, and what it
+    used is not foretold. `door` tells how it was submitted.
     """
 
     job_id: str
@@ -27,6 +29,8 @@ class Planned:
     text_bytes: int = 0
     pages: int = 0
     requests: int = 1
+    cancelled: bool = False
+    door: str = "rest"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.chaos import chat
+from bench.chaos.chat import ChatDriver
+from bench.chaos.chat_check import ORPHAN_S, ChatVerdict, Death, check_calls
 from bench.chaos.checker import Verdict, check
 from bench.chaos.driver import Driver, http_session
 from bench.chaos.faults import Fault, all_faults
 from bench.chaos.journal import Journal, Planned, read_account
 from bench.chaos.memory import MemoryLog
 from bench.chaos.schedule import turns
-from bench.chaos.system import System, blob_folder, make_keys, open_system
+from bench.chaos.system import System, blob_folder, make_keys, open_doors, open_system
 from bench.chaos.table import Injection, Row, as_json, as_text, rows
 from bench.probe.stack import probe_stack
+from tests.sim.launch import Simulator, simulator
 
 SERVICES = ("chaos-a", "chaos-b", "chaos-c")
 
@@ -37,6 +41,7 @@ class Options:
     faults: tuple[str, ...] = ()
     jobs_per_s: float = 8.0
     letter_every_s: float = 20.0
+    calls_per_s: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class Outcome:
     options: Options
     table: list[Row]
     verdict: Verdict
+    calls: ChatVerdict
     memory: dict[str, dict[str, float]]
     trouble: list[str]
 
@@ -54,6 +60,7 @@ class Outcome:
         """Whether every promise was kept and everything recovered."""
         return (
             self.verdict.kept
+            and self.calls.kept
             and not self.trouble
             and all(None not in row.recovery_s + row.ready_s for row in self.table)
         )
@@ -66,13 +73,17 @@ class Outcome:
             "jobs": self.verdict.jobs,
             "lost": len(self.verdict.lost),
             "doubled": len(self.verdict.doubled),
+            "cancelled": self.verdict.cancelled,
+            "too_late_to_cancel": self.verdict.too_late_to_cancel,
+            "through_the_batch_door": self.verdict.bulk,
             "never_submitted": len(self.verdict.ghosts),
             "usage_differences": self.verdict.usage,
             "readings_differ": self.verdict.readings_differ,
             "results_repeated_on_the_log": self.verdict.repeats,
             "faults": as_json(self.table),
+            "chat": self.calls.as_json(),
             "memory": self.memory,
-            "wrong": self.verdict.sentences() + self.trouble,
+            "wrong": self.verdict.sentences() + self.calls.sentences() + self.trouble,
         }
 
     def as_text(self) -> str:
@@ -80,16 +91,19 @@ class Outcome:
         v = self.verdict
         lines = [as_text(self.table), ""]
         lines.append(
-            f"{v.jobs} jobs acknowledged: {len(v.lost)} lost, {len(v.doubled)} doubled, {len(v.ghosts)} never "
-            f"submitted; usage {'differs' if v.usage else 'equals the driver’s count'}; a second reading is "
-            f"{'different' if v.readings_differ else 'identical'}; {v.repeats} results stand repeatedly on the log."
+            f"{v.jobs} jobs acknowledged ({v.bulk} through the batch door, {v.cancelled} cancelled, "
+            f"{v.too_late_to_cancel} of them too late): {len(v.lost)} lost, {len(v.doubled)} doubled, "
+            f"{len(v.ghosts)} never submitted; usage {'differs' if v.usage else 'equals the driver’s count'}; "
+            f"a second reading is {'different' if v.readings_differ else 'identical'}; "
+            f"{v.repeats} results stand repeatedly on the log."
         )
+        lines.append(self.calls.as_text())
         lines += ["", "memory (longest-lived process of each name, after its first 30 s)"]
         lines += [
             f"  {name:<12} {m['mib']:>7.1f} MiB  {m['mib_per_min']:>+7.2f} MiB/min over {m['minutes']:g} min"
             for name, m in self.memory.items()
         ]
-        lines += ["", *(v.sentences() + self.trouble)]
+        lines += ["", *(v.sentences() + self.calls.sentences() + self.trouble)]
         lines.append("Every promise was kept." if self.kept else "BROKEN: see above.")
         return "\n".join(lines)
 
@@ -98,31 +112,42 @@ def run_chaos(options: Options) -> Outcome:
     """Run and check. Raises KeyError for a fault that does not exist."""
     faults = all_faults()
     chosen = {name: faults[name] for name in options.faults} if options.faults else faults
-    with blob_folder() as (blobs, volume), probe_stack(env={"GATEWAY_BLOB_URL": f"file:{blobs}"}) as stack:
+    with blob_folder() as (blobs, volume), simulator(**chat.PACE, seed=options.seed) as server:
+        env = {
+            "GATEWAY_BLOB_URL": f"file:{blobs}",
+            "GATEWAY_OLLAMA_URLS": server.url,
+            "GATEWAY_UPSTREAM_SLOTS": "32",
+            "GATEWAY_ORPHAN_SECONDS": str(ORPHAN_S),
+        }
+        with probe_stack(env=env) as stack:
 
-        async def go() -> Outcome:
-            async with open_system(stack, blobs, volume, options.seed) as system:
-                return await _run(system, options, chosen)
+            async def go() -> Outcome:
+                async with open_system(stack, blobs, volume, options.seed) as system:
+                    return await _run(system, server, options, chosen)
 
-        return asyncio.run(go())
+            return asyncio.run(go())
 
 
-async def _run(system: System, options: Options, chosen: dict[str, Fault]) -> Outcome:
+async def _run(system: System, server: Simulator, options: Options, chosen: dict[str, Fault]) -> Outcome:
     memory, stop, trouble = MemoryLog(), asyncio.Event(), list[str]()
     journal_path = Path(tempfile.mkdtemp(prefix="gateway-chaos-")) / "journal.jsonl"
     async with AsyncExitStack() as opened:
-        keys = await make_keys(system, list(SERVICES))
+        keys = await make_keys(system, [*SERVICES, chat.SERVICE])
+        caller_key = keys.pop(chat.SERVICE)
         http = await opened.enter_async_context(http_session(system.stack.url))
         journal = opened.enter_context(Journal(journal_path))
-        driver = Driver(http, keys, journal, options.seed)
         trouble += [f"{name} never became ready" for name in await system.settle(_STEADY_S)]
+        doors = await opened.enter_async_context(open_doors(system, SERVICES))
+        driver = Driver(http, keys, journal, options.seed, doors)
+        callers = ChatDriver(http, caller_key, options.seed)
         absent = {name: why for name, fault in chosen.items() if (why := fault.absent(system))}
         watching = asyncio.create_task(memory.watch(system.pids))
         pumping = asyncio.create_task(driver.pump(options.jobs_per_s, options.letter_every_s, stop))
+        calling = asyncio.create_task(callers.pump(options.calls_per_s, stop))
         injections = await _inject(system, driver, options, [f for n, f in chosen.items() if n not in absent])
         stop.set()
         _say(f"{journal.acknowledged} jobs acknowledged (journal: {journal_path}); waiting for the last ones")
-        await pumping
+        await asyncio.gather(pumping, calling)
         trouble += [f"{name} is not ready at the end" for name in await system.until_ready(_STEADY_S)]
         account = read_account(journal_path)
         await _drain(driver, [account.planned[job_id] for job_id in account.acknowledged])
@@ -137,10 +162,15 @@ async def _run(system: System, options: Options, chosen: dict[str, Fault]) -> Ou
 
         _say("checking: the topics twice from offset 0, and REST")
         verdict = await check(system.stack.bootstrap, account, look)
+        _say("checking: every call against what the model server sent, and `usage verify`")
+        counts = await server.counts(each=True)
+        deaths = [Death(i.began, i.ended) for i in injections if i.fault == "kill-ingress"]
+        calls = await check_calls(system.stack, counts, callers.ends, deaths)
     trouble += [f"refused: {what}" for what in driver.refused[:5]]
     if driver.given_up:
         trouble.append(f"{driver.given_up} submissions were given up: the door stayed shut")
-    return Outcome(options, rows(injections, account, verdict, absent, chosen), verdict, memory.slopes(), trouble)
+    table = rows(injections, account, verdict, absent, chosen)
+    return Outcome(options, table, verdict, calls, memory.slopes(), trouble)
 
 
 async def _inject(system: System, driver: Driver, options: Options, faults: Sequence[Fault]) -> list[Injection]:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +16,12 @@ from pathlib import Path
 from redis.asyncio import Redis
 
 from bench.probe.stack import Probe
-from bench.stack import BenchStack
+from bench.stack import ROOT, BenchStack
 from cli.stack.launch import Stack
 from cli.stack.states import SETTLED, ServiceState, ServiceStatus, read_states
 from schemas.topics import API_KEYS
 from streams.api_keys import DEFAULT_SCOPES, make_key
+from streams.client.door import DoorClient
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.redis_client import redis_client
 from streams.settings import Settings
@@ -125,6 +126,18 @@ async def make_keys(system: System, services: list[str]) -> dict[str, str]:
         await system.publisher.publish(API_KEYS, record.key_id, record)
         keys[service] = key
     return keys
+
+
+@asynccontextmanager
+async def open_doors(system: System, services: Sequence[str]) -> AsyncGenerator[dict[str, DoorClient]]:
+    """Open a batch door for each service and connect to it."""
+    async with contextlib.AsyncExitStack() as opened:
+        doors: dict[str, DoorClient] = {}
+        for service in services:
+            command = (ROOT / "gateway", "services", "create", service, "--batch")
+            await asyncio.to_thread(subprocess.run, command, env=system.stack.env, capture_output=True, check=True)
+            doors[service] = await opened.enter_async_context(DoorClient(system.stack.bootstrap, service))
+        yield doors
 
 
 @contextmanager

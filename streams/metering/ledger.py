@@ -14,7 +14,7 @@ from schemas.errors import InvalidInput, UndecodableRecord
 from schemas.events import UsageEvent
 from schemas.usage_admission import check_usage
 from schemas.usage_ledger import DAY_MS, HORIZON_MS, HOUR_MS, LedgerEntry, charged, ending, fold_usage, last_measured_ms
-from schemas.usage_rows import Amounts, RowId, day_start_ms, entry_rows
+from schemas.usage_rows import Amounts, RowId, added, day_start_ms, entry_rows
 from streams.log.protocols import Decoder, LogRecord
 from streams.metering.counters import UsageCounters
 from streams.metering.price_file import BudgetPrices
@@ -145,11 +145,18 @@ class Ledger(Contents[UsageEvent]):
             else:
                 del self._closed_keys[key]
                 self._store.pop(key, None)
-        for partition, key in self._entries.everything():
-            entry = self._entries.peek(key)
-            if entry is not None:
-                self._rows.move(partition, {}, self._open(partition, entry_rows(entry)))
+        for partition in partitions:
+            # Added up before they are moved: many entries make one row.
+            summed: dict[RowId, Amounts] = {}
+            for key in self._entries.keys(partition):
+                entry = self._entries.peek(key)
+                if entry is None:
+                    continue
+                for row, amounts in self._open(partition, entry_rows(entry)).items():
+                    held = summed.get(row)
+                    summed[row] = amounts if held is None else added(held, amounts)
                 self._rows.logged(partition, last_measured_ms(entry))
+            self._rows.move(partition, {}, summed)
         LEDGER_ENTRIES.set(len(self._entries))
         LEDGER_ROWS.set(len(self._rows))
 

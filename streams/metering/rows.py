@@ -113,11 +113,19 @@ def settlement(service: str, request_id: str) -> bytes:
 @lru_cache(maxsize=65_536)
 def row_keys(partition: int, row: RowId) -> tuple[bytes, bytes]:
     """Return the keys of a row of an hour: its own, and that of its day."""
-    at = datetime.fromtimestamp(row.start_ms / 1000, UTC) + _LEDGER_OFFSET
-    rest = SEPARATOR.join(row[2:])
-    hour = f"{partition}:{BY_HOUR}:{row.service}:{at:%Y-%m-%d}|{at:%H}{SEPARATOR}{rest}"
-    day = f"{partition}:{BY_DAY}:{row.service}:{at:%Y-%m}|{at:%d}{SEPARATOR}{rest}"
-    return hour.encode(), day.encode()
+    start_ms, service, *names = row
+    day, hour, month, day_of_month = _buckets(start_ms)
+    rest = SEPARATOR.join(names)
+    return (
+        f"{partition}:{BY_HOUR}:{service}:{day}|{hour}{SEPARATOR}{rest}".encode(),
+        f"{partition}:{BY_DAY}:{service}:{month}|{day_of_month}{SEPARATOR}{rest}".encode(),
+    )
+
+
+@lru_cache(maxsize=4_096)
+def _buckets(start_ms: int) -> tuple[str, str, str, str]:
+    at = datetime.fromtimestamp(start_ms / 1000, UTC) + _LEDGER_OFFSET
+    return f"{at:%Y-%m-%d}", f"{at:%H}", f"{at:%Y-%m}", f"{at:%d}"
 
 
 def read_row(name: str, field: str) -> RowId:

@@ -6,9 +6,11 @@ or nothing for the whole service, value `tokens pages audio_ms money_micros`.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
-from schemas.prices import PriceList
+from schemas.prices import Price, PriceList
 from schemas.quota_costs import micros
 from schemas.quotas import month_of
 from schemas.usage_report import ledger_day
@@ -19,6 +21,8 @@ _PROMPT, _COMPLETION, _PAGES, _AUDIO = (
     _AT[name] for name in ("prompt_tokens", "completion_tokens", "pages", "audio_ms")
 )
 LEVEL = "q"
+_NOTHING = Decimal(0)
+_PRICES_KEPT = 10_000
 
 
 class _Sum:
@@ -32,7 +36,8 @@ class _Sum:
         self.tokens += sign * (amounts[_PROMPT] + amounts[_COMPLETION])
         self.pages += sign * amounts[_PAGES]
         self.audio_ms += sign * amounts[_AUDIO]
-        self.money += sign * cost
+        if cost is not _NOTHING:
+            self.money += sign * cost
 
     def text(self) -> bytes:
         return b"%d %d %d %d" % (self.tokens, self.pages, self.audio_ms, micros(self.money))
@@ -43,6 +48,7 @@ class Spent:
 
     def __init__(self, prices: PriceList | None = None) -> None:
         self._prices = prices or PriceList()
+        self._found: dict[tuple[str, str, date], Price | None] = {}
         self._sums: defaultdict[int, dict[bytes, _Sum]] = defaultdict(dict)
 
     def move(self, partition: int, before: Mapping[RowId, Amounts], after: Mapping[RowId, Amounts]) -> set[bytes]:
@@ -51,12 +57,13 @@ class Spent:
         for rows, sign in ((before, -1), (after, 1)):
             for row, amounts in rows.items():
                 if amounts is not ZERO:
-                    changed |= self._add(partition, row, amounts, sign)
+                    changed.update(self._add(partition, row, amounts, sign))
         return changed
 
     def reprice(self, prices: PriceList, rows: Iterable[tuple[int, RowId, Amounts]]) -> None:
         """Begin anew with other prices, from the rows of hours with their partitions."""
         self._prices = prices
+        self._found.clear()
         self._sums.clear()
         for partition, row, amounts in rows:
             self._add(partition, row, amounts, 1)
@@ -74,14 +81,36 @@ class Spent:
         """Return the keys of a partition."""
         return tuple(self._sums[partition])
 
-    def _add(self, partition: int, row: RowId, amounts: Amounts, sign: int) -> set[bytes]:
-        price = self._prices.price_of(row, ledger_day(row.start_ms)) if self._prices.entries else None
-        cost = price.cost(amounts) if price is not None else Decimal(0)
-        name = f"{partition}:{LEVEL}:{row.service}:{month_of(row.start_ms)}|"
-        keys = {name.encode(), f"{name}{row.key}".encode()}
+    def _add(self, partition: int, row: RowId, amounts: Amounts, sign: int) -> tuple[bytes, bytes]:
+        price = self._price(row) if self._prices.entries else None
+        cost = price.cost(amounts) if price is not None else _NOTHING
+        keys = _keys(partition, row.service, row.key, _month(row.start_ms))
+        sums = self._sums[partition]
         for key in keys:
-            held = self._sums[partition].get(key)
+            held = sums.get(key)
             if held is None:
-                held = self._sums[partition][key] = _Sum()
+                held = sums[key] = _Sum()
             held.add(amounts, cost, sign)
         return keys
+
+    def _price(self, row: RowId) -> Price | None:
+        # Looked for once a model and day: names that stand for many take a search.
+        day = ledger_day(row.start_ms)
+        name = row.model, row.upstream, day
+        if name not in self._found:
+            if len(self._found) >= _PRICES_KEPT:
+                self._found.clear()
+            self._found[name] = self._prices.price_of(row, day)
+        return self._found[name]
+
+
+@lru_cache(maxsize=4_096)
+def _month(hour_ms: int) -> str:
+    return month_of(hour_ms)
+
+
+@lru_cache(maxsize=65_536)
+def _keys(partition: int, service: str, key: str, month: str) -> tuple[bytes, bytes]:
+    """Return the keys of the sums of a whole service and of one key of it."""
+    name = f"{partition}:{LEVEL}:{service}:{month}|"
+    return name.encode(), f"{name}{key}".encode()

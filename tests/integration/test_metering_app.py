@@ -3,13 +3,16 @@
 import asyncio
 import csv
 import io
+import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -34,7 +37,7 @@ from streams.redis_client import redis_client
 from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.partitions import job_partition
 from tests.builders import job_ref, now_ms
-from tests.integration.ingress_harness import running_ingress, settings_for
+from tests.integration.ingress_harness import ROOT, Ingress, running_ingress, settings_for
 from tests.integration.table_processes import OwnRedis, TableProcess
 
 pytestmark = pytest.mark.kafka
@@ -372,6 +375,63 @@ async def test_the_report_over_http(setting: Setting, tmp_path: Path) -> None:
             assert again.json()["total"]["cost"] == 200.0
             async with ingress.client(await ingress.key(service, ("jobs",))) as stranger:
                 assert await codes(stranger, {}) == (403, "missing_scope")
+        await _commands_tell_the_same(ingress, setting, key, service)
+
+
+async def _commands_tell_the_same(ingress: Ingress, setting: Setting, key: str, service: str) -> None:
+    """`gateway usage` in its forms; one test with the report over HTTP, whose ingress it needs."""
+
+    async def gateway(*arguments: str) -> str:
+        env = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")},
+            "GATEWAY_HTTP_PORT": ingress.base_url.rpartition(":")[2],
+            "GATEWAY_API_KEY": key,
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            "from cli.main import main; main()",
+            "usage",
+            *arguments,
+            env=env,
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await process.communicate()
+        assert process.returncode == 0
+        return said.decode()
+
+    month = f"{datetime.now(ZoneInfo('Asia/Seoul')):%Y-%m}"
+    table, sheet, statement = await asyncio.gather(
+        gateway("--by", "module,lane"),
+        gateway("--month", month, "--csv", "--by", "service,outcome"),
+        gateway("statement", "--month", month),
+    )
+    assert "=검토" in table
+    assert "interactive" in table
+    assert sheet.startswith("\ufeffservice,outcome,requests,")
+    (line,) = csv.DictReader(io.StringIO(sheet.removeprefix("\ufeff")))
+    assert (line["service"], line["requests"], line["cost"]) == (service, "1", "200")
+    assert statement.startswith(f"{service}: statement for {month} (Asia/Seoul)")
+    assert "2 pages, 0.5 work seconds: 200 KRW" in statement
+
+
+async def test_the_counters_of_a_service_come_from_what_the_ledger_takes(setting: Setting) -> None:
+    service, request = await setting.service(), new_job_id(now_ms())
+    failed = used(service, request, outcome="failed", waste=True, final=False)
+    done = used(service, request, attempt=2)
+    await setting.measure(failed, done, done, replace(used(service), usage=Usage(pages=-1)))
+    await setting.totals(service)
+    url = f"http://127.0.0.1:{setting.app.metrics_port}/metrics"
+    async with httpx.AsyncClient(trust_env=False) as client:
+        lines = [line for line in (await client.get(url)).text.splitlines() if f'service="{service}"' in line]
+    told = {line.partition("{")[0] + (' charged="no"' if 'charged="no"' in line else ""): line for line in lines}
+    assert {name: float(line.rpartition(" ")[2]) for name, line in told.items() if not name.endswith("_created")} == {
+        "gateway_usage_requests_total": 1,
+        "gateway_usage_pages_total": 2,
+        "gateway_usage_work_seconds_total": 0.5,
+        'gateway_usage_work_seconds_total charged="no"': 0.5,
+    }
 
 
 async def codes(client: httpx.AsyncClient, params: dict[str, str]) -> tuple[int, str]:

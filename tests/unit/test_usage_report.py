@@ -10,7 +10,7 @@ import pytest
 
 from schemas.errors import InvalidInput
 from schemas.prices import Price, PriceList
-from schemas.usage_query import UsageQuery, month_period, usage_query
+from schemas.usage_query import COLUMNS_TO_GROUP, UsageQuery, month_period, usage_query
 from schemas.usage_report import BOM, make_report, to_csv
 from schemas.usage_rows import COLUMNS, DAY_MS, HOUR_MS, Amounts, RowId
 
@@ -119,3 +119,27 @@ def test_a_month_has_its_first_and_last_day() -> None:
     assert month_period("2028-02") == ("2028-02-01", "2028-02-29")
     with pytest.raises(InvalidInput):
         month_period("2028-13")
+
+
+def test_it_is_grouped_by_any_column() -> None:
+    rows = {
+        row(SEOUL_DAY + n * HOUR_MS, **{name: f"{name}-{n % 2}" for name in RowId._fields[1:]}): amounts(requests=1)
+        for n in range(25)
+    }
+    for column in COLUMNS_TO_GROUP:
+        made = make_report(rows, query(group_by=column), PriceList())
+        assert made.total.amounts[COLUMNS.index("requests")] == 25
+        assert len(made.rows) == {"day": 2, "hour": 25}.get(column, 2)
+        (first, *_) = made.rows
+        assert first.group[0].startswith({"day": "2027-01-15", "hour": "2027-01-15T00:00"}.get(column, f"{column}-0"))
+
+
+def test_a_group_whose_rows_have_several_prices_costs_their_sum() -> None:
+    prices = PriceList("KRW", {("a", ""): (Price(date(2020, 1, 1), page=Decimal(3)),)})
+    rows = {
+        row(model="a", upstream=""): amounts(pages=2, waste_pages=1),
+        row(model="b", upstream=""): amounts(pages=5),
+        row(SEOUL_DAY + HOUR_MS, model="a", upstream=""): amounts(pages=4),
+    }
+    (one,) = make_report(rows, query(group_by="service"), prices).rows
+    assert (one.cost, one.waste_cost, one.amounts[COLUMNS.index("pages")]) == (Decimal(18), Decimal(3), 11)

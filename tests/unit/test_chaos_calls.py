@@ -1,0 +1,61 @@
+"""The verdict over the calls of a chaos run: each call's tokens against what the model server sent."""
+
+from bench.chaos.chat_check import ChatVerdict, Death, judge_calls
+from schemas.events import Lane, Usage, UsageEvent
+from schemas.ids import usage_id
+from schemas.usage_ledger import ABORTED, LedgerEntry, fold_usage
+
+ASKED_S = 1_000_000
+KILLED = [Death(ASKED_S + 1, ASKED_S + 2)]
+
+
+def entry(call: str, tokens: int, outcome: str = "done") -> LedgerEntry:
+    """What the ledger has of a call."""
+    event = UsageEvent(
+        usage_id(call, 0, "chat", 1), call, "s", "k", "chat", "chat", 1, "m", "u", Lane.INTERACTIVE, outcome,
+        Usage(completion_tokens=tokens), ASKED_S * 1000, final=True,
+    )  # fmt: skip
+    return fold_usage(None, event, 0)
+
+
+def judged(
+    usage: dict[str, LedgerEntry], sent: dict[str, int], deaths: list[Death], asked: tuple[str, ...] = ("a",)
+) -> ChatVerdict:
+    """Judge calls that were all asked at one time."""
+    return judge_calls(dict.fromkeys(asked, ASKED_S * 1000), usage, sent, deaths)
+
+
+def test_a_call_whose_tokens_are_all_in_the_ledger_is_right() -> None:
+    verdict = judged({"a": entry("a", 5)}, {"a": 5}, [])
+    assert (verdict.wrong, verdict.sent, verdict.metered) == ([], 5, 5)
+
+
+def test_a_token_too_few_or_too_many_is_told() -> None:
+    for metered in (4, 6):
+        (said,) = judged({"a": entry("a", metered)}, {"a": 5}, KILLED).wrong
+        assert said == f"a: {metered} tokens in the ledger, the server sent 5"
+
+
+def test_a_call_without_usage_is_wrong_whatever_died() -> None:
+    assert judged({}, {"a": 5}, KILLED).wrong == ["a has no usage; the server sent 5 tokens"]
+
+
+def test_an_aborted_call_is_listed_when_its_ingress_was_killed_and_wrong_otherwise() -> None:
+    aborted = {"a": entry("a", 0, ABORTED)}
+    listed = judged(aborted, {"a": 3}, KILLED)
+    assert (listed.wrong, listed.aborted) == ([], {"a": 3})
+    assert judged(aborted, {"a": 3}, []).wrong
+    assert judged(aborted, {"a": 3}, [Death(ASKED_S - 500, ASKED_S - 400)]).wrong
+
+
+def test_tokens_of_nobodys_call_are_wrong_unless_an_ingress_died() -> None:
+    assert judged({}, {"b": 2}, [], asked=()).wrong == ["b is on no topic; the server sent 2 tokens"]
+    assert judged({}, {"b": 2}, KILLED, asked=()).unrecorded == {"b": 2}
+
+
+def test_a_run_is_kept_only_with_a_proof() -> None:
+    verdict = judged({"a": entry("a", 5)}, {"a": 5}, [])
+    assert not verdict.kept
+    assert "no proof" in verdict.sentences()[0]
+    verdict.proof = {"holds": True}
+    assert verdict.kept
