@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import psutil
@@ -23,8 +23,10 @@ from schemas.events import JobEvent, JobEventKind, JobRef, Lane, StageRequest, S
 from schemas.ids import event_id, new_job_id
 from schemas.payloads import text_payload
 from schemas.pipelines import request_event_id
+from streams import redis_keys
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.protocols import Outgoing
+from streams.redis_keys import NOTHING_FOLDED, Marker
 
 _MIB = 1024 * 1024
 _STEPS = (Step("noop", "noop"),)
@@ -51,8 +53,8 @@ class Side(Protocol):
         """End all processors."""
         ...
 
-    async def fill(self, count: int, sleep_ms: int) -> None:
-        """Queue jobs while the processors stand still, and let them go on."""
+    async def fill(self, count: int, sleep_ms: int) -> Sequence[str]:
+        """Queue jobs while the processors stand still, and let them go on; returns their ids where known."""
         ...
 
     async def done(self) -> int:
@@ -77,6 +79,7 @@ class GatewaySide:
         self.url, self.headers = stack.url, {"Authorization": f"Bearer {stack.key}"}
         self._stack, self._consumer = stack, consumer
         self._probes: list[Probe] = []
+        self._redis = Redis.from_url(f"redis://127.0.0.1:{stack.env['GATEWAY_REDIS_PORT']}/0")
 
     async def start(self, processors: int, slots: int) -> None:
         """Start probes and wait until each has its partitions."""
@@ -95,7 +98,7 @@ class GatewaySide:
         await asyncio.gather(*(asyncio.to_thread(probe.stop) for probe in self._probes))
         self._probes = []
 
-    async def fill(self, count: int, sleep_ms: int) -> None:
+    async def fill(self, count: int, sleep_ms: int) -> Sequence[str]:
         """Write requests and their `accepted` events straight to the log."""
         records: list[Outgoing] = []
         now_ms = int(time.time() * 1000)
@@ -120,11 +123,39 @@ class GatewaySide:
                     await publisher.publish_many(records[begin : begin + _BATCH])
         finally:
             self._signal(signal.SIGCONT)
+        return [record.key for record in records[::2]]
 
     async def done(self) -> int:
         """Return how many results are on the log."""
         partitions = [TopicPartition(topics.RESULTS.name, p) for p in range(topics.RESULTS.partitions)]
         return sum((await self._consumer.end_offsets(partitions)).values())
+
+    async def until_worked_off(self) -> None:
+        """Wait until the results stop growing at one for each request."""
+        requests = topics.NOOP.requests[Lane.INTERACTIVE]
+        queued = [TopicPartition(requests.name, p) for p in range(requests.partitions)]
+        while await self.done() < sum((await self._consumer.end_offsets(queued)).values()):
+            await asyncio.sleep(0.05)
+
+    async def until_shown(self) -> None:
+        """Wait until the views show every result that is on the log."""
+        results = await self.done()
+        while sum(m.folded.results for m in await self._markers() if m is not None) < results:
+            await asyncio.sleep(0.02)
+
+    async def flush_redis(self) -> None:
+        """Empty Redis."""
+        await self._redis.flushall()
+
+    async def jobs_shown(self) -> int:
+        """Return how many jobs the views hold in partitions whose views are whole."""
+        if any(m is None or m.folded == NOTHING_FOLDED for m in await self._markers()):
+            return 0
+        return await self._redis.zcard(redis_keys.jobs("local"))
+
+    async def _markers(self) -> list[Marker | None]:
+        found = await self._redis.mget([redis_keys.marker(p) for p in range(topics.JOB_PARTITIONS)])
+        return [redis_keys.decode_marker(one) for one in found]
 
     async def kill_one(self) -> None:
         """SIGKILL the first probe; nobody starts it again."""
@@ -161,7 +192,7 @@ class CelerySide:
         """End the workers."""
         await asyncio.to_thread(self._peer.stop_workers)
 
-    async def fill(self, count: int, sleep_ms: int) -> None:
+    async def fill(self, count: int, sleep_ms: int) -> Sequence[str]:
         """Queue tasks with Celery's own client."""
         self._signal(signal.SIGSTOP)
         try:
@@ -169,6 +200,7 @@ class CelerySide:
             await asyncio.to_thread(subprocess.run, command, cwd=HERE, env=self._peer.env, check=True)
         finally:
             self._signal(signal.SIGCONT)
+        return ()
 
     async def done(self) -> int:
         """Return how many results are in the result backend."""

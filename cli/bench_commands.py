@@ -20,6 +20,7 @@ def bench(
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="spine: also set up a fresh clone.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="jobs, chat, replay: a tenth; stt: a quarter.")] = False,
+    part: Annotated[list[str] | None, typer.Option("--part", help="jobs: this part alone; may be repeated.")] = None,
     faults: Annotated[bool, typer.Option("--faults", help="chat: servers that die, callers who leave.")] = False,
 ) -> None:
     """Run a benchmark on a stack of its own and print its figures against the aims."""
@@ -28,5 +29,6 @@ def bench(
         raise InvalidInput(f"there is no benchmark {name!r}", remedy=f"benchmarks: {', '.join(programs)}")
     wanted = (("--json", json), ("--fresh", fresh), ("--quick", quick), ("--faults", faults))
     flags = [flag for flag, given in wanted if given]
+    flags += [text for one in part or () for text in ("--part", one)]
     command = [sys.executable, "-m", f"bench.{name}", *flags]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT_ROOT, check=False).returncode)

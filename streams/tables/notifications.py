@@ -6,7 +6,7 @@ after each reconnection and once a second.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -18,6 +18,7 @@ from streams.tables.job_reader import JobReader, Missing, Unknown
 from streams.tables.view_json import view_token
 
 _READ_AGAIN_S = 1.0
+_SOON_S = 0.1
 _RECONNECT_S = 0.25
 _LISTEN_S = 10.0
 
@@ -62,6 +63,32 @@ class Notifications:
                     return found
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(min(left, _READ_AGAIN_S)):
+                        await changed.wait()
+
+    async def wait_until(
+        self, job_id: str, enough: Callable[[JobView], bool], timeout: float
+    ) -> JobView | Missing | Unknown:
+        """Return the job as soon as `enough` holds of its view, or as it is after `timeout` seconds.
+
+        Missing is answered as soon as it is certain. Where the log ends is asked only for a job that stays
+        unseen for a moment: right after a 202 its view is on the way, and its first change tells so.
+        """
+        now = asyncio.get_running_loop().time
+        deadline, certain_at = now() + timeout, now() + _SOON_S
+        async with self._subscribed(job_id) as changed:
+            while True:
+                changed.clear()
+                found = await self._reader.seen(job_id)
+                if found is None and now() >= min(certain_at, deadline):
+                    found = await self._reader.get(job_id)
+                if isinstance(found, Missing) or (isinstance(found, JobView) and enough(found)):
+                    return found
+                left = deadline - now()
+                if found is not None and left <= 0:
+                    return found
+                patience_s = _READ_AGAIN_S if found is not None else max(0.0, certain_at - now())
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, patience_s)):
                         await changed.wait()
 
     @contextlib.asynccontextmanager
