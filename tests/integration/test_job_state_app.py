@@ -119,6 +119,41 @@ async def test_a_wait_without_a_change_ends_with_what_is_known(setting: Setting)
     assert view_token(found) == token
 
 
+async def test_one_who_waits_for_an_end_is_told_of_it_alone(setting: Setting) -> None:
+    """The wait may begin before the job's view is there, and passes over what is not enough."""
+    job = job_ref()
+
+    def ended(view: JobView) -> bool:
+        return view.document["status"] == "done"
+
+    waiting = asyncio.create_task(setting.notes.wait_until(job.job_id, ended, 30))
+    await setting.accepted(job)
+    await setting.sees(job, "queued")
+    assert not waiting.done()
+    await setting.done(job)
+    found = await waiting
+    assert isinstance(found, JobView)
+    assert ended(found)
+    again = await setting.notes.wait_until(job.job_id, ended, 30)
+    assert isinstance(again, JobView)
+    assert view_token(again) == view_token(found)
+
+
+async def test_a_wait_for_an_end_that_does_not_come_answers_with_what_is_known(setting: Setting) -> None:
+    job = job_ref()
+    await setting.accepted(job)
+    await setting.sees(job, "queued")
+    found = await setting.notes.wait_until(job.job_id, lambda _: False, 0.05)
+    assert isinstance(found, JobView)
+    assert found.document["status"] == "queued"
+
+
+async def test_nobody_waits_for_a_job_that_never_was(setting: Setting) -> None:
+    """Missing is certain long before the time is over."""
+    async with asyncio.timeout(20):
+        assert await setting.notes.wait_until(job_ref().job_id, lambda _: True, 60) == Missing()
+
+
 async def test_a_job_that_never_was_is_missing(setting: Setting) -> None:
     assert await setting.reader.get(job_ref().job_id) == Missing()
 
