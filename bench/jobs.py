@@ -29,7 +29,7 @@ from bench.stack import ROOT
 RESULTS = ROOT / "bench" / "results" / "jobs.json"
 PLOT = ROOT / "docs" / "images" / "bench-jobs.svg"
 
-_GATEWAY_ONLY = frozenset({"flushall"})
+_GATEWAY_ONLY = frozenset({"flushall", "fold"})
 
 
 def main() -> int:

@@ -115,12 +115,34 @@ async def flushall(side: Side, http: aiohttp.ClientSession, report: Report, shar
     await side.stop()
 
 
+async def fold(side: Side, http: aiohttp.ClientSession, report: Report, share: float) -> None:
+    """Measure how quickly job-state folds and shows what is on the log, where its time goes, and its end by SIGKILL."""
+    del http
+    if not isinstance(side, GatewaySide):
+        return
+    jobs = int(10_000 * share)
+    before = await asyncio.to_thread(side.job_state_seconds)
+    began = time.perf_counter()
+    events = await side.write_whole_jobs(jobs)
+    await side.until_shown()
+    took = time.perf_counter() - began
+    report.add("gateway_job_state_events_per_s", events / took)
+    for step, seconds in (await asyncio.to_thread(side.job_state_seconds)).items():
+        report.add(f"gateway_job_state_{step}_percent", 100 * (seconds - before.get(step, 0.0)) / took)
+    side.kill_job_state()
+    killed = time.perf_counter()
+    await side.write_whole_jobs(jobs)
+    await side.until_shown()
+    report.add("gateway_job_state_caught_up_after_sigkill_s", time.perf_counter() - killed)
+
+
 PARTS: Mapping[str, Measure] = {
     "submits": submits,
     "backlog": backlog,
     "sleep": sleep,
     "kill": kill,
     "flushall": flushall,
+    "fold": fold,
 }
 
 

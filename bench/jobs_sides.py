@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import time
+import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 
 from bench.peers.celery_peer import HERE, VENV, CeleryPeer
@@ -19,7 +21,7 @@ from bench.stack import BenchStack
 from cli.stack.states import read_states
 from schemas import topics
 from schemas.codec import Codec
-from schemas.events import JobEvent, JobEventKind, JobRef, Lane, StageRequest, Step
+from schemas.events import JobEvent, JobEventKind, JobRef, JobResult, Lane, StageRequest, Step
 from schemas.ids import event_id, new_job_id
 from schemas.payloads import text_payload
 from schemas.pipelines import request_event_id
@@ -142,6 +144,48 @@ class GatewaySide:
         results = await self.done()
         while sum(m.folded.results for m in await self._markers() if m is not None) < results:
             await asyncio.sleep(0.02)
+
+    async def write_whole_jobs(self, count: int) -> int:
+        """Write `accepted`, `done` and result of jobs that nobody works on; returns the number of records."""
+        now_ms = int(time.time() * 1000)
+        records: list[Outgoing] = []
+        for i in range(count):
+            job = JobRef(new_job_id(now_ms), "local", "bench", "probe", "1", Lane.INTERACTIVE, now_ms, f"{i:064x}")
+            accepted = JobEvent(event_id(job.job_id, 0, "accepted"), job, JobEventKind.ACCEPTED, _STEPS, now_ms)
+            done = JobEvent(
+                event_id(job.job_id, 0, "done"), job, JobEventKind.STAGE_DONE, _STEPS, now_ms, step="noop", attempt=1
+            )
+            result = JobResult(
+                event_id(job.job_id, 0, "result"),
+                job,
+                "done",
+                _STEPS,
+                text_payload("x"),
+                step="noop",
+                finished_at_ms=now_ms,
+            )
+            for topic, record in ((topics.JOB_EVENTS, accepted), (topics.JOB_EVENTS, done), (topics.RESULTS, result)):
+                records.append(Outgoing(topic, job.job_id, record, {}))
+        async with KafkaPublisher(self._stack.bootstrap, codec=Codec(), delivery_timeout_s=60) as publisher:
+            for begin in range(0, len(records), _BATCH):
+                await publisher.publish_many(records[begin : begin + _BATCH])
+        return len(records)
+
+    def job_state_seconds(self) -> dict[str, float]:
+        """Return the seconds that job-state has spent in each step of its batches, as it tells by itself."""
+        port = next(s["port"] for s in self._stack.status() if s["name"] == "job-state")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        return {
+            sample.labels["part"]: sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "gateway_job_state_flush_seconds_sum"
+        }
+
+    def kill_job_state(self) -> None:
+        """SIGKILL job-state; the stack starts it again."""
+        os.kill(self._stack.pid("job-state"), signal.SIGKILL)
 
     async def flush_redis(self) -> None:
         """Empty Redis."""

@@ -22,6 +22,10 @@ _SOON_S = 0.1
 _RECONNECT_S = 0.25
 _LISTEN_S = 10.0
 
+# Listener and waiters share one connection, and redis-py lets both of them reconnect it at the same time: one
+# may find the other's half-made connection gone, which shows as an AttributeError on its writer.
+_FAILURES = (*REDIS_FAILURES, AttributeError)
+
 
 class Notifications:
     """Wakes waiters when their job changed."""
@@ -98,7 +102,7 @@ class Notifications:
         waiters.add(changed)
         try:
             if len(waiters) == 1 and self._pubsub is not None:
-                with contextlib.suppress(*REDIS_FAILURES):  # the listener sees the failure and subscribes anew
+                with contextlib.suppress(*_FAILURES):  # the listener sees the failure and subscribes anew
                     await self._pubsub.subscribe(channel)
             yield changed
         finally:
@@ -106,7 +110,7 @@ class Notifications:
             if not waiters and self._waiters.get(channel) is waiters:
                 del self._waiters[channel]
                 if self._pubsub is not None:
-                    with contextlib.suppress(*REDIS_FAILURES):
+                    with contextlib.suppress(*_FAILURES):
                         await self._pubsub.unsubscribe(channel)
 
     async def _listen(self) -> None:
@@ -123,11 +127,11 @@ class Notifications:
                 while True:
                     message = await pubsub.get_message(ignore_subscribe_messages=False, timeout=_LISTEN_S)
                     self._take(message)
-            except REDIS_FAILURES:
+            except _FAILURES:
                 await asyncio.sleep(_RECONNECT_S)
             finally:
                 self._pubsub = None
-                with contextlib.suppress(*REDIS_FAILURES):
+                with contextlib.suppress(*_FAILURES):
                     await pubsub.aclose()
 
     def _take(self, message: Mapping[str, object] | None) -> None:

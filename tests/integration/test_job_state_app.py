@@ -284,6 +284,44 @@ async def test_a_restart_recovers_the_table(setting: Setting, signum: int, wait_
     await client.aclose()
 
 
+async def test_scaling_from_one_to_three_and_back_under_load_loses_no_job(
+    setting: Setting, kafka: str, tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
+) -> None:
+    """Two join while jobs come and go; one of them is killed, one stopped: what is left catches up with all of it."""
+    more = [
+        TableProcess("streams.tables", kafka, setting.redis.url, tmp_path_factory.mktemp(name), GATEWAY_INSTANCE=name)
+        for name in ("job-state-2", "job-state-3")
+    ]
+    jobs: list[JobRef] = []
+    over = asyncio.Event()
+
+    async def load() -> None:
+        while not over.is_set():
+            some = [job_ref() for _ in range(10)]
+            await asyncio.gather(*(setting.accepted(job) for job in some))
+            await asyncio.gather(*(setting.done(job) for job in some))
+            jobs.extend(some)
+            await asyncio.sleep(0.1)
+
+    loading = asyncio.create_task(load())
+    try:
+        for process in more:
+            process.start()
+        for process in (setting.app, *more):
+            await wait_until(process.ready, 60)
+        await setting.sees(jobs[-1], "done", 60)
+        assert more[0].end(signal.SIGKILL) == -signal.SIGKILL
+        assert more[1].end(signal.SIGTERM) == 0
+        met = len(jobs)
+        await wait_until(lambda: len(jobs) > met and setting.app.ready(), 60)
+    finally:
+        over.set()
+        await loading
+    async with asyncio.timeout(60):
+        for job in jobs:
+            await setting.sees(job, "done")
+
+
 async def find_letter(kafka: str, topic: Topic, value: bytes) -> dict[str, bytes]:
     """Return the headers of the dead letter with this value, once it is there."""
     consumer = AIOKafkaConsumer(topic.dead_letters, bootstrap_servers=kafka, auto_offset_reset="earliest")
