@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 
 import aiohttp
 
 from bench.jobs_sides import GatewaySide, Side
 from bench.report import Report, percentile
+from streams.tables.partitions import job_partition
 
 SCALES = (1, 2, 4)
 LARGEST = 8
@@ -48,7 +50,7 @@ async def backlog(side: Side, http: aiohttp.ClientSession, report: Report, share
     count = int(10_000 * share)
     for processors in SCALES:
         await side.start(processors, NOOP_SLOTS[side.name])
-        took = await _worked_off(side, count, 0)
+        took, _ = await _worked_off(side, count, 0)
         report.add(f"{side.name}_noop_jobs_per_s_at_{processors}", count / took)
         if isinstance(side, GatewaySide):
             began = time.perf_counter()
@@ -67,8 +69,12 @@ async def sleep(side: Side, http: aiohttp.ClientSession, report: Report, share: 
     for processors in (*SCALES, LARGEST) if isinstance(side, GatewaySide) else SCALES:
         await side.start(processors, SLEEP_SLOTS)
         count = int(400 * max(share, 0.25)) * processors
-        took = await _worked_off(side, count, SLEEP_MS)
+        took, jobs = await _worked_off(side, count, SLEEP_MS)
         report.add(f"{side.name}_sleep_jobs_per_s_at_{processors}", count / took)
+        if processors == LARGEST:
+            # One partition a processor: the one with most jobs ends last, however quick the rest is.
+            fullest = max(Counter(job_partition(job) for job in jobs).values())
+            report.add(f"{side.name}_sleep_scaling_that_keys_allow_at_{processors}", count / LARGEST / fullest)
         await side.stop()
 
 
@@ -164,14 +170,14 @@ async def _taken_over(side: GatewaySide, http: aiohttp.ClientSession, report: Re
     await side.stop()
 
 
-async def _worked_off(side: Side, count: int, sleep_ms: int) -> float:
-    """Queue jobs before processors that stand still; return the seconds from their going on to the last end."""
+async def _worked_off(side: Side, count: int, sleep_ms: int) -> tuple[float, Sequence[str]]:
+    """Queue jobs before processors that stand still; return the seconds from their going on to the last end, and ids."""
     before = await side.done()
-    await side.fill(count, sleep_ms)
+    jobs = await side.fill(count, sleep_ms)
     began = time.perf_counter()
     while await side.done() - before < count:
         await asyncio.sleep(0.05)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, jobs
 
 
 async def _post(http: aiohttp.ClientSession, sleep_ms: int) -> str:
