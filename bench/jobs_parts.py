@@ -171,7 +171,7 @@ async def _taken_over(side: GatewaySide, http: aiohttp.ClientSession, report: Re
 
 
 async def _worked_off(side: Side, count: int, sleep_ms: int) -> tuple[float, Sequence[str]]:
-    """Queue jobs before processors that stand still; return the seconds from their going on to the last end, and ids."""
+    """Queue jobs before processors that stand still; return the seconds to the last end, and the ids."""
     before = await side.done()
     jobs = await side.fill(count, sleep_ms)
     began = time.perf_counter()
