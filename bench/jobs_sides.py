@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+import urllib.request
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
 
 from bench.peers.celery_peer import HERE, VENV, CeleryPeer
@@ -19,12 +21,14 @@ from bench.stack import BenchStack
 from cli.stack.states import read_states
 from schemas import topics
 from schemas.codec import Codec
-from schemas.events import JobEvent, JobEventKind, JobRef, Lane, StageRequest, Step
+from schemas.events import JobEvent, JobEventKind, JobRef, JobResult, Lane, StageRequest, Step
 from schemas.ids import event_id, new_job_id
 from schemas.payloads import text_payload
 from schemas.pipelines import request_event_id
+from streams import redis_keys
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.protocols import Outgoing
+from streams.redis_keys import NOTHING_FOLDED, Marker
 
 _MIB = 1024 * 1024
 _STEPS = (Step("noop", "noop"),)
@@ -51,8 +55,8 @@ class Side(Protocol):
         """End all processors."""
         ...
 
-    async def fill(self, count: int, sleep_ms: int) -> None:
-        """Queue jobs while the processors stand still, and let them go on."""
+    async def fill(self, count: int, sleep_ms: int) -> Sequence[str]:
+        """Queue jobs while the processors stand still, and let them go on; returns their ids where known."""
         ...
 
     async def done(self) -> int:
@@ -77,6 +81,7 @@ class GatewaySide:
         self.url, self.headers = stack.url, {"Authorization": f"Bearer {stack.key}"}
         self._stack, self._consumer = stack, consumer
         self._probes: list[Probe] = []
+        self._redis = Redis.from_url(f"redis://127.0.0.1:{stack.env['GATEWAY_REDIS_PORT']}/0")
 
     async def start(self, processors: int, slots: int) -> None:
         """Start probes and wait until each has its partitions."""
@@ -95,7 +100,7 @@ class GatewaySide:
         await asyncio.gather(*(asyncio.to_thread(probe.stop) for probe in self._probes))
         self._probes = []
 
-    async def fill(self, count: int, sleep_ms: int) -> None:
+    async def fill(self, count: int, sleep_ms: int) -> Sequence[str]:
         """Write requests and their `accepted` events straight to the log."""
         records: list[Outgoing] = []
         now_ms = int(time.time() * 1000)
@@ -120,11 +125,81 @@ class GatewaySide:
                     await publisher.publish_many(records[begin : begin + _BATCH])
         finally:
             self._signal(signal.SIGCONT)
+        return [record.key for record in records[::2]]
 
     async def done(self) -> int:
         """Return how many results are on the log."""
         partitions = [TopicPartition(topics.RESULTS.name, p) for p in range(topics.RESULTS.partitions)]
         return sum((await self._consumer.end_offsets(partitions)).values())
+
+    async def until_worked_off(self) -> None:
+        """Wait until the results stop growing at one for each request."""
+        requests = topics.NOOP.requests[Lane.INTERACTIVE]
+        queued = [TopicPartition(requests.name, p) for p in range(requests.partitions)]
+        while await self.done() < sum((await self._consumer.end_offsets(queued)).values()):
+            await asyncio.sleep(0.05)
+
+    async def until_shown(self) -> None:
+        """Wait until the views show every result that is on the log."""
+        results = await self.done()
+        while sum(m.folded.results for m in await self._markers() if m is not None) < results:
+            await asyncio.sleep(0.02)
+
+    async def write_whole_jobs(self, count: int) -> int:
+        """Write `accepted`, `done` and result of jobs that nobody works on; returns the number of records."""
+        now_ms = int(time.time() * 1000)
+        records: list[Outgoing] = []
+        for i in range(count):
+            job = JobRef(new_job_id(now_ms), "local", "bench", "probe", "1", Lane.INTERACTIVE, now_ms, f"{i:064x}")
+            accepted = JobEvent(event_id(job.job_id, 0, "accepted"), job, JobEventKind.ACCEPTED, _STEPS, now_ms)
+            done = JobEvent(
+                event_id(job.job_id, 0, "done"), job, JobEventKind.STAGE_DONE, _STEPS, now_ms, step="noop", attempt=1
+            )
+            result = JobResult(
+                event_id(job.job_id, 0, "result"),
+                job,
+                "done",
+                _STEPS,
+                text_payload("x"),
+                step="noop",
+                finished_at_ms=now_ms,
+            )
+            for topic, record in ((topics.JOB_EVENTS, accepted), (topics.JOB_EVENTS, done), (topics.RESULTS, result)):
+                records.append(Outgoing(topic, job.job_id, record, {}))
+        async with KafkaPublisher(self._stack.bootstrap, codec=Codec(), delivery_timeout_s=60) as publisher:
+            for begin in range(0, len(records), _BATCH):
+                await publisher.publish_many(records[begin : begin + _BATCH])
+        return len(records)
+
+    def job_state_seconds(self) -> dict[str, float]:
+        """Return the seconds that job-state has spent in each step of its batches, as it tells by itself."""
+        port = next(s["port"] for s in self._stack.status() if s["name"] == "job-state")
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        return {
+            sample.labels["part"]: sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name == "gateway_job_state_flush_seconds_sum"
+        }
+
+    def kill_job_state(self) -> None:
+        """SIGKILL job-state; the stack starts it again."""
+        os.kill(self._stack.pid("job-state"), signal.SIGKILL)
+
+    async def flush_redis(self) -> None:
+        """Empty Redis."""
+        await self._redis.flushall()
+
+    async def jobs_shown(self) -> int:
+        """Return how many jobs the views hold in partitions whose views are whole."""
+        if any(m is None or m.folded == NOTHING_FOLDED for m in await self._markers()):
+            return 0
+        return await self._redis.zcard(redis_keys.jobs("local"))
+
+    async def _markers(self) -> list[Marker | None]:
+        found = await self._redis.mget([redis_keys.marker(p) for p in range(topics.JOB_PARTITIONS)])
+        return [redis_keys.decode_marker(one) for one in found]
 
     async def kill_one(self) -> None:
         """SIGKILL the first probe; nobody starts it again."""
@@ -161,7 +236,7 @@ class CelerySide:
         """End the workers."""
         await asyncio.to_thread(self._peer.stop_workers)
 
-    async def fill(self, count: int, sleep_ms: int) -> None:
+    async def fill(self, count: int, sleep_ms: int) -> Sequence[str]:
         """Queue tasks with Celery's own client."""
         self._signal(signal.SIGSTOP)
         try:
@@ -169,6 +244,7 @@ class CelerySide:
             await asyncio.to_thread(subprocess.run, command, cwd=HERE, env=self._peer.env, check=True)
         finally:
             self._signal(signal.SIGCONT)
+        return ()
 
     async def done(self) -> int:
         """Return how many results are in the result backend."""

@@ -20,6 +20,7 @@ def bench(
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="spine: also set up a fresh clone.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth (stt: a quarter), where there is so much.")] = False,
+    part: Annotated[list[str] | None, typer.Option("--part", help="jobs: this part alone; may be repeated.")] = None,
     faults: Annotated[bool, typer.Option("--faults", help="chat: servers that die, callers who leave.")] = False,
     events: Annotated[int | None, typer.Option("--events", min=1, help="usage: how many; else 1,000,000.")] = None,
 ) -> None:
@@ -33,5 +34,6 @@ def bench(
         if name != "usage":
             raise InvalidInput(f"the benchmark {name} has no --events", remedy="only usage takes it")
         flags += ["--events", str(events)]
+    flags += [text for one in part or () for text in ("--part", one)]
     command = [sys.executable, "-m", f"bench.{name}", *flags]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT_ROOT, check=False).returncode)

@@ -1,34 +1,76 @@
 """Finds a caller's job: 404 only where it is certain, 503 where it cannot be told."""
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
 from fastapi import Request
 
 from ingress.auth import Caller
 from ingress.dependencies import Dependencies
+from ingress.job_document import is_final
 from ingress.problems import Problem, unavailable
 from schemas.events import JobStatus
 from schemas.ids import is_job_id
 from schemas.job_view import JobView
 from streams.tables.job_reader import Missing, Unknown
 
+T = TypeVar("T")
+
 # After a 202 the view is a few milliseconds behind; while it is rebuilt, seconds.
 PATIENCE_S = 2.0
 
 
-async def find_job(
-    request: Request, dependencies: Dependencies, caller: Caller, job_id: str, wait_s: float = 0
-) -> JobView:
-    """Return the caller's job; one who is ready to wait is not turned away while the view catches up.
+async def find_job(request: Request, dependencies: Dependencies, caller: Caller, job_id: str) -> JobView:
+    """Return the caller's job.
 
     Raises Problem: 404 when there is none, or it belongs to another service; 503 while the view
     cannot tell.
     """
+    _note(request, job_id)
+    found = await dependencies.jobs.get(job_id)
+    if isinstance(found, Unknown):
+        found = await dependencies.notifications.wait_for_change(job_id, None, PATIENCE_S)
+    return checked(found, caller)
+
+
+async def find_ended_job(
+    request: Request, dependencies: Dependencies, caller: Caller, job_id: str, wait_s: float
+) -> JobView:
+    """Return the caller's job as soon as it has ended, or as it is after `wait_s` seconds or when the process ends.
+
+    Raises Problem as `find_job` does: one who is ready to wait is not turned away while the view catches up.
+    """
+    _note(request, job_id)
+
+    def enough(view: JobView) -> bool:
+        return is_final(view) or view.service != caller.service
+
+    found = await dependencies.jobs.seen(job_id)
+    if not (isinstance(found, JobView) and enough(found)):
+        found = await unless_closing(dependencies, dependencies.notifications.wait_until(job_id, enough, wait_s))
+    if found is None or (isinstance(found, Unknown) and wait_s < PATIENCE_S):
+        return await find_job(request, dependencies, caller, job_id)
+    return checked(found, caller)
+
+
+async def unless_closing(dependencies: Dependencies, waiting: Coroutine[Any, Any, T]) -> T | None:
+    """Return what is waited for; None when the process is asked to end before it comes."""
+    wanted = asyncio.ensure_future(waiting)
+    closing = asyncio.ensure_future(dependencies.closing.wait())
+    try:
+        await asyncio.wait((wanted, closing), return_when=asyncio.FIRST_COMPLETED)
+        return wanted.result() if wanted.done() else None
+    finally:
+        for task in (wanted, closing):
+            task.cancel()
+        await asyncio.gather(wanted, closing, return_exceptions=True)
+
+
+def _note(request: Request, job_id: str) -> None:
     if not is_job_id(job_id):
         raise not_found()
     request.scope["job_id"] = job_id
-    found = await dependencies.jobs.get(job_id)
-    if isinstance(found, Unknown):
-        found = await dependencies.notifications.wait_for_change(job_id, None, max(PATIENCE_S, wait_s))
-    return checked(found, caller)
 
 
 def checked(found: JobView | Missing | Unknown, caller: Caller) -> JobView:

@@ -1,7 +1,5 @@
 """Looking at jobs: one, a list, and its changes as server-sent events."""
 
-import asyncio
-import contextlib
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -13,14 +11,14 @@ from ingress.auth import Caller
 from ingress.dependencies import Dependencies, dependencies_of
 from ingress.examples import EVENTS_DOC, JOB_DOC, JOBS_DOC
 from ingress.job_document import full_document, is_final, short_document
-from ingress.job_lookup import checked, find_job
+from ingress.job_lookup import find_ended_job, find_job, unless_closing
 from ingress.problems import Problem, unavailable
 from ingress.query import integer, one_of
 from ingress.responses import json_response
 from schemas.events import JobStatus
 from schemas.job_view import JobView
 from streams.api_keys import Scope
-from streams.tables.job_reader import Unknown
+from streams.tables.job_reader import Missing, Unknown
 from streams.tables.view_json import view_token
 
 MAX_WAIT_S = 60
@@ -40,10 +38,10 @@ async def get_job(request: Request) -> Response:
     dependencies = dependencies_of(request)
     caller = dependencies.authenticator.caller(request, Scope.JOBS)
     wait_s = min(integer(request, "wait", 0, least=0), MAX_WAIT_S)
-    deadline = asyncio.get_running_loop().time() + wait_s
-    view = await find_job(request, dependencies, caller, request.path_params["job_id"], wait_s)
-    if wait_s and not is_final(view):
-        view = await _wait_for_end(dependencies, caller, view, deadline)
+    if wait_s:
+        view = await find_ended_job(request, dependencies, caller, request.path_params["job_id"], wait_s)
+    else:
+        view = await find_job(request, dependencies, caller, request.path_params["job_id"])
     return json_response(await full_document(view, dependencies.blobs))
 
 
@@ -79,15 +77,6 @@ async def follow_job(request: Request) -> Response:
     )
 
 
-async def _wait_for_end(dependencies: Dependencies, caller: Caller, view: JobView, deadline: float) -> JobView:
-    while not is_final(view) and not dependencies.closing.is_set():
-        left = deadline - asyncio.get_running_loop().time()
-        if left <= 0:
-            break
-        view = checked(await _next_change(dependencies, view, left), caller)
-    return view
-
-
 async def _events(dependencies: Dependencies, caller: Caller, view: JobView) -> AsyncGenerator[bytes]:
     # When the caller goes away the server cancels this generator, and the wait inside it ends.
     while True:
@@ -103,19 +92,11 @@ async def _events(dependencies: Dependencies, caller: Caller, view: JobView) -> 
                 yield b": still here\n\n"
 
 
-async def _next_change(dependencies: Dependencies, view: JobView, timeout_s: float) -> Any:
+async def _next_change(dependencies: Dependencies, view: JobView, timeout_s: float) -> JobView | Missing | Unknown:
     """Wait for a change, but not longer than the process lives."""
-    job_id = view.document["job_id"]
-    change = asyncio.ensure_future(dependencies.notifications.wait_for_change(job_id, view_token(view), timeout_s))
-    closing = asyncio.ensure_future(dependencies.closing.wait())
-    try:
-        await asyncio.wait((change, closing), return_when=asyncio.FIRST_COMPLETED)
-        return change.result() if change.done() else view
-    finally:
-        for task in (change, closing):
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await change
+    waiting = dependencies.notifications.wait_for_change(view.document["job_id"], view_token(view), timeout_s)
+    found = await unless_closing(dependencies, waiting)
+    return view if found is None else found
 
 
 def _event(document: dict[str, Any]) -> bytes:

@@ -36,7 +36,10 @@ from streams.stages import find_stage
 log = get_logger(__name__)
 
 GROUP = "admission-jobs"
-_POLL_MS = 50
+_POLL_MS = 100
+_FETCH_MS = 250
+# Results that nobody waits for are all that this reads on most days: a commit for each would cost more than the rest.
+_COMMIT_S = 1.0
 _AT_ONCE = 4_000
 _LEAST_ENTRIES = 100
 _SESSION_MS = 6_000
@@ -63,6 +66,7 @@ class Answerer:
         consumer.subscribe([BATCH_ENTRIES.name, RESULTS.name])
         starter = bulk_producer(self._bootstrap)
         held: dict[int, _Partition] = {}
+        committed_at = time.monotonic()
         try:
             await consumer.start()
             await starter.start()
@@ -81,6 +85,9 @@ class Answerer:
                 # Of a partition that came (back) in the meantime the position is not ours yet.
                 current = {tp.partition for tp in consumer.assignment()}
                 await asyncio.gather(*(held[n].work(fetched) for n in numbers & current))
+                if time.monotonic() - committed_at >= _COMMIT_S:
+                    await _commit_passed(consumer, [held[n] for n in held.keys() & current])
+                    committed_at = time.monotonic()
         finally:
             self.ready = False
             for partition in held.values():
@@ -162,12 +169,16 @@ class _Partition:
         self._codec = codec
         self._decoder = decoder
         self._topics = topics
+        self.passed: int | None = None
 
     async def close(self) -> None:
         await close_client(self._producer.stop(), of=GROUP)
 
     async def work(self, fetched: Fetched) -> None:
-        """Do what a batch of entries and results asks for, then commit it."""
+        """Do what a batch of entries and results asks for, then commit it.
+
+        Results that asked for nothing are only noted in `passed`: to read them again changes nothing.
+        """
         offsets: dict[TopicPartition, int] = {}
         answers: list[Write] = []
         entries = fetched.get(self.entries, ())
@@ -191,8 +202,13 @@ class _Partition:
                 await self._producer.send_offsets_to_transaction(committed, GROUP)
             for write in answers:
                 self.book.answered(write.key.decode())
-        elif offsets:
+        elif self.entries in offsets:
             await self._consumer.commit(offsets)
+        elif offsets:
+            self.passed = offsets[self.results]
+            return
+        if self.results in offsets:
+            self.passed = None
 
     async def _take(self, records: Iterable[Any]) -> list[Write]:
         requests: list[Write] = []
@@ -307,6 +323,14 @@ class _Partition:
         return await self._consumer.position(self.entries) >= end
 
 
+async def _commit_passed(consumer: AIOKafkaConsumer, partitions: Sequence[_Partition]) -> None:
+    passed = {p.results: p.passed for p in partitions if p.passed is not None}
+    if passed:
+        await consumer.commit(passed)
+        for partition in partitions:
+            partition.passed = None
+
+
 def _consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
     return AIOKafkaConsumer(
         **client_options(bootstrap),
@@ -316,7 +340,8 @@ def _consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
         isolation_level="read_committed",
         session_timeout_ms=_SESSION_MS,
         heartbeat_interval_ms=1_500,
-        fetch_max_wait_ms=100,
+        # What is asked of the broker in between waits for the end of a fetch, as much as this.
+        fetch_max_wait_ms=_FETCH_MS if group else 100,
         partition_assignment_strategy=(own_assignor(),),
     )
 

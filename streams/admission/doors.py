@@ -62,7 +62,7 @@ class DoorReader:
             session_timeout_ms=_SESSION_MS,
             heartbeat_interval_ms=1_500,
             max_partition_fetch_bytes=2 * 1024 * 1024,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=250,
         )
         producer = bulk_producer(self._bootstrap)
         async with kafka_admin(self._bootstrap) as admin:

@@ -43,7 +43,7 @@ class Pace:
     async def room(self, under_way: int, consumer: AIOKafkaConsumer) -> int:
         """Return how many more jobs may be started. Raises KafkaError when the log does not tell its end."""
         now = time.monotonic()
-        if now - self._looked >= _LOOK_S:
+        if under_way and now - self._looked >= _LOOK_S:
             self._looked = now
             # A window that is not used up says nothing: it grows only under those who use it.
             behind = await self._behind(consumer)

@@ -25,22 +25,21 @@ from collections.abc import Coroutine, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from schemas.codec import UnknownFingerprint
-from schemas.errors import GatewayError, Outage, Permanent, UndecodableRecord
+from schemas.errors import Outage, Permanent, UndecodableRecord
 from schemas.events import StageRequest
 from schemas.topics import StageTopics
-from streams.log.dead_letters import dead_letter
 from streams.log.protocols import Committed, LogRecord, Partition, Subscriber
 from streams.logs import get_logger
-from streams.metrics import CONSUMER_REBALANCES, STAGE_DEAD_LETTERS, STAGE_PAUSED
+from streams.metrics import CONSUMER_REBALANCES, STAGE_PAUSED
 from streams.runtime.assignment import ALONE_AFTER, HeldPartition, Work
 from streams.runtime.circuit import Circuit
 from streams.runtime.committer import Committer
 from streams.runtime.handling import Handling, Tools
 from streams.runtime.processor import Processor, Result
+from streams.runtime.request_records import RequestRecords
 from streams.runtime.retry import DeadLetter, Retry, WaitForRecovery
-from streams.runtime.scheduling import Scheduler
 from streams.runtime.stage_metrics import StageMetrics
+from streams.runtime.turns import Turns
 from streams.stages import all_stages
 
 log = get_logger(__name__)
@@ -78,22 +77,19 @@ class Worker:
         self._drain_s = drain_s
         self._lanes = {topic.name: lane for lane, topic in processor.topics.requests.items()}
         self._held: dict[Partition, HeldPartition] = {}
-        self._waiting: Scheduler[Work] = Scheduler()
         self._circuit = Circuit()
         self._committer = Committer(self._group, subscriber, self._collect, self._acknowledge)
         self._handling = Handling(
             processor, tools, stages or all_stages(), commit_attempts=self._committer.flush, hold=self._hold_publishing
         )
+        self._records = RequestRecords(self._kind, tools, self._handling)
         self._metrics = StageMetrics(self._kind)
+        self._turns = Turns(processor.concurrency, self._circuit, self._metrics, self._dispatch)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._in_handler = 0
-        self._alone: Work | None = None
-        self._next_alone: Work | None = None
         self._unpublished = 0
         self._suspended = True
         self._joined = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._wake: asyncio.TimerHandle | None = None
         self._broken: BaseException | None = None
         self.fetched_at = time.monotonic()
         self.assigned_at = self.fetched_at
@@ -229,7 +225,7 @@ class Worker:
     def _admit(self, held: HeldPartition) -> None:
         while not held.lost and (record := held.admit()) is not None:
             try:
-                request = self._decode(record)
+                request = self._records.decode(record)
             except UndecodableRecord as e:
                 self._spawn(self._look_again(held, record, e))
             else:
@@ -239,35 +235,13 @@ class Worker:
             held.paused = pause
             (self._subscriber.pause if pause else self._subscriber.resume)([held.partition])
 
-    def _decode(self, record: LogRecord) -> StageRequest:
-        if record.value is None:
-            raise UndecodableRecord("the record has no value")
-        return _checked(self._tools.codec.decode(record.value, StageRequest))
-
-    async def _look_again(self, held: HeldPartition, record: LogRecord, error: GatewayError) -> None:
-        """Look for the writer's schema once more; what still cannot be read goes to the dead letter topic."""
-        if isinstance(error, UnknownFingerprint) and record.value is not None:
-            try:
-                request = _checked(await self._tools.decoder.decode(record.value, StageRequest))
-            except UndecodableRecord as e:
-                error = e
-            else:
-                self._enqueue(held, record, request)
-                self._dispatch()
-                return
-        now_ms = time.time_ns() // 1_000_000
-        letter = dead_letter(record, stage=self._kind, attempts=0, error=error, service="", at_ms=now_ms)
-        await self._handling.publish_raw(letter)
-        STAGE_DEAD_LETTERS.labels(record.topic, error.code).inc()
-        log.warning(
-            "record.undecodable",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            code=error.code,
-            reason=error.message,
-        )
-        self._finish(held, record.offset)
+    async def _look_again(self, held: HeldPartition, record: LogRecord, error: UndecodableRecord) -> None:
+        request = await self._records.decode_or_bury(record, error)
+        if request is None:
+            self._finish(held, record.offset)
+            return
+        self._enqueue(held, record, request)
+        self._dispatch()
 
     def _enqueue(self, held: HeldPartition, record: LogRecord, request: StageRequest) -> None:
         offsets = held.offsets
@@ -276,56 +250,30 @@ class Worker:
         work.suspect = offsets.is_suspect(record.offset)
         work.alone = offsets.attempts(record.offset) >= ALONE_AFTER
         held.works[record.offset] = work
-        self._wait(work)
-
-    def _wait(self, work: Work, *, first: bool = False) -> None:
-        self._waiting.add(work.lane, work.request.job.service, work, first=first)
-        self._metrics.waiting(work.lane, 1)
+        self._turns.wait(work)
 
     # --- Starting -----------------------------------------------------------------------------
 
     def _dispatch(self) -> None:
         """Start what may start now."""
-        while self._may_start():
-            work = self._next_alone
-            self._next_alone = None
-            if work is None:
-                work = self._waiting.next()
-                if work is None:
-                    return
-                self._metrics.waiting(work.lane, -1)
+        while self._may_start() and (work := self._turns.next()) is not None:
             if work.dropped:
                 continue
             if work.request.job.job_id in self._tools.cancelled:
                 self._finish_cancelled(work)
                 continue
-            if work.alone and self._in_handler:
-                self._next_alone = work
-                return
-            now = time.monotonic()
-            if not self._circuit.may_start(now):
-                self._wait(work, first=True)
-                self._wake_later(self._circuit.until_probe(now))
+            if not self._turns.may_begin(work):
                 return
             self._start(work)
 
     def _may_start(self) -> bool:
-        return (
-            self._in_handler < self._processor.concurrency
-            and not self._suspended
-            and not self._unpublished
-            and self._alone is None
-            and not self._stopping.is_set()
-        )
+        return self._turns.has_room and not self._suspended and not self._unpublished and not self._stopping.is_set()
 
     def _start(self, work: Work) -> None:
-        if work.alone:
-            self._alone = work
+        self._turns.begin(work)
         work.attempt = work.held.begin(work.offset)
         work.attempt_committed = False
-        work.in_handler = True
         work.started_ms = time.time_ns() // 1_000_000
-        self._in_handler += 1
         self._metrics.started(work.lane, work.started_ms - work.request.requested_at_ms if work.attempt == 1 else None)
         work.task = self._spawn(self._work(work))
 
@@ -383,14 +331,11 @@ class Worker:
     def _again(self, work: Work) -> None:
         work.timer = None
         if not work.dropped:
-            self._wait(work)
+            self._turns.wait(work)
             self._dispatch()
 
     def _leave_handler(self, work: Work) -> None:
-        work.in_handler = False
-        self._in_handler -= 1
-        if self._alone is work:
-            self._alone = None
+        self._turns.leave(work)
         self._metrics.left(work.lane, time.time_ns() // 1_000_000 - work.started_ms)
 
     def _on_outage(self, work: Work, error: Outage) -> None:
@@ -399,13 +344,9 @@ class Worker:
         STAGE_PAUSED.labels(self._kind).set(1)
         log.warning("stage.paused", stage=self._kind, code=error.code, reason=error.message)
         if not work.dropped:
-            self._wait(work, first=True)
+            self._turns.wait(work, first=True)
         self._dispatch()
-        self._wake_later(self._circuit.until_probe(time.monotonic()))
-
-    def _wake_later(self, after_s: float) -> None:
-        if self._wake is None or self._wake.cancelled() or self._wake.when() <= asyncio.get_running_loop().time():
-            self._wake = asyncio.get_running_loop().call_later(after_s + 0.001, self._dispatch)
+        self._turns.wake_for_probe()
 
     def _hold_publishing(self, change: int) -> None:
         self._unpublished += change
@@ -458,8 +399,8 @@ class Worker:
             work.timer.cancel()
         if work.in_handler and work.task is not None:
             work.task.cancel()
-        elif self._waiting.remove(work.lane, work.request.job.service, work):
-            self._metrics.waiting(work.lane, -1)
+        else:
+            self._turns.remove(work)
 
     async def _drain(self) -> None:
         self._stopping.set()
@@ -505,8 +446,7 @@ class Worker:
             if held.paused:
                 held.paused = False
                 self._subscriber.resume([partition])
-        if self._next_alone is not None and self._next_alone.dropped:
-            self._next_alone = None
+        self._turns.forget_dropped()
         self._suspended = False
         if partitions:
             self._joined.set()
@@ -529,9 +469,3 @@ class Worker:
 def group_of(processor: Processor, suffix: str = "") -> str:
     """Return the name of a processor's consumer group."""
     return f"processor.{processor.topics.kind}{suffix}"
-
-
-def _checked(request: StageRequest) -> StageRequest:
-    if not 0 <= request.position < len(request.steps):
-        raise UndecodableRecord(f"the request is for step {request.position} of {len(request.steps)}")
-    return request

@@ -58,13 +58,21 @@ class JobReader:
 
     async def get(self, job_id: str) -> JobView | Missing | Unknown:
         """Return a job's view, or whether it is certain that there is none."""
+        found = await self.seen(job_id)
+        if found is not None:
+            return found
         try:
-            raw = await self._redis.get(redis_keys.job(job_id))
-            if raw is None:
-                return await self._after_a_miss(job_id)
-            return _view(raw)
+            return await self._after_a_miss(job_id)
         except REDIS_FAILURES:
             return Unknown("Redis does not answer")
+
+    async def seen(self, job_id: str) -> JobView | Unknown | None:
+        """Return a job's view; None when there is none now, which proves nothing."""
+        try:
+            raw = await self._redis.get(redis_keys.job(job_id))
+        except REDIS_FAILURES:
+            return Unknown("Redis does not answer")
+        return None if raw is None else _view(raw)
 
     async def list(
         self,

@@ -27,6 +27,10 @@ class LogEnds(Protocol):
         """
         ...
 
+    async def all_ends(self, partitions: Sequence[int]) -> dict[int, Offsets]:
+        """Return the ends of several partitions, asked for at once; raises as `ends` does."""
+        ...
+
     async def begins(self, partition: int) -> Offsets:
         """Return the offsets of the oldest records that a partition still has, or its ends where it has none.
 
@@ -46,25 +50,30 @@ class KafkaLogEnds:
 
     async def ends(self, partition: int) -> Offsets:
         """See LogEnds. Connects on first use, so that a process can start while Kafka is down."""
-        return await self._look_up(partition, "ends", lambda consumer, asked: consumer.end_offsets(asked))
+        return (await self.all_ends([partition]))[partition]
+
+    async def all_ends(self, partitions: Sequence[int]) -> dict[int, Offsets]:
+        """See LogEnds."""
+        return await self._look_up(partitions, "end", lambda consumer, asked: consumer.end_offsets(asked))
 
     async def begins(self, partition: int) -> Offsets:
         """See LogEnds."""
-        return await self._look_up(partition, "begins", lambda consumer, asked: consumer.beginning_offsets(asked))
+        found = await self._look_up([partition], "begin", lambda consumer, asked: consumer.beginning_offsets(asked))
+        return found[partition]
 
-    async def _look_up(self, partition: int, what: str, look_up: _LookUp) -> Offsets:
-        asked = [TopicPartition(topic, partition) for topic in self._topics]
+    async def _look_up(self, partitions: Sequence[int], what: str, look_up: _LookUp) -> dict[int, Offsets]:
+        asked = [TopicPartition(topic, partition) for partition in partitions for topic in self._topics]
         try:
             async with asyncio.timeout(_ANSWER_TIMEOUT_S):
                 found = await look_up(await self._connected(), asked)
         except (KafkaError, OSError, TimeoutError) as e:
             raise Outage(
-                f"Kafka does not tell where {self._topics[0]}[{partition}] {what}: {type(e).__name__}",
+                f"Kafka does not tell where {self._topics[0]}{list(partitions)} {what}: {type(e).__name__}",
                 code="kafka_down",
                 remedy="wait and try again; see that Kafka runs",
             ) from e
-        offsets = [found[tp] for tp in asked]
-        return Offsets(offsets[0], offsets[1] if len(offsets) > 1 else 0)
+        held = {p: [found[TopicPartition(topic, p)] for topic in self._topics] for p in partitions}
+        return {p: Offsets(at[0], at[1] if len(at) > 1 else 0) for p, at in held.items()}
 
     async def stop(self) -> None:
         """Close the connection."""

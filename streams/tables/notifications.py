@@ -6,7 +6,7 @@ after each reconnection and once a second.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
@@ -18,8 +18,13 @@ from streams.tables.job_reader import JobReader, Missing, Unknown
 from streams.tables.view_json import view_token
 
 _READ_AGAIN_S = 1.0
+_SOON_S = 0.1
 _RECONNECT_S = 0.25
 _LISTEN_S = 10.0
+
+# Listener and waiters share one connection, and redis-py lets both of them reconnect it at the same time: one
+# may find the other's half-made connection gone, which shows as an AttributeError on its writer.
+_FAILURES = (*REDIS_FAILURES, AttributeError)
 
 
 class Notifications:
@@ -64,6 +69,32 @@ class Notifications:
                     async with asyncio.timeout(min(left, _READ_AGAIN_S)):
                         await changed.wait()
 
+    async def wait_until(
+        self, job_id: str, enough: Callable[[JobView], bool], timeout: float
+    ) -> JobView | Missing | Unknown:
+        """Return the job as soon as `enough` holds of its view, or as it is after `timeout` seconds.
+
+        Missing is answered as soon as it is certain. Where the log ends is asked only for a job that stays
+        unseen for a moment: right after a 202 its view is on the way, and its first change tells so.
+        """
+        now = asyncio.get_running_loop().time
+        deadline, certain_at = now() + timeout, now() + _SOON_S
+        async with self._subscribed(job_id) as changed:
+            while True:
+                changed.clear()
+                found = await self._reader.seen(job_id)
+                if found is None and now() >= min(certain_at, deadline):
+                    found = await self._reader.get(job_id)
+                if isinstance(found, Missing) or (isinstance(found, JobView) and enough(found)):
+                    return found
+                left = deadline - now()
+                if found is not None and left <= 0:
+                    return found
+                patience_s = _READ_AGAIN_S if found is not None else max(0.0, certain_at - now())
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, patience_s)):
+                        await changed.wait()
+
     @contextlib.asynccontextmanager
     async def _subscribed(self, job_id: str) -> AsyncGenerator[asyncio.Event]:
         channel, changed = redis_keys.changed(job_id), asyncio.Event()
@@ -71,7 +102,7 @@ class Notifications:
         waiters.add(changed)
         try:
             if len(waiters) == 1 and self._pubsub is not None:
-                with contextlib.suppress(*REDIS_FAILURES):  # the listener sees the failure and subscribes anew
+                with contextlib.suppress(*_FAILURES):  # the listener sees the failure and subscribes anew
                     await self._pubsub.subscribe(channel)
             yield changed
         finally:
@@ -79,7 +110,7 @@ class Notifications:
             if not waiters and self._waiters.get(channel) is waiters:
                 del self._waiters[channel]
                 if self._pubsub is not None:
-                    with contextlib.suppress(*REDIS_FAILURES):
+                    with contextlib.suppress(*_FAILURES):
                         await self._pubsub.unsubscribe(channel)
 
     async def _listen(self) -> None:
@@ -96,11 +127,11 @@ class Notifications:
                 while True:
                     message = await pubsub.get_message(ignore_subscribe_messages=False, timeout=_LISTEN_S)
                     self._take(message)
-            except REDIS_FAILURES:
+            except _FAILURES:
                 await asyncio.sleep(_RECONNECT_S)
             finally:
                 self._pubsub = None
-                with contextlib.suppress(*REDIS_FAILURES):
+                with contextlib.suppress(*_FAILURES):
                     await pubsub.aclose()
 
     def _take(self, message: Mapping[str, object] | None) -> None:

@@ -6,7 +6,6 @@ process has folded with where the log ends; a partition that does not move is re
 stands. Folds do not mind what comes twice.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -48,12 +47,12 @@ class StreamWatch:
             return ""
         ordered = sorted(folded)
         try:
-            ends = await asyncio.gather(*(self._ends.ends(p) for p in ordered))
+            ends = await self._ends.all_ends(ordered)
         except Outage:
             self._since.clear()
             return ""
-        for p, end in zip(ordered, ends, strict=True):
-            at = folded[p]
+        for p in ordered:
+            end, at = ends[p], folded[p]
             since = self._since.get(p)
             if at.covers(end):
                 self._since.pop(p, None)

@@ -254,6 +254,8 @@ async def test_another_services_job_is_a_404(client: httpx.AsyncClient, ingress:
             never = await other.request(method, f"/v1/jobs/{'0' * 26}{path}")
             assert answer.status_code == never.status_code == 404
             assert answer.json() == never.json()
+        waited = await other.get(f"/v1/jobs/{job_id}", params={"wait": 30})
+        assert (waited.status_code, waited.json()["code"]) == (404, "job_not_found")
         assert (await other.get("/v1/jobs")).json()["jobs"] == []
     assert (await client.get(f"/v1/jobs/{job_id}")).json()["status"] == "queued"
 

@@ -119,6 +119,41 @@ async def test_a_wait_without_a_change_ends_with_what_is_known(setting: Setting)
     assert view_token(found) == token
 
 
+async def test_one_who_waits_for_an_end_is_told_of_it_alone(setting: Setting) -> None:
+    """The wait may begin before the job's view is there, and passes over what is not enough."""
+    job = job_ref()
+
+    def ended(view: JobView) -> bool:
+        return view.document["status"] == "done"
+
+    waiting = asyncio.create_task(setting.notes.wait_until(job.job_id, ended, 30))
+    await setting.accepted(job)
+    await setting.sees(job, "queued")
+    assert not waiting.done()
+    await setting.done(job)
+    found = await waiting
+    assert isinstance(found, JobView)
+    assert ended(found)
+    again = await setting.notes.wait_until(job.job_id, ended, 30)
+    assert isinstance(again, JobView)
+    assert view_token(again) == view_token(found)
+
+
+async def test_a_wait_for_an_end_that_does_not_come_answers_with_what_is_known(setting: Setting) -> None:
+    job = job_ref()
+    await setting.accepted(job)
+    await setting.sees(job, "queued")
+    found = await setting.notes.wait_until(job.job_id, lambda _: False, 0.05)
+    assert isinstance(found, JobView)
+    assert found.document["status"] == "queued"
+
+
+async def test_nobody_waits_for_a_job_that_never_was(setting: Setting) -> None:
+    """Missing is certain long before the time is over."""
+    async with asyncio.timeout(20):
+        assert await setting.notes.wait_until(job_ref().job_id, lambda _: True, 60) == Missing()
+
+
 async def test_a_job_that_never_was_is_missing(setting: Setting) -> None:
     assert await setting.reader.get(job_ref().job_id) == Missing()
 
@@ -247,6 +282,44 @@ async def test_a_restart_recovers_the_table(setting: Setting, signum: int, wait_
     await setting.sees(during, "queued")
     assert await client.get(redis_keys.marker(job_partition(before.job_id)))
     await client.aclose()
+
+
+async def test_scaling_from_one_to_three_and_back_under_load_loses_no_job(
+    setting: Setting, kafka: str, tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
+) -> None:
+    """Two join while jobs come and go; one of them is killed, one stopped: what is left catches up with all of it."""
+    more = [
+        TableProcess("streams.tables", kafka, setting.redis.url, tmp_path_factory.mktemp(name), GATEWAY_INSTANCE=name)
+        for name in ("job-state-2", "job-state-3")
+    ]
+    jobs: list[JobRef] = []
+    over = asyncio.Event()
+
+    async def load() -> None:
+        while not over.is_set():
+            some = [job_ref() for _ in range(10)]
+            await asyncio.gather(*(setting.accepted(job) for job in some))
+            await asyncio.gather(*(setting.done(job) for job in some))
+            jobs.extend(some)
+            await asyncio.sleep(0.1)
+
+    loading = asyncio.create_task(load())
+    try:
+        for process in more:
+            process.start()
+        for process in (setting.app, *more):
+            await wait_until(process.ready, 60)
+        await setting.sees(jobs[-1], "done", 60)
+        assert more[0].end(signal.SIGKILL) == -signal.SIGKILL
+        assert more[1].end(signal.SIGTERM) == 0
+        met = len(jobs)
+        await wait_until(lambda: len(jobs) > met and setting.app.ready(), 60)
+    finally:
+        over.set()
+        await loading
+    async with asyncio.timeout(60):
+        for job in jobs:
+            await setting.sees(job, "done")
 
 
 async def find_letter(kafka: str, topic: Topic, value: bytes) -> dict[str, bytes]:

@@ -1,5 +1,7 @@
 """The watch over a table's streams: a partition that stands still behind the log is read again."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from streams.redis_keys import Offsets
@@ -15,8 +17,8 @@ class Log:
         self.now = 1_000.0
         self.rewound: list[tuple[int, Offsets]] = []
 
-    async def ends(self, partition: int) -> Offsets:
-        return self.end
+    async def all_ends(self, partitions: Sequence[int]) -> dict[int, Offsets]:
+        return dict.fromkeys(partitions, self.end)
 
     async def rewind(self, partition: int, offsets: Offsets) -> None:
         self.rewound.append((partition, offsets))
