@@ -21,6 +21,7 @@ def bench(
     fresh: Annotated[bool, typer.Option("--fresh", help="spine: also set up a fresh clone.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="jobs, chat: a tenth of everything.")] = False,
     faults: Annotated[bool, typer.Option("--faults", help="chat: servers that die, callers who leave.")] = False,
+    only: Annotated[list[str] | None, typer.Option("--only", help="chat: this part; repeatable.")] = None,
 ) -> None:
     """Run a benchmark on a stack of its own and print its figures against the aims."""
     programs = sorted(p.stem for p in (PROJECT_ROOT / "bench").glob("*.py") if "def main" in p.read_text())
@@ -28,5 +29,7 @@ def bench(
         raise InvalidInput(f"there is no benchmark {name!r}", remedy=f"benchmarks: {', '.join(programs)}")
     wanted = (("--json", json), ("--fresh", fresh), ("--quick", quick), ("--faults", faults))
     flags = [flag for flag, given in wanted if given]
+    for part in only or []:
+        flags += ["--only", part]
     command = [sys.executable, "-m", f"bench.{name}", *flags]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT_ROOT, check=False).returncode)
