@@ -2,16 +2,18 @@
 
 The same simulated Ollama, one run, one machine: client, gateway, Kafka, LiteLLM and simulator share its cores, so
 requests a second include all of them; CPU seconds are those of the door itself, which are steadier on a busy machine.
-`--quick` takes a tenth of the calls; `--faults` runs the trials of `bench.chat_faults` instead.
-Results go to `bench/results/chat.json`.
+`--quick` takes a tenth of the calls; `--faults` runs the trials of `bench.chat_faults` instead; `--part PART`
+(repeated) runs some parts of either. Results go to `bench/results/chat.json` (`chat-faults.json`); a run of some
+parts replaces theirs and leaves the others as they were.
 """
 
+import argparse
 import asyncio
 import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,22 +36,37 @@ PROFILES = {
 }
 OPEN = {"token_ms": 500, "ttft_ms": 200}
 OPEN_STREAMS, OPEN_TOKENS = 1000, 20
+KINDS = {f"{profile}_{kind}": kind == "stream" for profile in PROFILES for kind in ("whole", "stream")}
+PARTS = (*KINDS, "open")
 SLOWER_S = 3.0
 
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
-    share = 0.1 if "--quick" in sys.argv else 1.0
-    if "--faults" in sys.argv:
-        report, name = chat_faults.run(share), "chat-faults.json"
+    asked = _arguments()
+    share = 0.1 if asked.quick else 1.0
+    if asked.faults:
+        report, name = chat_faults.run(share, asked.only or tuple(chat_faults.TRIALS)), "chat-faults.json"
     else:
-        report, name = _compare(share), "chat.json"
-    _write(report, share, RESULTS / name)
-    print(report.as_json() if "--json" in sys.argv else report.as_text())
+        report, name = _compare(share, asked.only or PARTS), "chat.json"
+    _write(report, share, RESULTS / name, keep=bool(asked.only))
+    print(report.as_json() if asked.json else report.as_text())
     return 0
 
 
-def _compare(share: float) -> Report:
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("bench chat")
+    for flag in ("--quick", "--faults", "--json"):
+        parser.add_argument(flag, action="store_true")
+    parser.add_argument("--part", action="append", default=[])
+    asked = parser.parse_args()
+    known = tuple(chat_faults.TRIALS) if asked.faults else PARTS
+    if unknown := sorted(set(asked.only).difference(known)):
+        parser.error(f"there is no part {unknown[0]!r}; parts are {', '.join(known)}")
+    return asked
+
+
+def _compare(share: float, parts: Sequence[str]) -> Report:
     report = Report("Chat: the gateway, the LiteLLM proxy, and the model server itself")
     report.add("load_before", os.getloadavg()[0])
     with simulator(tokens=TOKENS) as sim:
@@ -57,26 +74,27 @@ def _compare(share: float) -> Report:
         direct = Way("direct", sim.url)
         with bench_stack(env=env) as stack:
             gateway = Way("gateway", stack.url, stack.key, {n: stack.pid(n) for n in ("ingress", "kafka")})
-            asyncio.run(_measure(sim, (direct, gateway), report, share))
+            asyncio.run(_measure(sim, (direct, gateway), report, share, parts))
         with litellm_peer(sim.url) as peer:
-            asyncio.run(_measure(sim, (Way(PEER, peer.url, peer.key, {PEER: peer.pid}),), report, share))
+            asyncio.run(_measure(sim, (Way(PEER, peer.url, peer.key, {PEER: peer.pid}),), report, share, parts))
     report.add("load_after", os.getloadavg()[0])
     _ratios(report)
     return report
 
 
-async def _measure(sim: Simulator, ways: tuple[Way, ...], report: Report, share: float) -> None:
+async def _measure(sim: Simulator, ways: tuple[Way, ...], report: Report, share: float, parts: Sequence[str]) -> None:
     for way in ways:
         await until_served(way)
-    for profile, (pace, levels) in PROFILES.items():
+    for kind in [each for each in KINDS if each in parts]:
+        pace, levels = PROFILES[kind.partition("_")[0]]
         await sim.set(**{"ttft_ms": 0, "token_ms": 0, **pace})
-        for stream in (False, True):
-            kind = f"{profile}_{'stream' if stream else 'whole'}"
-            for concurrency, counts in levels.items():
-                for way in ways:
-                    calls = max(10, 2 * concurrency, int(counts[way.name == PEER] * share))
-                    figures = await load(way, concurrency, calls, stream=stream)
-                    _tell(report, f"{kind}_{way.name}", f"at_{concurrency}", figures, stream)
+        for concurrency, counts in levels.items():
+            for way in ways:
+                calls = max(10, 2 * concurrency, int(counts[way.name == PEER] * share))
+                figures = await load(way, concurrency, calls, stream=KINDS[kind])
+                _tell(report, f"{kind}_{way.name}", f"at_{concurrency}", figures, KINDS[kind])
+    if "open" not in parts:
+        return
     await sim.set(**OPEN)
     streams = max(100, int(OPEN_STREAMS * share))
     for way in ways:
@@ -111,6 +129,8 @@ def _ratios(report: Report) -> None:
         if "_worst_ms_" in name:
             worst.append(f[name] - f[straight.replace("_worst_", "_p50_")])
     for kind, faster, less in (("whole", 15.0, 1 / 6), ("stream", 20.0, 1 / 8)):
+        if f"zero_{kind}_gateway_calls_per_s_at_32" not in f:
+            continue
         rate, cpu = f"zero_{kind}_calls_per_s_ratio_at_32", f"zero_{kind}_cpu_ratio_at_32"
         added = f"zero_{kind}_added_p50_ratio_at_1"
         report.add(rate, f[f"zero_{kind}_gateway_calls_per_s_at_32"] / f[f"zero_{kind}_{PEER}_calls_per_s_at_32"])
@@ -125,15 +145,21 @@ def _ratios(report: Report) -> None:
     report.aim("worst_extra_latency_s", SLOWER_S)
 
 
-def _write(report: Report, share: float, file: Path) -> None:
+def _write(report: Report, share: float, file: Path, *, keep: bool) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
+    body = json.loads(report.as_json())
+    if keep and file.exists():
+        before = json.loads(file.read_text())
+        now = {aim["name"] for aim in body["aims"]}
+        body["aims"] = [aim for aim in before["aims"] if aim["name"] not in now] + body["aims"]
+        body["figures"] = before["figures"] | body["figures"]
     about = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "share_of_full_size": share,
     }
-    file.write_text(json.dumps({"about": about, **json.loads(report.as_json())}, indent=1) + "\n")
+    file.write_text(json.dumps({"about": about, **body}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -96,8 +96,8 @@ class _Answered:
     error: str = ""
 
 
-def run(share: float) -> Report:
-    """Run the trials, `share` of their full size, and return the report."""
+def run(share: float, trials: Sequence[str]) -> Report:
+    """Run the trials of these names, `share` of their full size, and return the report."""
     report = Report("Chat: faults")
     with _servers() as servers, TemporaryDirectory() as folder:
         file = Path(folder, "models.yml")
@@ -110,15 +110,15 @@ def run(share: float) -> Report:
         env = {"GATEWAY_MODELS_FILE": str(file), "GATEWAY_LOG_LEVEL": "warning"}
         with bench_stack(env=env) as stack:
             way = Way("gateway", stack.url, stack.key)
-            asyncio.run(_trials(_Trial(stack, way, servers, report, share)))
+            asyncio.run(_run(_Trial(stack, way, servers, report, share), trials))
     return report
 
 
-async def _trials(trial: _Trial) -> None:
+async def _run(trial: _Trial, names: Sequence[str]) -> None:
     await until_served(trial.way)
-    for each in (_cuts, _capacity, _backlog, _deaths):
-        print(f" {each.__name__[1:]}", flush=True, file=sys.stderr)
-        await each(trial)
+    for name in [each for each in TRIALS if each in names]:
+        print(f" {name}", flush=True, file=sys.stderr)
+        await TRIALS[name](trial)
 
 
 async def _cuts(trial: _Trial) -> None:
@@ -136,6 +136,7 @@ async def _cuts(trial: _Trial) -> None:
             await asyncio.sleep(0.5)
     trial.report.add("cuts_calls", calls)
     trial.report.add("cuts_failed", sum(bool(a.error) for a in answers))
+    trial.report.add("cuts_asked_of_a_second_server", sum(count["requests"] for count in counts) - calls)
     trial.report.add("cuts_tokens_sent", sent)
     trial.report.add("cuts_tokens_on_the_ledger", now[1] - before[1])
     trial.report.add("cuts_tokens_missing", abs(sent - (now[1] - before[1])))
@@ -251,6 +252,14 @@ async def _fill(trial: _Trial, jobs: int) -> None:
     async with KafkaPublisher(trial.stack.bootstrap, codec=Codec(), delivery_timeout_s=60) as publisher:
         for begin in range(0, len(records), 1000):
             await publisher.publish_many(records[begin : begin + 1000])
+
+
+TRIALS: Mapping[str, Callable[[_Trial], Awaitable[None]]] = {
+    "cuts": _cuts,
+    "capacity": _capacity,
+    "backlog": _backlog,
+    "deaths": _deaths,
+}
 
 
 async def _calls(

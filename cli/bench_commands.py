@@ -20,7 +20,7 @@ def bench(
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="spine: also set up a fresh clone.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth (stt: a quarter), where there is so much.")] = False,
-    part: Annotated[list[str] | None, typer.Option("--part", help="jobs: this part alone; may be repeated.")] = None,
+    part: Annotated[list[str] | None, typer.Option("--part", help="jobs, chat: this part; repeatable.")] = None,
     faults: Annotated[bool, typer.Option("--faults", help="chat: servers that die, callers who leave.")] = False,
     events: Annotated[int | None, typer.Option("--events", min=1, help="usage: how many; else 1,000,000.")] = None,
 ) -> None:

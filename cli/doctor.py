@@ -1,11 +1,13 @@
 """Checks of the whole installation: what is there, what is not, and what to do about it."""
 
+import asyncio
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from cli.stack.kafka_server import LIBS
@@ -15,6 +17,10 @@ from cli.stack.services import owns_kafka, owns_redis, port_uses
 from cli.stack.states import SETTLED
 from schemas.errors import GatewayError
 from streams.stages import declared_topics
+
+if TYPE_CHECKING:
+    from processors.llm.backends import Backend
+    from processors.llm.pool.models import Catalogue, Upstream
 
 _PYTHON = ((3, 11), (3, 13))
 _JAVA = 17
@@ -237,21 +243,50 @@ async def _own_processors(installation: Installation) -> Check:
     return Check("own processors", True, names or "none installed", required=False)
 
 
-async def _ollama(installation: Installation) -> Check:
-    import httpx
+async def check_model_servers(installation: Installation) -> Check:
+    """Ask every configured model server for its models, and see that those are there that `models.yml` names."""
+    from processors.llm.backends import AnswerLimits, Backend, client_session
+    from processors.llm.pool.opening import catalogue_from
 
-    urls = installation.stack.settings.ollama_urls
-    if not urls:
-        return Check("ollama", True, "not configured (set GATEWAY_OLLAMA_URLS to use models)", required=False)
-    silent: list[str] = []
-    async with httpx.AsyncClient(timeout=_CALL_TIMEOUT_S) as client:
-        for url in urls:
-            try:
-                (await client.get(f"{url.rstrip('/')}/api/tags")).raise_for_status()
-            except (httpx.HTTPError, httpx.InvalidURL) as e:
-                silent.append(f"{_without_password(url)} ({type(e).__name__})")
-    detail = f"no answer from {', '.join(silent)}" if silent else f"{len(urls)} answer"
-    return Check("ollama", not silent, detail, "start it or correct GATEWAY_OLLAMA_URLS" if silent else "")
+    settings, name = installation.stack.settings, "model servers"
+    try:
+        catalogue, _ = catalogue_from(
+            settings.models_file, settings.ollama_urls, installation.env, settings.upstream_slots, ""
+        )
+    except GatewayError as e:
+        return Check(name, False, e.message, e.remedy)
+    if not catalogue.upstreams:
+        hint = "none configured (set GATEWAY_OLLAMA_URLS, or name them in models.yml)"
+        return Check(name, True, hint, required=False)
+    limits = AnswerLimits(connect_s=_CALL_TIMEOUT_S)
+    async with client_session(limits) as session:
+        backend = Backend(session, limits)
+        told = await asyncio.gather(*(_trouble(backend, catalogue, each) for each in catalogue.upstreams.values()))
+    troubled = [trouble for trouble in told if trouble]
+    if not troubled:
+        return Check(name, True, f"{len(told)} answer: {', '.join(catalogue.upstreams)}")
+    remedy = "start it, or correct its entry (models.yml, GATEWAY_OLLAMA_URLS); until then calls go to the others"
+    return Check(name, False, "; ".join(troubled), remedy)
+
+
+async def _trouble(backend: "Backend", catalogue: "Catalogue", upstream: "Upstream") -> str:
+    """Return what is wrong with a model server; empty when nothing is."""
+    from processors.llm.errors import CallRefused, UpstreamFailed
+    from processors.llm.pool.probes import model_names
+    from processors.llm.protocols.values import Dialect
+
+    native = upstream.kind is Dialect.OLLAMA
+    try:
+        listed = await backend.get(upstream, "/api/tags" if native else "/models", _CALL_TIMEOUT_S)
+    except CallRefused:
+        return ""
+    except UpstreamFailed as e:
+        # An OpenAI-compatible server need not have a list of its models.
+        return "" if e.status in (404, 405) and not native else e.message + (f" ({e.remedy})" if e.remedy else "")
+    there = model_names(listed) if native else frozenset[str]()
+    wanted = {r.model for model in catalogue.models.values() for r in model.routes if r.upstream == upstream.name}
+    lacking = sorted(each for each in wanted if native and not {each, f"{each}:latest"} & there)
+    return f"{upstream.name} lacks {', '.join(lacking)}" if lacking else ""
 
 
 _CHECKS: tuple[CheckFunction, ...] = (
@@ -270,7 +305,7 @@ _CHECKS: tuple[CheckFunction, ...] = (
     check_stages,
     _blobs,
     _own_processors,
-    _ollama,
+    check_model_servers,
 )
 
 

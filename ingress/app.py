@@ -48,7 +48,8 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_middleware(RequestLog)
+    app.add_middleware(chat.ShortWay)
+    app.add_middleware(RequestLog)  # around it: the last one added is the first one met
     complete_openapi(app, dependencies.modules)
     return app
 

@@ -55,7 +55,7 @@ class KeyRing:
 
     def get(self, key_id: str) -> ApiKey | None:
         """Return a key's record."""
-        return self._view.get(key_id)
+        return self._view.find(key_id)
 
 
 class Authenticator:

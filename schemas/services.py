@@ -40,7 +40,10 @@ class Quotas:
     @property
     def limited(self) -> bool:
         """Whether any limit is set."""
-        return any(getattr(self, limit.name) is not None for limit in fields(self))
+        return self != _NO_LIMITS
+
+
+_NO_LIMITS = Quotas()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ import orjson
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from streams.tracing import named_now
+
 # Libraries that build a record per message at a level nobody reads; the cost is the building.
 _QUIET = ("aiokafka", "faust", "mode", "asyncio", "uvicorn.access", "httpx", "httpcore")
 
@@ -19,7 +21,7 @@ def configure_logging(settings_level: str, process_name: str) -> None:
     """
     level = logging.getLevelNamesMapping().get(settings_level.upper(), logging.INFO)
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _about_this_task,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _named(process_name),
@@ -51,6 +53,10 @@ def configure_logging(settings_level: str, process_name: str) -> None:
 def get_logger(name: str) -> FilteringBoundLogger:
     """Return the logger of a module; give it `__name__`."""
     return structlog.get_logger(source=name)
+
+
+def _about_this_task(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    return {**named_now(), **event}
 
 
 def _named(process_name: str) -> structlog.typing.Processor:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Self
 
 from schemas.services import ServiceSettings
@@ -9,6 +10,7 @@ from streams.log.compacted_view import CompactedView
 from streams.log.protocols import Decoder, Publisher, Tail
 
 OnChange = Callable[[str, ServiceSettings | None], None]
+_unset = lru_cache(maxsize=4096)(ServiceSettings)
 
 
 class Services:
@@ -51,7 +53,7 @@ class Services:
 
     def get(self, service: str) -> ServiceSettings:
         """Return a service's settings: the defaults when nothing is set for it."""
-        return self._view.get(service) or ServiceSettings(service)
+        return self._view.find(service) or _unset(service)
 
     def known(self, service: str) -> bool:
         """Tell whether something is set for a service. One that only has keys is a service too."""

@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingress.chat import listings
 from ingress.chat.calls import CallRoute
@@ -52,7 +52,25 @@ class MethodRoute:
         await Reply(send).refuse(self._route.dialect, problem)
 
 
+_ROUTES = tuple(MethodRoute(method, route) for method, route in (*(("POST", call) for call in _CALLS), *_LISTINGS))
+
+
+class ShortWay:
+    """Middleware that takes calls to their route at once.
+
+    The application would look at a score of paths before, and wrap each part of an answer in layers that
+    these routes do without: a tenth of what a call costs.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._routes = {route.path: route for route in _ROUTES if "{" not in route.path}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._routes.get(scope.get("path", ""), self._app)(scope, receive, send)
+
+
 def add_routes(app: FastAPI) -> None:
     """Add the routes."""
-    for method, route in (*(("POST", call) for call in _CALLS), *_LISTINGS):
-        app.router.routes.append(Route(route.path, MethodRoute(method, route)))
+    app.router.routes.extend(Route(route.path, route) for route in _ROUTES)

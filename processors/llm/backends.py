@@ -24,7 +24,7 @@ from streams.tracing import traceparent
 _AFTER_END_S = 1.0
 _ERROR_BYTES = 64 * 1024
 _READ_BYTES = 256 * 1024
-_LEAVING_S = 0.25
+_LEAVING_S = 1.0  # a server that heard us stops at once; on a busy machine it hears late, and sends until then
 _TOLD_CHARACTERS = 1000
 _LONGEST_RETRY_S = 600.0
 _DISCONNECTED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)

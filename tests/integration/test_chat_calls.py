@@ -174,6 +174,16 @@ async def test_malformed_bodies_are_told_in_the_callers_protocol(
     assert on_the_log.requests_of(service) == []
 
 
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat"])
+async def test_a_body_over_its_bound_is_refused(
+    client: httpx.AsyncClient, on_the_log: OnTheLog, service: str, path: str
+) -> None:
+    answer = await client.post(path, json=chat(NATIVE, text="x" * (33 * 1024 * 1024)))
+    assert answer.status_code == 413
+    assert "33554432 bytes" in answer.text
+    assert on_the_log.requests_of(service) == []
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [("GET", "/v1/chat/completions"), ("PUT", "/v1/models"), ("GET", "/api/chat"), ("GET", "/api/show")],
@@ -266,6 +276,20 @@ async def test_only_the_digest_is_on_the_log_where_that_is_set(
     assert request.content is None
     assert (len(request.content_sha256), request.messages) == (64, 1)
     assert request.content_bytes == len(answer.request.content)
+
+
+async def test_a_model_server_that_is_down_at_start_leaves_ingress_degraded(
+    kafka: str, redis_url: str, tmp_path: Path, sims: Sims, service: str
+) -> None:
+    urls = f"{sims.native.url},http://127.0.0.1:1"
+    settings = settings_for(kafka, own_database(redis_url, 9), tmp_path, GATEWAY_OLLAMA_URLS=urls)
+    async with (
+        running_ingress(settings) as ingress,
+        ingress.client(await ingress.key(service, ("chat",))) as client,
+    ):
+        ready = (await client.get("/readyz")).json()
+        assert ready["dependencies"]["model_servers"] == {"ok": False, "required": False, "reason": "down: 127.0.0.1:1"}
+        assert (await client.post("/v1/chat/completions", json=chat(NATIVE))).status_code == 200
 
 
 async def test_without_model_servers_the_answer_says_what_to_set(kafka: str, redis_url: str, tmp_path: Path) -> None:

@@ -143,6 +143,31 @@ async def test_openai_json_schema(asking: openai.AsyncOpenAI, model: str) -> Non
 
 
 @MODELS
+async def test_openai_log_probabilities_stops_json_objects_and_images(asking: openai.AsyncOpenAI, model: str) -> None:
+    told = await asking.chat.completions.create(model=model, messages=ASK, max_tokens=5, logprobs=True, top_logprobs=2)
+    assert told.choices[0].logprobs
+    assert [len(token.top_logprobs) for token in told.choices[0].logprobs.content or []] == [2] * 5
+
+    whole = await asking.chat.completions.create(model=model, messages=ASK, max_tokens=9, seed=6)
+    text = whole.choices[0].message.content or ""
+    stop = text.split()[2]
+    short = await asking.chat.completions.create(model=model, messages=ASK, max_tokens=9, seed=6, stop=[stop])
+    said = short.choices[0].message.content or ""
+    assert text.startswith(said)
+    assert stop not in said
+    assert said
+    assert short.choices[0].finish_reason == "stop"
+
+    form: Any = {"type": "json_object"}
+    answer = await asking.chat.completions.create(model=model, messages=ASK, response_format=form)
+    assert isinstance(orjson.loads(answer.choices[0].message.content or ""), dict)
+
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    seen: Any = [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, picture]}]
+    assert (await asking.chat.completions.create(model=model, messages=seen, max_tokens=3)).choices[0].message.content
+
+
+@MODELS
 async def test_openai_completions(asking: openai.AsyncOpenAI, model: str) -> None:
     whole = await asking.completions.create(model=model, prompt="Once upon", max_tokens=6, seed=3)
     stream = await asking.completions.create(model=model, prompt="Once upon", max_tokens=6, seed=3, stream=True)

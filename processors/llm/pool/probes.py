@@ -28,7 +28,7 @@ async def probe(backend: Backend, upstream: Upstream) -> Seen:
         if upstream.kind is Dialect.OLLAMA:
             tags = await backend.get(upstream, "/api/tags", TIMEOUT_S)
             loaded = await backend.get(upstream, "/api/ps", TIMEOUT_S)
-            return Seen(True, _names(tags, "models", "name"), _names(loaded, "models", "name"))
+            return Seen(True, model_names(tags), model_names(loaded))
         # Names differ too much between servers (aliases, deployments) to tell from a list that a model is not there.
         await backend.get(upstream, "/models", TIMEOUT_S)
         return Seen(True)
@@ -74,6 +74,7 @@ class Probes:
         return seen
 
 
-def _names(body: Json, key: str, name: str) -> frozenset[str]:
-    entries: Any = body.get(key) or []
-    return frozenset(str(entry[name]) for entry in cast(list[Json], entries) if name in entry)
+def model_names(body: Json) -> frozenset[str]:
+    """Return the names in an Ollama's list of models."""
+    entries: Any = body.get("models") or []
+    return frozenset(str(entry["name"]) for entry in cast(list[Json], entries) if "name" in entry)

@@ -10,10 +10,10 @@ def fair_shares(limit: int, wanted: Mapping[str, int]) -> dict[str, int]:
     """
     shares = dict.fromkeys(wanted, 0)
     left = _spread(limit, shares, wanted)
-    while left and shares:
-        for holder in sorted(shares, key=lambda name: (shares[name], name))[:left]:
-            shares[holder] += 1
-            left -= 1
+    if left and shares:
+        for_each, single = divmod(left, len(shares))
+        for number, holder in enumerate(sorted(shares, key=lambda name: (shares[name], name))):
+            shares[holder] += for_each + (number < single)
     return shares
 
 

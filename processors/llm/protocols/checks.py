@@ -25,13 +25,14 @@ _NUMBERS: dict[str, tuple[float, float]] = {
     "frequency_penalty": (-2, 2),
     "presence_penalty": (-2, 2),
 }
+_MOST_LOGPROBS = 20
 _INTEGERS: dict[str, tuple[int, int]] = {
     "max_tokens": (1, LARGEST_LIMIT),
     "max_completion_tokens": (1, LARGEST_LIMIT),
     "seed": (-(2**63), 2**63 - 1),
     "top_k": (-1, LARGEST_LIMIT),
     "n": (1, 128),
-    "top_logprobs": (0, 20),
+    "top_logprobs": (0, _MOST_LOGPROBS),
     "num_ctx": (1, 16 * LARGEST_LIMIT),
 }
 
@@ -92,6 +93,11 @@ def _check_ollama(body: Json) -> None:
 
 def _check_openai(body: Json) -> None:
     _check_stop(body.get("stop"), "stop")
+    if not isinstance(body.get("stream_options") or {}, dict):
+        raise _wrong("stream_options", "is no object", 'send {"include_usage": true} or leave it out')
+    logprobs = body.get("logprobs")
+    if logprobs is not None and not (isinstance(logprobs, int) and 0 <= logprobs <= _MOST_LOGPROBS):
+        raise _wrong("logprobs", "is neither true, false nor a small number", f"send true, or 0 to {_MOST_LOGPROBS}")
     form = body.get("response_format")
     if form is not None:
         if not isinstance(form, dict):

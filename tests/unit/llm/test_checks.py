@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from processors.llm.errors import CallRefused, NoUpstream, QueueFull, UnknownModel, UpstreamFailed
 from processors.llm.protocols.checks import checked_call
@@ -39,6 +41,9 @@ _URL_PART = {"type": "image_url", "image_url": {"url": "http://169.254.169.254/l
         ({"messages": _USER, "n": 1000}, "n is 1000"),
         ({"messages": _USER, "stop": [3]}, "stop is neither"),
         ({"messages": _USER, "tools": [{}]}, r"tools\[0\]"),
+        ({"messages": _USER, "stream_options": 3}, "stream_options is no object"),
+        ({"messages": _USER, "logprobs": "all"}, "logprobs is neither"),
+        ({"messages": _USER, "logprobs": 10**6}, "logprobs is neither"),
         ({"messages": _USER, "response_format": {"type": "xml"}}, "response_format.type"),
         ({"messages": _USER, "response_format": {"type": "json_schema"}}, "schema is missing"),
         (
@@ -92,6 +97,75 @@ def test_ollama_bodies(body: Any, told: str) -> None:
 )
 def test_good_bodies_and_their_default_of_streaming(dialect: Dialect, task: Task, body: Json, stream: bool) -> None:
     assert checked_call(dialect, task, {"model": "a", **body}).stream is stream
+
+
+_FIELDS = [
+    "messages",
+    "prompt",
+    "input",
+    "model",
+    "stream",
+    "stream_options",
+    "options",
+    "format",
+    "response_format",
+    "tools",
+    "tool_choice",
+    "stop",
+    "n",
+    "logprobs",
+    "top_logprobs",
+    "max_tokens",
+    "seed",
+    "images",
+    "system",
+    "suffix",
+    "raw",
+    "think",
+    "keep_alive",
+    "reasoning_effort",
+    "encoding_format",
+    "user",
+]
+_ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["role", "content", "type", "function", "name", "arguments", "images", "tool_calls", "schema"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.sampled_from(list(Dialect)),
+    st.sampled_from(list(Dialect)),
+    st.sampled_from(list(Task)),
+    st.dictionaries(st.sampled_from(_FIELDS), _ODD, max_size=4),
+    st.lists(_ODD, max_size=2),
+)
+def test_whatever_a_body_holds_it_is_sent_or_refused(
+    dialect: Dialect, upstream: Dialect, task: Task, odd: Json, messages: list[Any]
+) -> None:
+    """Nothing that a caller writes looks like a fault of ours."""
+    good: Json = {"messages": [*_USER, *messages], "prompt": "x", "input": "x"}
+    try:
+        call = checked_call(dialect, task, {"model": "a", **good, **odd})
+        made = upstream_request(call, upstream, "a")
+    except InvalidInput:
+        return
+    assert made.body["model"] == "a"
+
+
+def test_several_answers_at_once_are_for_servers_that_can() -> None:
+    call = checked_call(Dialect.OPENAI, Task.CHAT, {"model": "a", "messages": _USER, "n": 3})
+    assert upstream_request(call, Dialect.OPENAI, "a").body["n"] == 3
 
 
 @pytest.mark.parametrize(
