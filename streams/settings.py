@@ -48,6 +48,7 @@ class Settings:
     http_host: str
     drain_seconds: int
     orphan_seconds: int
+    otlp_endpoint: str
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -97,6 +98,8 @@ class Settings:
             drain_seconds=read.integer("DRAIN_SECONDS", 10),
             # Less than the 15 minutes after which `usage verify` misses a call's usage.
             orphan_seconds=read.integer("ORPHAN_SECONDS", 600),
+            # OpenTelemetry's own name, so that what sets it for everything else on a host sets it for us.
+            otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip(),
         )
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 from structlog.contextvars import bound_contextvars
 
@@ -32,3 +32,13 @@ def traced(headers: Headers, **about: str) -> Generator[None]:
 def traceparent() -> str:
     """Return the `traceparent` of what this task works on; empty when there is none."""
     return _current.get()
+
+
+def go_on_with(traceparent: str) -> Token[str]:
+    """Make this what the task works on; the token is for `go_back`, in the same task."""
+    return _current.set(traceparent)
+
+
+def go_back(token: Token[str]) -> None:
+    """Make what the task worked on before `go_on_with` its work again."""
+    _current.reset(token)
