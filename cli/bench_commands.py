@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Which benchmark: spine, jobs, chat, stt, modules, batch, replay.")],
+    name: Annotated[
+        str, typer.Argument(help="Which benchmark: spine, jobs, chat, stt, modules, batch, replay, rolling.")
+    ],
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="spine: also set up a fresh clone.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="jobs, chat, replay: a tenth; stt: a quarter.")] = False,

@@ -12,8 +12,7 @@ from processors.llm.pool.opening import open_pool
 from processors.llm.protocols.values import Dialect
 from processors.llm.stage import LlmStage
 from schemas.events import StageRequest
-from streams.runtime.context import WorkContext
-from streams.runtime.processor import Result
+from streams.runtime.processor import Context, Result
 from streams.settings import Settings
 from streams.spans import NO_SPAN, Kind, exporting, recording, span
 from streams.stages import all_stages
@@ -67,7 +66,7 @@ async def test_calls_and_jobs_are_one_tree_each(kafka: str, redis_url: str, tmp_
     service = own_service()
     stage = LlmStage(Settings.from_env({}), {})
 
-    async def handle(request: StageRequest, context: WorkContext[None]) -> Result:
+    async def handle(request: StageRequest, context: Context) -> Result:
         # Other tests leave requests on this topic; they are none of ours.
         return await stage.handle(request, context) if request.job.service == service else Result(())
 
