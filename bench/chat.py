@@ -46,10 +46,10 @@ def main() -> int:
     asked = _arguments()
     share = 0.1 if asked.quick else 1.0
     if asked.faults:
-        report, name = chat_faults.run(share, asked.only or tuple(chat_faults.TRIALS)), "chat-faults.json"
+        report, name = chat_faults.run(share, asked.part or tuple(chat_faults.TRIALS)), "chat-faults.json"
     else:
-        report, name = _compare(share, asked.only or PARTS), "chat.json"
-    _write(report, share, RESULTS / name, keep=bool(asked.only))
+        report, name = _compare(share, asked.part or PARTS), "chat.json"
+    _write(report, share, RESULTS / name, keep=bool(asked.part))
     print(report.as_json() if asked.json else report.as_text())
     return 0
 
@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--part", action="append", default=[])
     asked = parser.parse_args()
     known = tuple(chat_faults.TRIALS) if asked.faults else PARTS
-    if unknown := sorted(set(asked.only).difference(known)):
+    if unknown := sorted(set(asked.part).difference(known)):
         parser.error(f"there is no part {unknown[0]!r}; parts are {', '.join(known)}")
     return asked
 

@@ -37,6 +37,7 @@ from streams.replay.view import Replays
 from streams.services import Services
 from streams.serving import ServingView
 from streams.settings import Settings
+from streams.spans import exporting
 from streams.storage.store import open_blob_keeping, open_blob_store
 from streams.tables.job_reader import JobReader
 from streams.tables.log_ends import KafkaLogEnds
@@ -191,7 +192,8 @@ def main() -> None:
     server = start_metrics_server(settings.metrics_port, health, host=settings.metrics_host)
     log.info("ingress.starting", http_port=settings.http_port, metrics_port=server.port)
     try:
-        uvloop.run(serve(settings, health))
+        with exporting(settings, "ingress"):
+            uvloop.run(serve(settings, health))
     finally:
         server.close()
 

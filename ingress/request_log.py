@@ -10,12 +10,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ingress.problems import Problem, problem_response
 from streams.logs import get_logger
 from streams.metrics import HTTP_IN_FLIGHT, HTTP_REQUESTS, HTTP_SECONDS
+from streams.spans import NO_SPAN, Kind, Span, recording, span
 
 log = get_logger(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADER = b"x-request-id"
 _ABANDONED = 499
+_PROBES = ("/healthz", "/readyz")
 
 
 class RequestLog:
@@ -41,17 +43,19 @@ class RequestLog:
             await send(message)
 
         HTTP_IN_FLIGHT.inc()
-        try:
-            await self._app(scope, receive, send_with_id)
-        except Exception as e:
-            # The text of an unforeseen error may quote content: its class and place are logged.
-            log.error("http.failed", request_id=request_id, error=type(e).__name__, where=_where(e))
-            if status == 0:
-                problem = Problem(500, "internal_error", f"request {request_id} failed", "report it with this id")
-                await problem_response(problem)(scope, receive, send_with_id)
-        finally:
-            HTTP_IN_FLIGHT.dec()
-            self._tell(scope, request_id, status or _ABANDONED, time.perf_counter() - started)
+        with _server_span(scope) as begun:
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception as e:
+                # The text of an unforeseen error may quote content: its class and place are logged.
+                log.error("http.failed", request_id=request_id, error=type(e).__name__, where=_where(e))
+                if status == 0:
+                    problem = Problem(500, "internal_error", f"request {request_id} failed", "report it with this id")
+                    await problem_response(problem)(scope, receive, send_with_id)
+            finally:
+                HTTP_IN_FLIGHT.dec()
+                self._tell(scope, request_id, status or _ABANDONED, time.perf_counter() - started)
+                _tell_span(begun, scope, status or _ABANDONED)
 
     def _tell(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "none")
@@ -73,6 +77,29 @@ class RequestLog:
         if (trace_id := scope.get("trace_id")) is not None:
             line["trace_id"] = trace_id
         log.info("http.request", **line)
+
+
+def _server_span(scope: Scope) -> Span:
+    """Begin the span of a request, under what its `traceparent` names. Probes have none: they would be most of all."""
+    if not recording() or scope["path"] in _PROBES:
+        return NO_SPAN
+    above = next((value for name, value in scope["headers"] if name == b"traceparent"), b"")
+    about = {"http.request.method": scope["method"], "url.scheme": scope["scheme"]}
+    return span(scope["method"], Kind.SERVER, about, parent=above.decode("latin-1"))
+
+
+def _tell_span(begun: Span, scope: Scope, status: int) -> None:
+    if begun is NO_SPAN:
+        return
+    route = getattr(scope.get("route"), "path", "none")
+    begun.name(f"{scope['method']} {route}")
+    begun.set({"http.route": route, "http.response.status_code": status})
+    if (caller := scope.get("caller")) is not None:
+        begun.set({"gateway.service": caller.service})
+    if (job_id := scope.get("job_id")) is not None:
+        begun.set({"gateway.job_id": job_id})
+    if status >= 500:
+        begun.fail(str(status))
 
 
 def _request_id(scope: Scope) -> str:

@@ -54,6 +54,7 @@ class Settings:
     drain_seconds: int
     orphan_seconds: int
     collect_minutes: int
+    otlp_endpoint: str
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -106,6 +107,8 @@ class Settings:
             # Less than the 15 minutes after which `usage verify` misses a call's usage.
             orphan_seconds=read.integer("ORPHAN_SECONDS", 600),
             collect_minutes=read.integer("COLLECT_MINUTES", 360),
+            # OpenTelemetry's own name, so that what sets it for everything else on a host sets it for us.
+            otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip(),
         )
 
 

@@ -53,3 +53,13 @@ def traceparent() -> str:
 def named_now() -> Mapping[str, str]:
     """Return what the log lines of this task name."""
     return _current.get().named
+
+
+def go_on_with(traceparent: str) -> "Token[_Traced]":
+    """Make this what the task works on; the token is for `go_back`, in the same task."""
+    return _current.set(_Traced(traceparent, _current.get().named))
+
+
+def go_back(token: "Token[_Traced]") -> None:
+    """Make what the task worked on before `go_on_with` its work again."""
+    _current.reset(token)

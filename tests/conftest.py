@@ -12,6 +12,20 @@ from streams.log.admin import kafka_admin
 from tests.services import kafka_bootstrap, redis_address
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what is asked for by name because it is slow."""
+    parser.addoption("--containers", action="store_true", help="also run compose.kafka.yml on the container engine")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what was not asked for, with the reason."""
+    if not config.getoption("--containers"):
+        left_out = pytest.mark.skip(reason="minutes long, and it needs a container engine: ask with --containers")
+        for item in items:
+            if "containers" in item.keywords and item.get_closest_marker("containers"):
+                item.add_marker(left_out)
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[str]:
     """A Kafka with every topic of the gateway; its bootstrap address."""

@@ -18,7 +18,9 @@ from processors.llm.protocols import from_ollama, from_openai
 from processors.llm.protocols.framing import LineFramer, SseFramer
 from processors.llm.protocols.requests import upstream_request
 from processors.llm.protocols.values import Call, Chunk, Dialect, Json, Task
+from processors.llm.spans import call_span, tell_chunks
 from schemas.errors import GatewayError
+from streams.spans import NO_SPAN, Span
 from streams.tracing import traceparent
 
 _AFTER_END_S = 1.0
@@ -62,8 +64,10 @@ class UpstreamAnswer:
         response: aiohttp.ClientResponse,
         reader: "from_ollama.OllamaReader | from_openai.OpenAiReader | None",
         limits: AnswerLimits,
+        span: Span = NO_SPAN,
     ) -> None:
         self._response = response
+        self._span = span
         self._reader = reader
         self._limits = limits
         self._bytes = 0
@@ -77,6 +81,13 @@ class UpstreamAnswer:
 
         Raises AnswerBroken when the stream fails, stalls, outgrows its bounds or misses its end mark.
         """
+        try:
+            return await self._next()
+        except AnswerBroken as e:
+            self._span.end(e)
+            raise
+
+    async def _next(self) -> list[Chunk]:
         while not self.ended:
             self._raise_if_broken()
             try:
@@ -107,6 +118,7 @@ class UpstreamAnswer:
         self.ended = True
         # A whole answer leaves its connection to the next call by itself; a cut one is closed here.
         self._response.close()
+        self._span.end()
 
     async def leave(self) -> list[Chunk]:
         """Tell the upstream to stop, close its call, and return what it had sent until then but nobody has read."""
@@ -117,7 +129,9 @@ class UpstreamAnswer:
             if not self._response.closed:
                 await _take_in(self._response)
             data = self._response.content.read_nowait()
-            return self._reader.feed(data) if data and self._reader else []
+            chunks = self._reader.feed(data) if data and self._reader else []
+            tell_chunks(self._span, chunks)
+            return chunks
         except (aiohttp.ClientError, OSError, GatewayError, RuntimeError):
             return []  # nothing that could be counted
         finally:
@@ -148,6 +162,7 @@ class UpstreamAnswer:
         if asyncio.get_running_loop().time() > self._deadline:
             raise AnswerBroken(f"the answer took longer than {self._limits.whole_s:g} s", code="answer_too_long")
         chunks = self._reader.feed(data)
+        tell_chunks(self._span, chunks)
         self._marked = self._marked or (bool(chunks) and chunks[-1].last)
         return chunks
 
@@ -198,7 +213,8 @@ class Backend:
         headers = _headers(upstream)
         if request_id:
             headers["X-Request-Id"] = request_id
-        if trace := traceparent():
+        span = call_span(upstream, call, model)
+        if trace := span.traceparent or traceparent():
             headers["traceparent"] = trace
         response: aiohttp.ClientResponse | None = None
         try:
@@ -210,11 +226,12 @@ class Backend:
             )
             if response.status != 200:
                 raise await self._refusal(upstream, response)
-            answer = await self._answer(upstream, call, request.path, response)
+            answer = await self._answer(upstream, call, request.path, response, span)
         except BaseException as e:
             if response is not None:
                 response.close()
             translated = _translated(upstream, e)
+            span.end(translated or e)
             if translated is None:
                 raise
             raise translated from e
@@ -252,22 +269,23 @@ class Backend:
             raise translated from e
 
     async def _answer(
-        self, upstream: Upstream, call: Call, path: str, response: aiohttp.ClientResponse
+        self, upstream: Upstream, call: Call, path: str, response: aiohttp.ClientResponse, span: Span
     ) -> UpstreamAnswer:
         streamed = call.stream and call.task is not Task.EMBED
         if streamed and upstream.kind is Dialect.OPENAI and response.content_type == "application/json":
             streamed = False  # a server that does not stream
         if not streamed:
             body = _object(await self._read_whole(response))
-            answer = UpstreamAnswer(response, None, self._limits)
+            answer = UpstreamAnswer(response, None, self._limits, span)
             answer.head = [_whole(upstream.kind, call.task, path, body)]
+            tell_chunks(span, answer.head)
             return answer
         reader = (
             from_ollama.OllamaReader(LineFramer(self._limits.event_bytes))
             if upstream.kind is Dialect.OLLAMA
             else from_openai.OpenAiReader(SseFramer(self._limits.event_bytes))
         )
-        answer = UpstreamAnswer(response, reader, self._limits)
+        answer = UpstreamAnswer(response, reader, self._limits, span)
         await answer.begin()
         return answer
 

@@ -21,6 +21,7 @@ from schemas.topics import MAX_RECORD_BYTES, SCHEMAS, Topic
 from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import KAFKA_DOWN, translate
 from streams.log.protocols import Headers, Outgoing, Raw
+from streams.log.publish_spans import in_a_span
 from streams.logs import get_logger
 from streams.metrics import PUBLISH_FAILURES, PUBLISHED
 
@@ -83,6 +84,11 @@ class KafkaPublisher:
 
     async def publish_many(self, records: Sequence[Outgoing | Raw]) -> list[int]:
         """Write records at the same time and return their offsets in the order given."""
+        span, records = in_a_span(records)
+        with span:
+            return await self._publish(records)
+
+    async def _publish(self, records: Sequence[Outgoing | Raw]) -> list[int]:
         producer: AIOKafkaProducer | None = None
         try:
             async with asyncio.timeout(self._timeout_s):

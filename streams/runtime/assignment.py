@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from schemas.events import StageRequest
 from streams.log.protocols import Committed, LogRecord, Partition
 from streams.runtime.offsets import PartitionOffsets, decode_note, encode_note
+from streams.spans import NO_SPAN, Span
 
 # A record twice in work when its process died runs alone from then on: if the process dies again, it was this one.
 ALONE_AFTER = 2
@@ -36,6 +37,7 @@ class Work:
     dropped: str = ""
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
+    span: Span = NO_SPAN
 
     @property
     def offset(self) -> int:

@@ -96,7 +96,7 @@ class Handling:
             await self._commit_attempt(work)
         job = work.request.job
         try:
-            with traced(work.record.headers, job_id=job.job_id, service=job.service):
+            with traced(carried_on(work), job_id=job.job_id, service=job.service):
                 return await self._run(work)
         except GatewayError as e:
             error = e
@@ -174,7 +174,7 @@ class Handling:
             checked = [await self.patiently(lambda p=p: check_in(p, blobs, service, limit)) for p in outputs]
             outputs = tuple(checked)
         outcome = stage_outcome(request, work.attempt, result, outputs, work.started_ms, now)
-        key, headers = request.job.job_id, passed_on(work.record.headers)
+        key, headers = request.job.job_id, carried_on(work)
         records: list[Outgoing | Raw] = []
         if self._processor.topics.done is not None:
             records.append(Outgoing(self._processor.topics.done, key, outcome, headers))
@@ -203,7 +203,7 @@ class Handling:
         request, now = work.request, _now_ms()
         spent = error.spent if isinstance(error, SpentWork) else Result((), _time_used(work, now))
         usage = spent.usage
-        key, headers = request.job.job_id, passed_on(work.record.headers)
+        key, headers = request.job.job_id, carried_on(work)
         attempt = min(work.attempt, self._processor.retry.attempts)
         letter = dead_letter(
             work.record,
@@ -287,7 +287,7 @@ class Handling:
         return lanes.get(request.job.lane) or next(iter(lanes.values()))
 
     async def _publish_usage(self, work: Work, event: object) -> None:
-        headers = passed_on(work.record.headers)
+        headers = carried_on(work)
         key = work.request.job.job_id
         await self.patiently(lambda: self._tools.publisher.publish(USAGE_EVENTS, key, event, headers))
 
@@ -299,7 +299,7 @@ class Handling:
 
     async def _try_publish(self, work: Work, event: object) -> None:
         try:
-            headers = passed_on(work.record.headers)
+            headers = carried_on(work)
             await self._tools.publisher.publish(JOB_EVENTS, work.request.job.job_id, event, headers)
         except GatewayError as e:
             log.info("event.not_written", **_about(work), code=e.code)
@@ -311,6 +311,12 @@ _PASSED_ON = ("traceparent", "tracestate")
 def passed_on(headers: Headers) -> Headers:
     """Return the headers that every record of a job carries on."""
     return {name: headers[name] for name in _PASSED_ON if name in headers} if headers else headers
+
+
+def carried_on(work: Work) -> Headers:
+    """Return the headers of the records that follow from a work: the span of the work in place of its request's."""
+    headers = passed_on(work.record.headers)
+    return {**headers, "traceparent": work.span.traceparent.encode()} if work.span.traceparent else headers
 
 
 def _time_used(work: Work, now_ms: int) -> Usage:

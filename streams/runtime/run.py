@@ -26,6 +26,7 @@ from streams.runtime.watchdog import EXIT_STALLED, LoopWatch, StalledError, watc
 from streams.runtime.worker import Worker, group_of
 from streams.serving import Lack, announcing
 from streams.settings import Settings
+from streams.spans import exporting
 from streams.storage.store import open_blob_store
 
 log = get_logger(__name__)
@@ -56,7 +57,8 @@ def run(
     """
     configure_logging(settings.log_level, settings.instance or name)
     try:
-        uvloop.run(serve(processors, settings, preload, prepare, absent))
+        with exporting(settings, name):
+            uvloop.run(serve(processors, settings, preload, prepare, absent))
     except* StalledError as stalled:
         log.error("process.leaves", reason=str(stalled.exceptions[0]))
         sys.exit(EXIT_STALLED)

@@ -39,6 +39,7 @@ from streams.runtime.processor import Processor, Result
 from streams.runtime.request_records import RequestRecords
 from streams.runtime.retry import DeadLetter, Retry, WaitForRecovery
 from streams.runtime.stage_metrics import StageMetrics
+from streams.runtime.stage_spans import stage_span, tell_verdict
 from streams.runtime.turns import Turns
 from streams.stages import all_stages
 
@@ -292,6 +293,10 @@ class Worker:
             self._stopping.set()
 
     async def _work(self, work: Work) -> None:
+        with stage_span(work, self._group) as work.span:
+            await self._attempted(work)
+
+    async def _attempted(self, work: Work) -> None:
         try:
             verdict = await self._handling.attempt(work)
         except asyncio.CancelledError:
@@ -299,6 +304,7 @@ class Worker:
             await self._broken_off(work)
             return
         self._leave_handler(work)
+        tell_verdict(work.span, verdict)
         if isinstance(verdict, WaitForRecovery):
             self._on_outage(work, verdict.error)
             return

@@ -3,101 +3,15 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from bench.proxied import Replica, answering, proxy_over
 from bench.stack import BenchStack, free_ports
 from ingress.chat.routes import _CALLS  # what else is a call?
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def local_configuration(ports: list[int], listen: int, folder: Path) -> str:
-    """Our configuration with what a container gives it (DNS, certificates, /tmp) replaced by this machine's."""
-    text = (ROOT / "ops/proxy/nginx.conf").read_text()
-    replicas = " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in ports)
-    for old, new in (
-        ("resolver 127.0.0.11 valid=1s ipv6=off;", f"upstream ingress {{ {replicas} }}"),
-        ("http://$ingress:8080", "http://ingress"),
-        ("listen 8443 ssl;", f"listen 127.0.0.1:{listen};"),
-        ("    ssl_certificate /run/secrets/proxy_cert;\n", ""),
-        ("    ssl_certificate_key /run/secrets/proxy_key;\n", ""),
-        ("/tmp/", f"{folder}/"),
-        ("error_log /dev/stderr", f"error_log {folder}/error.log"),
-    ):
-        assert old in text, old
-        text = text.replace(old, new)
-    return f"daemon off;\n{text}"
-
-
-class Replica:
-    """An ingress over the stack's Kafka and Redis, started beside the supervisor's."""
-
-    def __init__(self, stack: BenchStack, port: int) -> None:
-        self.port = port
-        status = {str(s["name"]): s["port"] for s in stack.status()}
-        self._env = {
-            **stack.env,
-            "GATEWAY_HTTP_PORT": str(port),
-            "GATEWAY_METRICS_PORT": "0",
-            "GATEWAY_NOOP": "1",
-            "GATEWAY_KAFKA_BOOTSTRAP": stack.bootstrap,
-            "GATEWAY_REDIS_URL": f"redis://127.0.0.1:{status['redis']}/0",
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    async def start(self) -> None:
-        self._process = await asyncio.to_thread(
-            subprocess.Popen, [sys.executable, "-m", "ingress"], env=self._env, cwd=ROOT, stderr=subprocess.DEVNULL
-        )
-        await answering(f"http://127.0.0.1:{self.port}/readyz")
-
-    async def stop(self) -> int:
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGTERM)
-        return await asyncio.to_thread(self._process.wait, 60)
-
-
-async def answering(url: str) -> None:
-    """Wait until a URL answers 200."""
-    async with asyncio.timeout(90), httpx.AsyncClient(trust_env=False) as http:
-        while True:
-            try:
-                if (await http.get(url)).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)
-
-
-@asynccontextmanager
-async def proxy_over(ports: list[int], folder: Path) -> AsyncIterator[str]:
-    """Run nginx with our configuration over servers on these ports, and give its URL."""
-    (listen,) = free_ports(1)
-    (folder / "nginx.conf").write_text(local_configuration(ports, listen, folder))
-    process = await asyncio.to_thread(
-        subprocess.Popen, ["nginx", "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf", "-p", str(folder)]
-    )
-    try:
-        async with asyncio.timeout(20):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", listen)
-                    writer.close()
-                    break
-                except OSError:
-                    assert process.poll() is None, (folder / "error.log").read_text()
-                    await asyncio.sleep(0.02)
-        yield f"http://127.0.0.1:{listen}"
-    finally:
-        process.terminate()
-        await asyncio.to_thread(process.wait, 20)
 
 
 class Hangup:

@@ -1,0 +1,77 @@
+"""The runbook's procedures, done as it says, on a running stack."""
+
+import subprocess
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+import redis
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+
+from bench.stack import ROOT, BenchStack
+from streams.stages import all_stages
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+
+
+def gateway(stack: BenchStack, *arguments: str) -> str:
+    done = subprocess.run([ROOT / "gateway", *arguments], env=dict(stack.env), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
+
+
+def done_job(rest: httpx.Client) -> dict[str, object]:
+    job = rest.post("/v1/noop", json={"text": "x"}).json()["job_id"]
+    found = rest.get(f"/v1/jobs/{job}", params={"wait": 60}).json()
+    assert found["status"] == "done", found
+    return found
+
+
+def test_key_rotation_leaves_no_moment_without_a_key(stack: BenchStack) -> None:
+    old, new = (gateway(stack, "keys", "create", "--service", "rotating", "--quiet").strip() for _ in range(2))
+
+    def status(key: str) -> int:
+        return httpx.get(f"{stack.url}/v1/jobs", headers={"X-API-Key": key}, trust_env=False).status_code
+
+    until(lambda: status(old) == status(new) == 200, "both are valid meanwhile")
+    gateway(stack, "keys", "revoke", old.removeprefix("gw_").split("_")[0])
+    until(lambda: status(old) == 401, "the revoked one stops")
+    assert status(new) == 200
+
+
+def test_flushall_gives_the_same_jobs_again(stack: BenchStack, rest: httpx.Client) -> None:
+    before = done_job(rest)
+    port = next(s["port"] for s in stack.status() if s["name"] == "redis")
+    redis.Redis(port=int(str(port))).flushall()
+
+    def is_back() -> bool:
+        answer = rest.get(f"/v1/jobs/{before['job_id']}")
+        assert answer.status_code in (200, 503), answer.text
+        return answer.status_code == 200
+
+    until(is_back, "the view is back")
+    assert rest.get(f"/v1/jobs/{before['job_id']}").json() == before
+
+
+async def test_request_topics_are_given_more_partitions(stack: BenchStack, rest: httpx.Client) -> None:
+    topics = [topic.name for topic in all_stages()["noop"].requests.values()]
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap)
+    await admin.start()
+    try:
+        await admin.create_partitions({name: NewPartitions(total_count=12) for name in topics})
+    finally:
+        await admin.close()
+    gateway(stack, "topics")  # takes them as they are
+    # Enough jobs that some lie in each of the new partitions: every one of them is done.
+    with ThreadPoolExecutor(8) as callers:
+        jobs = list(callers.map(lambda _: done_job(rest)["job_id"], range(48)))
+    assert len(set(jobs)) == 48

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Makes base images where no image registry can be reached: a Debian with Python from this machine's own package
+# sources, under the tag that our Dockerfile begins with, and on top of it what stands in for the official images of
+# Kafka, Redis, nginx and Prometheus. It proves our files, not the official images. Needs mmdebstrap and an engine.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
+
+python=$(sed -n 's/^ARG PYTHON=//p' ops/docker/Dockerfile)
+tag() { sed -n "s/^    image: \($1:.*\)/\1/p" compose.kafka.yml | head -1; }
+
+if ! docker image inspect "$python" >/dev/null 2>&1; then
+  scratch=$(mktemp -d)
+  trap 'rm -rf "$scratch"' EXIT
+  sources=$(sed -n 's/^URIs: *//p' /etc/apt/sources.list.d/debian.sources | head -1)
+  # The machine's certificates: where downloads go through a proxy of its own, the containers must know it too.
+  mmdebstrap --mode=root --variant=minbase --format=tar \
+    --aptopt='Acquire::Languages "none"' --dpkgopt='path-exclude=/usr/share/man/*' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='force-unsafe-io' \
+    --include=ca-certificates,python3,python3-pip,python3-venv,python-is-python3 \
+    --customize-hook='cp /etc/ssl/certs/ca-certificates.crt "$1/etc/ssl/certs/ca-certificates.crt"' \
+    --customize-hook='rm -f "$1"/usr/lib/python3.11/EXTERNALLY-MANAGED' \
+    bookworm "$scratch/base.tar" "deb ${sources:-http://deb.debian.org/debian} bookworm main"
+  docker import --change "ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt" "$scratch/base.tar" "$python"
+fi
+DOCKER_BUILDKIT=1 docker build --file tests/containers/standins.Dockerfile --build-arg "PYTHON=$python" \
+  --tag llm-gateway/standins .
+for image in apache/kafka redis nginx prom/prometheus; do
+  docker tag llm-gateway/standins "$(tag "$image")"
+done

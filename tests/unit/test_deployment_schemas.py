@@ -1,0 +1,59 @@
+"""Compose files and the Kubernetes base are valid by the schemas of those who read them."""
+
+import copy
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from tests.unit.test_deployment_files import COMPOSE, K8S
+
+# The library inside `docker compose`, and the oldest Kubernetes that we say the base is for.
+COMPOSE_MODULE = "github.com/compose-spec/compose-go/v2@v2.6.2"
+KUBERNETES = "1.31"
+# A kind of KEDA's: its schema is in the cluster that has KEDA, and in no package.
+ELSEWHERE = {"ScaledObject"}
+
+
+@pytest.fixture(scope="module")
+def compose_schema() -> dict[str, Any]:
+    """The Compose Specification's own schema, fetched as a Go module (nothing is built)."""
+    if shutil.which("go") is None:
+        pytest.skip("no Go here to fetch the Compose Specification's schema with; CI has it")
+    fetched = subprocess.run(["go", "mod", "download", "-json", COMPOSE_MODULE], capture_output=True, cwd="/")
+    if fetched.returncode:
+        pytest.skip("the Compose Specification's schema cannot be fetched: no way to a Go module proxy from here")
+    folder = Path(json.loads(fetched.stdout)["Dir"])
+    return json.loads((folder / "schema/compose-spec.json").read_text())
+
+
+@pytest.mark.parametrize("name", sorted(COMPOSE))
+def test_compose_files_are_valid(compose_schema: dict[str, Any], name: str) -> None:
+    validator = Draft7Validator(compose_schema)
+    assert [(list(e.path), e.message) for e in validator.iter_errors(COMPOSE[name])] == []
+
+
+def test_a_compose_file_that_is_wrong_is_found(compose_schema: dict[str, Any]) -> None:
+    wrong = copy.deepcopy(COMPOSE["kafka"])
+    wrong["services"]["redis"]["readonly"] = True
+    assert not Draft7Validator(compose_schema).is_valid(wrong)
+
+
+@pytest.mark.parametrize(
+    "document", [d for d in K8S if d["kind"] not in ELSEWHERE], ids=lambda d: f"{d['metadata']['name']}-{d['kind']}"
+)
+def test_kubernetes_takes_every_document(document: dict[str, Any]) -> None:
+    kubernetes_validate.validate(document, KUBERNETES, strict=True)
+
+
+def test_a_document_that_kubernetes_does_not_take_is_found() -> None:
+    wrong = yaml.safe_load(yaml.safe_dump(next(d for d in K8S if d["kind"] == "Deployment")))
+    wrong["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(wrong, KUBERNETES, strict=True)
