@@ -101,10 +101,11 @@ class DoorReader:
             is_open = await self._is_open(service)
             for raw in records:
                 record = to_log_record(raw)
-                entry = await self._maker.entry(service, record, is_open=is_open)
+                entry, model = await self._maker.entry(service, record, is_open=is_open)
                 if entry.refusal is None:
+                    ask = Ask(entry.job.job_id, service, KEY_ID, entry.job.module, Estimate(), model)
                     try:
-                        await self._quotas.reserve(Ask(entry.job.job_id, service, KEY_ID, entry.job.module, Estimate()))
+                        await self._quotas.reserve(ask)
                     except NotAllowed as e:
                         entry = not_allowed(entry, e)
                     except QuotaExceeded as e:

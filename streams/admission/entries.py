@@ -21,8 +21,11 @@ class EntryMaker:
         self._decoder = decoder
         self._checker = checker
 
-    async def entry(self, service: str, record: LogRecord, *, is_open: bool) -> BatchEntry:
-        """Return the entry of one record of the service's door. Raises Outage when the blob store is down."""
+    async def entry(self, service: str, record: LogRecord, *, is_open: bool) -> tuple[BatchEntry, str]:
+        """Return the entry of one record of the service's door, and the language model that it asks for, if any.
+
+        Raises Outage when the blob store is down.
+        """
         request = None
         now_ms = time.time_ns() // 1_000_000
         try:
@@ -35,17 +38,18 @@ class EntryMaker:
                 )
             submission = await self._checker.check(service, request)
         except (Permanent, UndecodableRecord) as e:
-            return refused(service, record, request, e, now_ms)
-        return BatchEntry(
+            return refused(service, record, request, e, now_ms), ""
+        entry = BatchEntry(
             job=job_of(submission, now_ms),
             request_id=request.request_id,
             door_partition=record.partition,
             door_offset=record.offset,
-            steps=submission.module.steps,
+            steps=submission.steps,
             inputs=submission.inputs,
             options=submission.options,
             reply_headers=request.reply_headers,
         )
+        return entry, submission.model
 
 
 def not_allowed(entry: BatchEntry, error: GatewayError) -> BatchEntry:
