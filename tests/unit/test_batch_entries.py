@@ -21,8 +21,8 @@ CODEC = Codec()
 class Decoder:
     """Decodes with the schemas at hand."""
 
-    async def decode(self, raw: bytes, kind: Any) -> Any:
-        return CODEC.decode(raw, kind)
+    async def decode(self, data: bytes, kind: Any) -> Any:
+        return CODEC.decode(data, kind)
 
 
 async def entry(request: BatchRequest) -> Any:
