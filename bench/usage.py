@@ -42,6 +42,7 @@ from streams.settings import Settings
 
 RESULTS = ROOT / "bench" / "results" / "usage.json"
 SEED = 7
+FULL_SIZE = 1_000_000
 REPORTS = 15
 _WRITTEN_AT_ONCE = 20_000
 _WAIT_S = 900.0
@@ -62,7 +63,7 @@ models: {}
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
     parser = argparse.ArgumentParser(prog="./gateway bench usage")
-    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--events", type=int, default=FULL_SIZE)
     parser.add_argument("--quick", action="store_true", help="a tenth of the events")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
@@ -84,7 +85,9 @@ def main() -> int:
         ("month_report_p50_ms", 200, True),
         ("verify_differences", 0, True),
     ):
-        report.aim(name, aim, at_most=at_most)
+        # A smaller ledger is read and recovered sooner: that would prove nothing.
+        if events >= FULL_SIZE or name in ("ingest_events_per_s", "verify_differences"):
+            report.aim(name, aim, at_most=at_most)
     _write(report)
     print(report.as_json() if given.json else report.as_text())
     return 0
