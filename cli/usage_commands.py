@@ -213,7 +213,7 @@ def _print_proof_json(proof: "Proof") -> None:
             for d in proof.differences
         ],
     }
-    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
 
 
 def _show(found: dict[str, Any]) -> None:
