@@ -13,6 +13,8 @@ import httpx
 
 from bench.stack import ROOT, BenchStack, free_ports
 
+_RESTART_S = 180
+
 
 def local_configuration(ports: list[int], listen: int, folder: Path) -> str:
     """Our configuration with what a container gives it (DNS, certificates, /tmp) replaced by this machine's."""
@@ -60,6 +62,21 @@ class Replica:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGTERM)
         return await asyncio.to_thread(self._process.wait, 60)
+
+
+async def restart_role(stack: BenchStack, name: str) -> None:
+    """Ask the supervisor's process of a role to stop, and wait until another one serves in its place."""
+    pid = await asyncio.to_thread(stack.pid, name)
+    os.kill(pid, signal.SIGTERM)
+    async with asyncio.timeout(_RESTART_S):
+        while True:
+            # Between the two there is none: `pid` is None then, and not to be asked for by `BenchStack.pid`.
+            now = next(s for s in await asyncio.to_thread(stack.status) if s["name"] == name)
+            if now["state"] == "ready" and now["pid"] not in (pid, None):
+                break
+            await asyncio.sleep(0.2)
+    if name == "ingress":
+        await answering(f"{stack.url}/readyz")
 
 
 async def answering(url: str) -> None:

@@ -6,8 +6,6 @@ and connections that broke. Then every job is asked for: lost is what is not don
 """
 
 import asyncio
-import os
-import signal
 import sys
 import tempfile
 import time
@@ -16,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from bench.proxied import Replica, answering, proxy_over
+from bench.proxied import Replica, proxy_over, restart_role
 from bench.report import Report
 from bench.stack import BenchStack, bench_stack, free_ports
 from cli.stack.services import PROCESS_KINDS
@@ -105,22 +103,9 @@ async def _restart_all(stack: BenchStack, replica: Replica, load: Load, report: 
         if kind.name not in served:
             continue  # stt without a model
         before, began = len(load.jobs), time.perf_counter()
-        await _restart(stack, kind.name)
+        await restart_role(stack, kind.name)
         report.add(f"restart_of_{kind.name.replace('-', '_')}_s", time.perf_counter() - began)
         report.add(f"jobs_taken_meanwhile_{kind.name.replace('-', '_')}", len(load.jobs) - before)
-
-
-async def _restart(stack: BenchStack, name: str) -> None:
-    pid = await asyncio.to_thread(stack.pid, name)
-    os.kill(pid, signal.SIGTERM)  # the supervisor starts it again
-    async with asyncio.timeout(_READY_S):
-        while True:
-            found = next(s for s in await asyncio.to_thread(stack.status) if s["name"] == name)
-            if found["state"] == "ready" and found["pid"] not in (pid, None):
-                break
-            await asyncio.sleep(0.5)
-    if name == "ingress":
-        await answering(f"{stack.url}/readyz")
 
 
 async def _lost(http: httpx.AsyncClient, jobs: list[str]) -> int:

@@ -1,15 +1,13 @@
 """Ingress replicas behind the real proxy with our configuration: a restart that no caller notices, calls made once."""
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from bench.proxied import Replica, answering, proxy_over
+from bench.proxied import Replica, proxy_over, restart_role
 from bench.stack import BenchStack, free_ports
 from ingress.chat.routes import _CALLS  # what else is a call?
 
@@ -106,12 +104,7 @@ async def test_a_rolling_restart_fails_no_request_and_makes_no_job_twice(stack: 
         await replica.start()
 
     async def restart_of_the_stacks() -> None:
-        pid = await asyncio.to_thread(stack.pid, "ingress")
-        os.kill(pid, signal.SIGTERM)  # the supervisor starts it again
-        async with asyncio.timeout(90):
-            while await asyncio.to_thread(stack.pid, "ingress") in (pid, None):  # noqa: ASYNC110 - another process
-                await asyncio.sleep(0.1)
-        await answering(f"{stack.url}/readyz")
+        await restart_role(stack, "ingress")
 
     headers = {"Authorization": f"Bearer {stack.key}"}
     async with (

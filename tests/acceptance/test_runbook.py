@@ -8,10 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 import redis
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
+from bench.proxied import restart_role
 from bench.stack import ROOT, BenchStack
 from streams.stages import all_stages
+
+INTERACTIVE = "noop.requests"
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -64,6 +68,7 @@ def test_flushall_gives_the_same_jobs_again(stack: BenchStack, rest: httpx.Clien
 
 async def test_request_topics_are_given_more_partitions(stack: BenchStack, rest: httpx.Client) -> None:
     topics = [topic.name for topic in all_stages()["noop"].requests.values()]
+    assert INTERACTIVE in topics
     admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap)
     await admin.start()
     try:
@@ -71,7 +76,17 @@ async def test_request_topics_are_given_more_partitions(stack: BenchStack, rest:
     finally:
         await admin.close()
     gateway(stack, "topics")  # takes them as they are
-    # Enough jobs that some lie in each of the new partitions: every one of them is done.
+    # At once, not within minutes: readers first, so that nothing waits where nobody looks yet, then the writer.
+    for role in ("llm", "ingress"):
+        await restart_role(stack, role)
+    # Enough jobs that some lie in the new partitions: every one of them is done.
     with ThreadPoolExecutor(8) as callers:
         jobs = list(callers.map(lambda _: done_job(rest)["job_id"], range(48)))
     assert len(set(jobs)) == 48
+    consumer = AIOKafkaConsumer(bootstrap_servers=stack.bootstrap)
+    await consumer.start()
+    try:
+        new = [TopicPartition(INTERACTIVE, number) for number in range(8, 12)]
+        assert all((await consumer.end_offsets(new)).values()), "each of the new partitions took some"
+    finally:
+        await consumer.stop()
