@@ -163,8 +163,11 @@ async def _taken_over(side: GatewaySide, http: aiohttp.ClientSession, report: Re
     for job in jobs:
         await _end_of(http, job, KILL_WAIT_S)
         async with http.get(f"/v1/jobs/{job}") as answer:
-            shown = (await answer.json())["stages"][0]["started_at"]
-        started.append(datetime.fromisoformat(shown).timestamp() - killed)
+            ended = datetime.fromisoformat((await answer.json())["stages"][0]["finished_at"])
+        # `started_at` may be that of the attempt that was killed; the one that ended slept just before its end.
+        started.append(ended.timestamp() - 2 * KILL_SLEEP_MS / 1000 - killed)
+    if max(started) < 0:
+        raise RuntimeError("the killed processor had no job in work: there is nothing to measure")
     report.add("gateway_jobs_in_work_at_sigkill", sum(after > 0 for after in started))
     report.add("gateway_work_runs_elsewhere_after_sigkill_s", max(started))
     await side.stop()
