@@ -201,19 +201,23 @@ def _print_proof(proof: "Proof") -> None:
 
 
 def _print_proof_json(proof: "Proof") -> None:
-    from dataclasses import asdict
+    from collections import Counter
+    from dataclasses import asdict, replace
 
     import orjson
 
     document = {
-        **asdict(proof),
+        **asdict(replace(proof, differences=[], refused=Counter(), reasons=Counter())),
+        # Not by `asdict`, which counts a counter's pairs.
+        "refused": dict(proof.refused),
+        "reasons": dict(proof.reasons),
         "holds": proof.holds,
         "differences": [
             {"row": d.row._asdict(), "reported": d.reported, "recomputed": d.recomputed, "requests": d.requests}
             for d in proof.differences
         ],
     }
-    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode())
+    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
 
 
 def _show(found: dict[str, Any]) -> None:
