@@ -11,7 +11,9 @@ from PIL import Image, ImageDraw
 
 from processors.ocr.child import read_page
 from processors.ocr.documents import InputFile
+from processors.ocr.engines import tesseract
 from processors.ocr.engines.base import EngineWord, Layout, Script
+from processors.ocr.engines.libtesseract import Recognizer
 from processors.ocr.engines.tesseract import Tesseract
 from processors.ocr.limits import Limits, ReadOptions
 from processors.ocr.page_source import Picture, Pixels
@@ -139,8 +141,11 @@ def test_letters_without_unicode_are_read_from_the_picture(tmp_path: Path) -> No
     assert "PRIVATE" in _squeezed(page)
 
 
-def test_a_missing_program_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
+def test_a_missing_library_is_an_outage(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(languages: str) -> Recognizer:
+        raise OSError(f"libtesseract.so.5: cannot open shared object file ({languages})")
+
+    monkeypatch.setattr(tesseract, "Recognizer", missing)
     with pytest.raises(Outage) as raised:
         Tesseract(5).read(np.full((50, 50), 255, np.uint8), 200)
     assert raised.value.code == "ocr_engine_missing"
@@ -154,7 +159,7 @@ def test_missing_languages_are_an_outage() -> None:
 
 def test_a_pass_that_takes_too_long_is_ended() -> None:
     with pytest.raises(Transient) as raised:
-        Tesseract(0.001).read(np.full((50, 50), 255, np.uint8), 200)
+        Tesseract(0.05).read(np.asarray(letter_page().convert("L")), 200)
     assert raised.value.code == "ocr_timeout"
 
 

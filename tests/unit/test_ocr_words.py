@@ -70,17 +70,14 @@ def test_stretches_that_one_reading_joins_are_chosen_as_a_whole() -> None:
     assert [word.text for word in vote([[_word("14.", 0, 30, 0.4)], parted])] == ["1", "부."]
 
 
-def test_tesseracts_table_is_read_picture_by_picture() -> None:
+def test_tesseracts_table_is_read_word_by_word() -> None:
     table = (
-        "level\tpage_num\tblock_num\tpar_num\tline_num\tword_num\tleft\ttop\twidth\theight\tconf\ttext\n"
-        "5\t1\t1\t1\t1\t1\t10\t20\t30\t40\t96.5\t수신\n"
         "4\t1\t1\t1\t2\t0\t10\t20\t30\t40\t-1\t\n"
+        "5\t1\t1\t1\t1\t1\t10\t20\t30\t40\t96.5\t수신\n"
         '5\t1\t2\t1\t1\t1\t1\t2\t3\t4\t-1\t"x\n'
-        "5\t2\t1\t1\t1\t1\t5\t6\t7\t8\t50\t나\n"
+        "5\t1\t2\t1\t1\t2\t5\t6\t7\t8\t50\t \n"
     )
-    first, second = parse_tsv(table.encode(), 2)
-    assert first == [
+    assert parse_tsv(table) == [
         EngineWord("수신", (10.0, 20.0, 40.0, 60.0), 0.965, 0, 1),
         EngineWord('"x', (1.0, 2.0, 4.0, 6.0), 0.0, 1, 2),
     ]
-    assert [(word.text, word.box) for word in second] == [("나", (5.0, 6.0, 12.0, 14.0))]

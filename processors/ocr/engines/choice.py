@@ -22,7 +22,7 @@ def engine_for(options: ReadOptions) -> Engine:
     Paddle's exists in processes of its own environment only.
     """
     if options.engine == TESSERACT:
-        return Tesseract(options.engine_timeout_s)
+        return _tesseract(options.engine_timeout_s)
     if options.engine == PADDLE and options.paddle is not None:
         return _paddle(options.paddle)
     raise InvalidInput(
@@ -30,6 +30,11 @@ def engine_for(options: ReadOptions) -> Engine:
         code="unknown_engine",
         remedy=f"use one of: {', '.join(ENGINES)}",
     )
+
+
+@lru_cache(maxsize=1)
+def _tesseract(timeout_s: float) -> Tesseract:
+    return Tesseract(timeout_s)
 
 
 @lru_cache(maxsize=1)
