@@ -21,6 +21,12 @@ _SILENT_PEAK = 1e-4
 _ONE_FRAME = 160
 """Samples of one step of the spectrum: less is nothing to the engine."""
 
+_FRAMES = 3_000
+"""Steps of the spectrum in 30 s."""
+
+_NO_MODEL = "convert it again for CTranslate2 4, or set GATEWAY_STT_MODEL to another"
+_NO_CUDA = "install cuBLAS 12 and cuDNN 9, or hide the GPU with CUDA_VISIBLE_DEVICES="
+
 
 class _Word(Protocol):
     word: str
@@ -53,12 +59,16 @@ class FasterWhisper:
                 cpu_threads=threads,
                 local_files_only=True,
             )
+            if device == "cuda":
+                # The libraries of CUDA are looked for at the first use only: a machine without the right ones is
+                # to be known now, not by the jobs that fail.
+                self._model.encode(np.zeros((self._model.feature_extractor.mel_filters.shape[0], _FRAMES), np.float32))
         except MemoryError:
             raise
         except Exception as error:  # bare ones too: that is what the tokenizer's library raises
             raise ModelMissing(
                 f"the speech model in {directory} cannot be loaded on {device}: {_first_line(error)}",
-                remedy="convert it again for CTranslate2 4, or set GATEWAY_STT_MODEL to another",
+                remedy=_NO_CUDA if "librar" in str(error).lower() else _NO_MODEL,
             ) from error
         self._name = f"faster-whisper-{version('faster-whisper')} {model} {device}"
 

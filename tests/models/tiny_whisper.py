@@ -1,4 +1,5 @@
-"""A Whisper model of a few hundred kilobytes that says a given sentence: real loading, real decoding, no download.
+"""A Whisper model that says a given sentence, of a few hundred kilobytes unless asked for more: real loading, real
+decoding, no download.
 
 Its decoder looks at nothing but the token before: `<|transcribe|>` leads to the first word, each word
 to the next, the last to the end. So it says its sentence once for every 30 s of sound, whatever was
@@ -7,6 +8,7 @@ said before. The encoder is random, and the attention to it counts for word time
 
 import itertools
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,6 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 SENTENCE = (" 회의를", " 시작", "하겠습니다", ".")
 SPOKEN_S = 3.0
 
-_MELS = 80
-_WIDTH = 64
-_HEADS = 2
 _AUDIO_POSITIONS = 1500
 _TEXT_POSITIONS = 448
 _TIMESTAMPS = 1501
@@ -35,18 +34,40 @@ _NOT_YET = -40.0
 """What an end that is not due scores: beams of hopeless words would end the search with it otherwise."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a model is; the usual one costs next to nothing."""
+
+    width: int = 64
+    heads: int = 2
+    encoder_layers: int = 1
+    decoder_layers: int = 1
+    mels: int = 80
+
+
+TINY = Shape()
+LARGE_V3_TURBO = Shape(width=1280, heads=20, encoder_layers=32, decoder_layers=4, mels=128)
+
+
 def build(
-    folder: Path, *, words: tuple[str, ...] = SENTENCE, language: str = "ko", multilingual: bool = True, seed: int = 0
+    folder: Path,
+    *,
+    words: tuple[str, ...] = SENTENCE,
+    language: str = "ko",
+    multilingual: bool = True,
+    seed: int = 0,
+    shape: Shape = TINY,
+    quantization: str = "int8",
 ) -> Path:
     """Write a model that says `words` in `language`, from 0 s to `SPOKEN_S` of each 30 s; return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _tokenizer(words, multilingual)
     tokenizer.save(str(folder / "tokenizer.json"))
-    spec = _spec(tokenizer, words, language, np.random.default_rng(seed))
+    spec = _spec(tokenizer, words, language, np.random.default_rng(seed), shape)
     spec.validate()
-    spec.optimize(quantization="int8")
+    spec.optimize(quantization=quantization)
     spec.save(str(folder))
-    features = {"feature_size": _MELS, "sampling_rate": 16000, "hop_length": 160, "chunk_length": 30, "n_fft": 400}
+    features = {"feature_size": shape.mels, "sampling_rate": 16000, "hop_length": 160, "chunk_length": 30, "n_fft": 400}
     (folder / "preprocessor_config.json").write_text(json.dumps(features))
     return folder
 
@@ -86,10 +107,12 @@ def _letters(text: str) -> str:
     return "".join(letters[byte] for byte in text.encode())
 
 
-def _spec(tokenizer: Tokenizer, words: tuple[str, ...], language: str, random: np.random.Generator) -> WhisperSpec:
+def _spec(
+    tokenizer: Tokenizer, words: tuple[str, ...], language: str, random: np.random.Generator, shape: Shape
+) -> WhisperSpec:
     vocabulary = sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    spec = WhisperSpec(1, _HEADS, 1, _HEADS)
-    weights = _Weights(random)
+    spec = WhisperSpec(shape.encoder_layers, shape.heads, shape.decoder_layers, shape.heads)
+    weights = _Weights(random, shape)
     _fill_encoder(spec.encoder, weights)
     _fill_decoder(spec.decoder, weights, len(vocabulary))
     for before, after in _sayings(tokenizer, words, language):
@@ -102,7 +125,7 @@ def _spec(tokenizer: Tokenizer, words: tuple[str, ...], language: str, random: n
     spec.config.suppress_ids = []
     spec.config.suppress_ids_begin = [end]
     spec.config.lang_ids = [tokenizer.token_to_id(f"<|{code}|>") for code in _LANGUAGE_CODES]
-    spec.config.alignment_heads = [[0, head] for head in range(_HEADS)]
+    spec.config.alignment_heads = [[0, head] for head in range(shape.heads)]
     spec.register_vocabulary([token for token, _ in vocabulary])
     return spec
 
@@ -117,15 +140,17 @@ def _sayings(tokenizer: Tokenizer, words: tuple[str, ...], language: str) -> lis
 
 
 class _Weights:
-    def __init__(self, random: np.random.Generator) -> None:
+    def __init__(self, random: np.random.Generator, shape: Shape) -> None:
         self._random = random
+        self.shape = shape
+        self.width = shape.width
 
     def some(self, *shape: int, scale: float = 0.05) -> npt.NDArray[np.float32]:
-        return (self._random.standard_normal(shape) * scale).astype(np.float32)
+        return self._random.standard_normal(shape, np.float32) * np.float32(scale)
 
     def norm(self, layer) -> None:
-        layer.gamma = np.ones(_WIDTH, np.float32)
-        layer.beta = np.zeros(_WIDTH, np.float32)
+        layer.gamma = np.ones(self.width, np.float32)
+        layer.beta = np.zeros(self.width, np.float32)
 
     def linear(self, layer, outputs: int, inputs: int) -> None:
         layer.weight = self.some(outputs, inputs)
@@ -133,41 +158,43 @@ class _Weights:
 
     def feed_forward(self, layer) -> None:
         self.norm(layer.layer_norm)
-        self.linear(layer.linear_0, 4 * _WIDTH, _WIDTH)
-        self.linear(layer.linear_1, _WIDTH, 4 * _WIDTH)
+        self.linear(layer.linear_0, 4 * self.width, self.width)
+        self.linear(layer.linear_1, self.width, 4 * self.width)
 
     def attention(self, layer, outputs: tuple[int, ...]) -> None:
         self.norm(layer.layer_norm)
         for linear, size in zip(layer.linear, outputs, strict=True):
-            self.linear(linear, size, _WIDTH)
+            self.linear(linear, size, self.width)
 
 
 def _fill_encoder(encoder, weights: _Weights) -> None:
-    encoder.conv1.weight, encoder.conv1.bias = weights.some(_WIDTH, _MELS, 3), weights.some(_WIDTH)
-    encoder.conv2.weight, encoder.conv2.bias = weights.some(_WIDTH, _WIDTH, 3), weights.some(_WIDTH)
-    encoder.position_encodings.encodings = weights.some(_AUDIO_POSITIONS, _WIDTH)
+    width = weights.width
+    encoder.conv1.weight, encoder.conv1.bias = weights.some(width, weights.shape.mels, 3), weights.some(width)
+    encoder.conv2.weight, encoder.conv2.bias = weights.some(width, width, 3), weights.some(width)
+    encoder.position_encodings.encodings = weights.some(_AUDIO_POSITIONS, weights.width)
     weights.norm(encoder.layer_norm)
     for layer in encoder.layer:
-        weights.attention(layer.self_attention, (3 * _WIDTH, _WIDTH))
+        weights.attention(layer.self_attention, (3 * weights.width, weights.width))
         weights.feed_forward(layer.ffn)
 
 
 def _fill_decoder(decoder, weights: _Weights, tokens: int) -> None:
-    vectors = weights.some(tokens, _WIDTH, scale=1.0)
+    vectors = weights.some(tokens, weights.width, scale=1.0)
     vectors -= vectors.mean(axis=1, keepdims=True)
     decoder.embeddings.weight = vectors / vectors.std(axis=1, keepdims=True)
-    decoder.position_encodings.encodings = np.zeros((_TEXT_POSITIONS, _WIDTH), np.float32)
+    decoder.position_encodings.encodings = np.zeros((_TEXT_POSITIONS, weights.width), np.float32)
     weights.norm(decoder.layer_norm)
-    decoder.projection.weight = np.zeros((tokens, _WIDTH), np.float32)
+    decoder.projection.weight = np.zeros((tokens, weights.width), np.float32)
     decoder.projection.bias = np.zeros(tokens, np.float32)
     for layer in decoder.layer:
-        weights.attention(layer.self_attention, (3 * _WIDTH, _WIDTH))
-        weights.attention(layer.attention, (_WIDTH, 2 * _WIDTH, _WIDTH))
+        weights.attention(layer.self_attention, (3 * weights.width, weights.width))
+        weights.attention(layer.attention, (weights.width, 2 * weights.width, weights.width))
         weights.feed_forward(layer.ffn)
         for last in (layer.self_attention.linear[-1], layer.attention.linear[-1], layer.ffn.linear_1):
             last.weight[:] = 0  # each layer adds nothing: the hidden state stays the token's own vector
 
 
 def _teach(decoder, before: int, after: int, score: float) -> None:
-    # The norm of a token's vector, squared, is `_WIDTH`: that is what the hidden state gives with itself.
-    decoder.projection.weight[after] += decoder.embeddings.weight[before] * score / _WIDTH
+    # The norm of a token's vector, squared, is the width: that is what the hidden state gives with itself.
+    vector = decoder.embeddings.weight[before]
+    decoder.projection.weight[after] += vector * score / len(vector)
