@@ -10,7 +10,7 @@ from schemas.errors import InvalidInput
 if TYPE_CHECKING:
     from schemas.events import ApiKey
 
-_READ_TIMEOUT_S = 15.0
+_READ_TIMEOUT_S = 30.0
 
 
 def register(app: typer.Typer) -> None:

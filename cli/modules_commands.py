@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from streams.log.protocols import Publisher
     from streams.module_registry import ModuleRegistry
 
-_READ_TIMEOUT_S = 15.0
+_READ_TIMEOUT_S = 30.0
 
 
 def register(app: typer.Typer) -> None:

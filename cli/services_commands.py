@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from cli.service_changes import Changes
     from schemas.services import ServiceSettings
 
-_READ_TIMEOUT_S = 15.0
+_READ_TIMEOUT_S = 30.0
 _AMOUNT = "A whole number, or none for no limit."
 
 ServiceArgument = Annotated[str, typer.Argument(metavar="SERVICE", help="The service: [a-z0-9-], up to 40.")]

@@ -179,7 +179,9 @@ async def test_an_answer_that_breaks_is_told_and_counted(sims: Farm, fault: str,
             answer = await pool.open(chat(8), ASKER)
             with pytest.raises(AnswerBroken):
                 await drained(answer)
-            assert answer.used.completion_tokens == 3
+            # One that goes on after garbage may have one more token underway: it counts when it came with the garbage.
+            assert 3 <= answer.used.completion_tokens <= (await sim.idle())["tokens_sent"]
+            assert fault == "garbage" or answer.used.completion_tokens == 3
             assert not answer.used.complete
             assert in_use(pool) == 0
 
