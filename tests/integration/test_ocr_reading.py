@@ -159,7 +159,7 @@ def test_missing_languages_are_an_outage() -> None:
 
 def test_a_pass_that_takes_too_long_is_ended() -> None:
     with pytest.raises(Transient) as raised:
-        Tesseract(0.05).read(np.asarray(letter_page().convert("L")), 200)
+        Tesseract(0.001).read(np.asarray(letter_page().convert("L")), 200)
     assert raised.value.code == "ocr_timeout"
 
 

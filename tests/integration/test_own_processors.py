@@ -153,4 +153,4 @@ def test_a_kind_that_is_not_installed() -> None:
 
 def test_engines_are_installed_as_the_project_pins_them() -> None:
     """One place for the versions: the project's extras."""
-    assert {name.partition("==")[0] for name in wanted_by("stt")} == {"faster-whisper", "ctranslate2"}
+    assert {name.partition("==")[0] for name in wanted_by("stt")} == {"faster-whisper", "ctranslate2", "av"}
