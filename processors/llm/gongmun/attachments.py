@@ -11,7 +11,11 @@ from processors.llm.gongmun.repairs import repaired_name
 _LABEL = re.compile(
     r"^\s*[#※*<\[(]?\s*(?:[붙불뭍붇]\s*[임입]|첨\s*부(?:\s*(?:서\s*류|물|파\s*일))?|별\s*첨)\s*[>\])]?\s*(?P<colon>[:;.])?(?=\s|$|[1lI|]\s*[.,)])\s*"
 )
-_NUMBER = re.compile(r"^\s*(?P<n>\d{1,2}|[lI|!L])\s?[.,)](?!\d(?!\d{3}\s?년))\s*")
+_NUMBER = re.compile(r"^\s*(?P<n>\d{1,2}|1?[lI|!L])\s?[.,)](?!\d(?!\d{3}\s?년))\s*")
+_FIRST_NUMBER = re.compile(
+    r"^\s*(?:[1lI|!L]\s+(?=[가-힣\d])|1(?!1?\s?(?:차|분기|단계|학기|인|회|호|층|종|급|년|월|일|부))(?=[가-힣]{2}))"
+)
+"""The first of several numbers without its dot; a figure that counts what follows it is none."""
 _REQUESTS = re.compile(r"주시기|바랍니다|하시기|제출하여|작성하여")
 _LONE_MISREAD = re.compile(r"^\s*([^가-힣\s]{1,4})\s\s(?=[^.]{2,60}\d\s?(?:부|매|식|권|장)\s?[.,]\s*끝)")
 _MISREAD = re.compile(r"^\s*(\S{1,3})\s{1,3}1\s?[.,]\s*(?=[^.]{2,60}\d\s?(?:부|매|식|권|장)\s?[.,]?\s*$)")
@@ -20,8 +24,8 @@ _COUNT = re.compile(
     rf"\s*(?P<written>(?P<each>각\s*)?(?P<n>\d{{1,3}}|[lI|!]|한|두)\s?(?P<unit>{_UNITS}))\s?[.,:;]?\s*$"
 )
 _BARE_COUNT = re.compile(r"\s+(?P<written>[1lI|!]\s?[부무])\s?[.,]?\s*$")
-_LOST_COUNT = re.compile(rf"(?<=[a-z])\s*(?:{_UNITS})\s?[.,]?\s*$")
-"""A unit behind a file's kind whose figure was lost: no part of the name."""
+_LOST_COUNT = re.compile(rf"(?:(?<=[a-z])\s*|(?<=[가-힣)])\s+)(?:{_UNITS})\s?[.,]?\s*$")
+"""A unit behind a file's kind, or apart from the name, whose figure was lost: no part of the name."""
 _STRAY_NUMBER = re.compile(r"^\s*[^\w\s(「『<\[○□-]{1,2}\s?[.,]\s+(?=[가-힣])")
 """A number that was read as signs: `+. 점검표`."""
 _WORDS = {"한": 1, "두": 2}
@@ -69,7 +73,7 @@ def read_attachments(lines: Sequence[Line]) -> list[dict[str, Read]]:
 
 
 def _number_without_dot(plain: str) -> int:
-    match = re.match(r"^\s*[1lI|!L]\s+(?=[가-힣\d])", plain)
+    match = _FIRST_NUMBER.match(plain)
     return match.end() if match else 0
 
 

@@ -18,7 +18,7 @@ from processors.llm.gongmun.stamps import read_receipt, split_stamp
 from processors.llm.gongmun.zones import split_zones
 from schemas.pages import Document
 
-VERSION = "2"
+VERSION = "3"
 """Raised when the rules change what they read."""
 
 

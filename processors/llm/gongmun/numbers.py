@@ -2,6 +2,8 @@
 
 import re
 
+from processors.llm.gongmun.slips import unit
+
 _SLIPS = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1", "|": "1", "!": "1", "S": "5", "B": "8", "]": "1"})
 UNIT_NUMBER = re.compile(
     r"(?P<unit>[가-힣A-Z][가-힣A-Za-z0-9·]*?[가-힣])\s*[-~_=.:ㅡ/\\]{1,3}\s*(?P<serial>\d[\dOolI|!]{0,6})"
@@ -16,7 +18,7 @@ def unit_number(text: str) -> tuple[str, float] | None:
 
     Returns the number with its hyphen and how sure it is, or None when the text has no such form.
     """
-    squeezed = re.sub(r"\s+", "", text).strip(".,:;-")
+    squeezed = unit(re.sub(r"\s+", "", text).strip(".,:;-"))
     match = UNIT_NUMBER.fullmatch(squeezed)
     if match:
         serial = match["serial"].translate(_SLIPS)

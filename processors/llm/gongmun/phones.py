@@ -11,7 +11,7 @@ _AREA = r"0(?:2|[3-6][1-5]|70|10)(?=\d{3,4}\s?[-~]\s?\d{4})"
 """Area codes, where the dash behind one was lost: the other dash shows where the number is cut."""
 
 _KOREAN = re.compile(
-    rf"(?<![\d+\-])(?:(?P<area>\(\s?0\d{{1,2}}\s?\)\s?|0\d{{1,2}}\s?\)\s?|0\d{{1,2}}(?:{_DASH})|{_AREA}))(?P<mid>\d{{3,4}})(?:{_DASH})(?P<last>\d{{4}})(?!\d)"
+    rf"(?<![\d+\-])(?:(?P<area>\(\s?[0)]\d{{1,2}}\s?\)\s?|0\d{{1,2}}\s?\)\s?|0\d{{1,2}}(?:{_DASH})|{_AREA}))(?P<mid>\d{{3,4}})(?:{_DASH})(?P<last>\d{{4}})(?!\d)"
     rf"|(?<![\d\-])(?P<short>1[5-8]\d\d\s?-\s?\d{{4}})(?!\d)"
 )
 _FOREIGN = re.compile(
@@ -71,7 +71,7 @@ def _kind(plain: str, start: int) -> str:
 
 
 def _number(placed: Placed) -> Read:
-    value = re.sub(r"\s*[-~ㅡ]+\s*", "-", placed.single_spaced().plain)
+    value = re.sub(r"\s*[-~ㅡ]+\s*", "-", placed.single_spaced().plain).replace("()", "(0", 1)
     return Read(value, placed, 1.0 if value == placed.text else 0.9)
 
 

@@ -14,6 +14,7 @@ from processors.llm.gongmun.recipients import read_parties, see_list
 from processors.llm.gongmun.repairs import repaired_title, same_domain
 from processors.llm.gongmun.result import Tree
 from processors.llm.gongmun.sender_name import public_sender, trimmed_office
+from processors.llm.gongmun.slips import office
 from processors.llm.gongmun.zones import Zones
 
 
@@ -56,7 +57,8 @@ def _sender(zones: Zones, tail: Tail, number: Read | None) -> Tree:
     signatory = trimmed_office(tail.signatory)
     organisation = public_sender(Read(name[0].text, *name) if name else None, signatory)
     if organisation:
-        sender["organisation"] = organisation
+        right = office(str(organisation.value))
+        sender["organisation"] = organisation if right == organisation.value else Read(right, organisation.at, 0.7)
     if number:
         unit = unit_of(str(number.value))
         if unit:

@@ -4,6 +4,7 @@ import re
 
 from processors.llm.gongmun.placed import Placed, Read, as_written
 from processors.llm.gongmun.sender_name import unmasked_company
+from processors.llm.gongmun.slips import office
 
 _SEE_LIST = re.compile(r"수\s*신\s*[자처지]\s*[참잠]\s*[조죠]|수신자\s*참|붙\s*임\s*참\s*조")
 _HONORIFIC = re.compile(r"\s*(?:귀\s*하|귀\s*중|님|앞)\s*$")
@@ -68,9 +69,8 @@ def _party(text: Placed) -> dict[str, Read]:
     # One small letter in front of Hangul is the rest of a label or a speck.
     stray = re.match(r"^[a-z]\s?(?=[가-힣]{2})", name.plain)
     written = as_written(_compact(name.cut(stray.end()) if stray else name))
-    if re.search(r"[가-힣]정장$", str(written.value)):
-        # No office ends so; the one that looks like it does.
-        written = Read(f"{str(written.value)[:-2]}청장", written.at, 0.7)
+    if (right := office(str(written.value))) != written.value:
+        written = Read(right, written.at, 0.7)
     if to_company or re.match(r"[(\[]?\s?주\s?[)\]]", str(written.value)):
         written = unmasked_company(written)
     return {"name": written, **tree}

@@ -16,6 +16,7 @@ from processors.ocr.page_source import Pixels
 
 _LIBRARY = "libtesseract.so.5"
 _LSTM_ONLY = 1
+_SILENT = 6
 
 _HANDLE, _TEXT, _NUMBER = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
 _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -30,6 +31,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "TessBaseAPIGetTsvText": (_HANDLE, (_HANDLE, _NUMBER)),
     "TessBaseAPIClear": (None, (_HANDLE,)),
     "TessDeleteText": (None, (_HANDLE,)),
+    "setMsgSeverity": (_NUMBER, (_NUMBER,)),
     "TessMonitorCreate": (_HANDLE, ()),
     "TessMonitorDelete": (None, (_HANDLE,)),
     "TessMonitorSetDeadlineMSecs": (None, (_HANDLE, _NUMBER)),
@@ -100,4 +102,6 @@ def _functions() -> dict[str, Callable[..., Any]]:
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
         found[name] = function
+    # What Leptonica beneath it has to say of an odd box is for nobody's log.
+    found["setMsgSeverity"](_SILENT)
     return found

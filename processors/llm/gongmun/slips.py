@@ -1,0 +1,49 @@
+"""Words that a letter's grammar leaves one reading for, put right whatever the engine's confidence. Pure.
+
+Each is one stroke from what no office and no request is called.
+"""
+
+import re
+
+_OFFICES = (
+    (re.compile(r"교육지원[정칭철]"), "교육지원청"),
+    (re.compile(r"(?<=[가-힣])(?:[정칭]장)$"), "청장"),
+    (re.compile(r"(?<=대학교)[충종]장$"), "총장"),
+    (re.compile(r"경[칠잘]서"), "경찰서"),
+    (re.compile(r"위[윈왼]회"), "위원회"),
+    (re.compile(r"교육[정칭]$"), "교육청"),
+    (re.compile(r"(?<=[가-힣]교육)간$"), "감"),
+)
+_UNITS = ((re.compile(r"[종충]괄"), "총괄"), (re.compile(r"총[팔꽐]"), "총괄"))
+_CLOSERS = {
+    **dict.fromkeys(("요정", "요칭", "요쳥", "오청"), "요청"),
+    **dict.fromkeys(("알렴", "얄림", "알릴"), "알림"),
+    **dict.fromkeys(("제줄", "제술"), "제출"),
+    **dict.fromkeys(("헙조", "협초"), "협조"),
+    "동보": "통보",
+    "안네": "안내",
+}
+_TAG = re.compile(r"\[(긴급|재송|정정|중요)(?=\s?[가-힣])")
+"""A mark before the subject whose closing bracket was lost."""
+
+_WORDS = "|".join(_CLOSERS)
+_CLOSER = re.compile(rf"({_WORDS})(?=$|\s*\(|\s+및\s|\s+(?:{_WORDS}|요청|협조|제출)(?:$|\s*\())")
+
+
+def office(name: str) -> str:
+    """Return an office's or organisation's name as such names are written."""
+    for pattern, right in _OFFICES:
+        name = pattern.sub(right, name)
+    return name
+
+
+def unit(name: str) -> str:
+    """Return a unit's name as such names are written."""
+    for pattern, right in _UNITS:
+        name = pattern.sub(right, name)
+    return name
+
+
+def closing(title: str) -> str:
+    """Return a title whose last words, and those before 및, say what is asked for."""
+    return _TAG.sub(r"[\1] ", _CLOSER.sub(lambda match: _CLOSERS[match[1]], title)).replace("]  ", "] ")

@@ -1,0 +1,59 @@
+"""What only one reading makes sense of; names and subjects that are right stay as they are."""
+
+import pytest
+
+from processors.llm.gongmun.noise import clean_words
+from processors.llm.gongmun.slips import closing, office, unit
+from schemas.pages import Page, Word
+
+
+@pytest.mark.parametrize(
+    ("read", "right"),
+    [
+        ("보고서 제출 요정", "보고서 제출 요청"),
+        ("강사 모집공고 게재 요정 및 관련자료 제출 협조 요정", "강사 모집공고 게재 요청 및 관련자료 제출 협조 요청"),
+        ("점검결과 동보", "점검결과 통보"),
+        ("과학축전 참가 요정(2차)", "과학축전 참가 요청(2차)"),
+        ("[긴급 시설점검 결과 통보", "[긴급] 시설점검 결과 통보"),
+        ("[긴급] 시설점검 결과 통보", "[긴급] 시설점검 결과 통보"),
+        ("요정의 숲 체험행사 안내", "요정의 숲 체험행사 안내"),
+        ("계약 해지 통고", "계약 해지 통고"),
+    ],
+)
+def test_a_subject_ends_with_what_is_asked_for(read: str, right: str) -> None:
+    assert closing(read) == right
+
+
+@pytest.mark.parametrize(
+    ("read", "right"),
+    [
+        ("마루대학교충장", "마루대학교총장"),
+        ("다온경칠서", "다온경찰서"),
+        ("푸른솔도교육간", "푸른솔도교육감"),
+        ("정장동주민센터", "정장동주민센터"),
+        ("한결도지사", "한결도지사"),
+    ],
+)
+def test_offices_are_called_so(read: str, right: str) -> None:
+    assert office(read) == right
+
+
+def test_units_are_called_so() -> None:
+    assert (unit("안전종괄과-12"), unit("안전총괄과-12")) == ("안전총괄과-12", "안전총괄과-12")
+
+
+def _words(*words: tuple[str, float, float]) -> list[str]:
+    found = tuple(Word(text, (left, 0.5, right, 0.512), 0.9, 3) for text, left, right in words)
+    return [word.text for word in clean_words(Page(1, 1654, 2339, "ocr", found))]
+
+
+def test_neighbours_whose_boxes_reach_into_each_other_stay() -> None:
+    assert _words(("(2026.10.", 0.29, 0.388), ("21.)", 0.372, 0.4)) == ["(2026.10.", "21.)"]
+
+
+def test_what_was_read_twice_counts_once() -> None:
+    assert _words(("고운빛장", 0.29, 0.388), ("빛장", 0.34, 0.388)) == ["고운빛장"]
+
+
+def test_circles_for_a_name_are_circles() -> None:
+    assert _words(("0ㅇ사업", 0.1, 0.2), ("100원", 0.3, 0.4)) == ["○○사업", "100원"]
