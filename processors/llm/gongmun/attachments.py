@@ -17,6 +17,7 @@ _FIRST_NUMBER = re.compile(
 )
 """The first of several numbers without its dot; a figure that counts what follows it is none."""
 _REQUESTS = re.compile(r"주시기|바랍니다|하시기|제출하여|작성하여")
+_PLEASE = re.compile(r"[주하]시기\s*바랍니다")
 _LONE_MISREAD = re.compile(r"^\s*([^가-힣\s]{1,4})\s\s(?=[^.]{2,60}\d\s?(?:부|매|식|권|장)\s?[.,]\s*끝)")
 _MISREAD = re.compile(r"^\s*(\S{1,3})\s{1,3}1\s?[.,]\s*(?=[^.]{2,60}\d\s?(?:부|매|식|권|장)\s?[.,]?\s*$)")
 _UNITS = "부|매|식|권|장|개|종|점|건|통|쪽|세트|본|면|질|책|대|벌|조|Set"
@@ -119,6 +120,8 @@ def _is_sentence(lines: Sequence[Line], index: int) -> bool:
     plain = lines[index].plain
     match = _LABEL.match(plain)
     rest = plain[match.end() :] if match else plain
+    if _PLEASE.search(rest):
+        return True
     if _REQUESTS.search(rest) and re.match(r"\s*\S{1,8}[을를에]\s", rest):
         return True
     if (match and match["colon"]) or _NUMBER.match(rest) or _COUNT.search(without_end(lines[index].text).plain):

@@ -25,6 +25,7 @@ _LABEL = re.compile(
 _EMAIL = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._%+\-]*\s?[@©®＠]\s?[A-Za-z0-9\-]+(?:\s?[.,]\s?[A-Za-z0-9\-]+)*\s?[.,]\s?[A-Za-z]{2,10}(?![A-Za-z0-9])"
 )
+_LETTER_LABEL = re.compile(r"(?<![A-Za-z])[TF]\s?[.:]\s?\d")
 _HOMEPAGE = re.compile(
     r"(?:https?\s?[:;]\s?/\s?/\s?)(?:[A-Za-z0-9\-]+\s?\.\s?)+[A-Za-z]{2,10}(?:/[A-Za-z0-9._/\-]*)?|(?<![A-Za-z0-9@.])[wW]{3}\s?\.\s?(?:[A-Za-z0-9\-]+\s?\.\s?)+[A-Za-z]{2,10}(?:/[A-Za-z0-9._/\-]*)?"
 )
@@ -45,7 +46,9 @@ def find_reachables(text: Placed, foreign: bool = False) -> Iterator[Found]:
     plain = text.plain
     taken: list[tuple[int, int]] = []
     for match in _EMAIL.finditer(plain):
-        placed = text.cut(match.start(), match.end())
+        # Beside `T.` and `F.`, `E.` is a label whose space was lost.
+        label = 2 if _LETTER_LABEL.search(plain[: match.start()]) and match.group().startswith("E.") else 0
+        placed = text.cut(match.start() + label, match.end())
         value = re.sub(r"\s", "", placed.plain).replace(",", ".").replace("©", "@").replace("®", "@")
         taken.append(match.span())
         yield Found("email", Read(value, placed, 1.0 if value == placed.text else 0.75), *match.span())

@@ -17,6 +17,8 @@ _LIST = re.compile(r"^\W{0,4}수\s*신\s*[자처지]\s*[:;.,\"”“'’]{0,2}\s
 _COOPERATOR = re.compile(r"^\W{0,3}[협힙]\s*조\s*[자지]?\s*[:;]?(?=\s|$)")
 _CONTACT = re.compile(r"^\W{0,2}우\s*[)(:]?\s*\(?\d{3,5}|^\W{0,2}(?:전\s*화|TEL)|@|팩\s*스|https?:|www\.")
 _OFFICE = re.compile(r"(?:장|지사|군수|청장|감|관|수|원|처|회|부|청|소|단|국|위원회)$")
+_LIST_OFFICE = re.compile(r"(?:[청시도군구서]장|군수|도지사|장관|교육[감장]|[원소관교총]장|장\))$")
+_COMMA = Placed(",", (None,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,8 @@ def _recipients(lines: Sequence[Line], start: int | None, end: int) -> tuple[Pla
             and not line.plain.rstrip(" .)").endswith(("장", "수", "사", "감", "회", "관"))
         ):
             break
+        if not unclosed and _LIST_OFFICE.search(parts[-1].plain):
+            parts.append(_COMMA)  # a comma that was wrapped to the next line is a line of its own there
         parts.append(line.text)
         index += 1
     return joined(parts), index

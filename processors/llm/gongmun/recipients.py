@@ -66,8 +66,10 @@ def _party(text: Placed) -> dict[str, Read]:
             name = name.cut(0, title.start())
     if not re.search(r"[가-힣A-Za-z]", name.plain):
         return {}
-    # One small letter in front of Hangul is the rest of a label or a speck.
-    stray = re.match(r"^[a-z]\s?(?=[가-힣]{2})", name.plain)
+    if re.fullmatch(r"[a-z]{1,5}", name.plain):
+        return {}  # what a seal or a logo reads as
+    # One small letter in front of Hangul is a speck, or with a colon the rest of a label.
+    stray = re.match(r"^(?:[a-z]\s?|[A-Za-z]{1,3}\s?[:;]\s?)(?=[가-힣]{2})", name.plain)
     written = as_written(_compact(name.cut(stray.end()) if stray else name))
     if (right := office(str(written.value))) != written.value:
         written = Read(right, written.at, 0.7)

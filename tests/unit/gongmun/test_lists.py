@@ -24,6 +24,9 @@ from tests.unit.gongmun.pages import lines_of, placed, values
         ("주)해뜰식품 귀중", [{"name": "(주)해뜰식품"}]),
         ("쥐해뜰식품 귀중", [{"name": "㈜해뜰식품"}]),
         ("a갈숲시장", [{"name": "갈숲시장"}]),
+        ("Al: 갈숲시장", [{"name": "갈숲시장"}]),
+        ("갈숲시장, ssd", [{"name": "갈숲시장"}]),
+        ("LG", [{"name": "LG"}]),
         ("", []),
     ],
 )
@@ -86,6 +89,7 @@ def test_attachments(text: str, expected: list[dict[str, object]]) -> None:
         ("본문입니다.\n붙임  계획서 1부.", 1),
         ("자료를 수합하오니\n붙임 서식을 작성하여 제출하여 주시기 바랍니다.", None),
         ("본문입니다.\n22  1. 위치도 2식.", 1),
+        ("자료를 수합하오니\n불임 MAS 작성하여 5월 21일까지 제출하여 주시기 바랍니다.\n붙임 1. 협약서 1식.", 2),
     ],
 )
 def test_where_the_attachments_begin(text: str, start: int | None) -> None:

@@ -5,8 +5,10 @@ import pytest
 from processors.llm.gongmun.approval import read_approval
 from processors.llm.gongmun.contacts import body_contacts, read_block
 from processors.llm.gongmun.disclosure import read_disclosure
+from processors.llm.gongmun.phones import find_reachables
 from processors.llm.gongmun.placed import Read
 from processors.llm.gongmun.public_tail import read_issue, read_received, split_tail
+from processors.llm.gongmun.recipients import read_parties
 from processors.llm.gongmun.repairs import repaired_name, repaired_title, same_domain
 from processors.llm.gongmun.seal import find_omitted, read_seal
 from processors.llm.gongmun.sender_name import body_of, company_sender, public_sender
@@ -127,6 +129,34 @@ def test_the_contact_block_keeps_phone_and_fax_apart() -> None:
 )
 def test_contacts_in_the_body(text: str, contact: dict[str, str]) -> None:
     assert values(body_contacts([placed(text)])) == [contact]
+
+
+@pytest.mark.parametrize(
+    ("text", "email"),
+    [
+        ("T. 064-555-7049 E.contact@gilram.or.example", "contact@gilram.or.example"),
+        ("전화 064-555-7049 e.contact@gilram.or.example", "e.contact@gilram.or.example"),
+    ],
+)
+def test_a_label_of_one_letter_is_no_part_of_an_address(text: str, email: str) -> None:
+    assert next(found for found in find_reachables(placed(text)) if found.kind == "email").read.value == email
+
+
+def test_a_comma_that_was_wrapped_parts_two_addressees() -> None:
+    tail = split_tail(
+        lines_of(
+            "                         해맑은군수\n\n"
+            "수신자  가람시장, 새론특별자치시 한별구청장, 가람교육지원청교육장, 해담도지사, 유산지킴청장\n"
+            "푸른솔도교육감(총무과장)\n"
+            "★주무관 하나래      팀장 두별\n협조자  감사팀장 너울\n"
+            "시행  도로과-512 (2025. 2. 24.)        접수        (      )\n"
+        )
+    )
+    names = [str(party["name"].value) for party in read_parties(tail.recipients)]
+    assert names == [
+        *("가람시장", "새론특별자치시 한별구청장", "가람교육지원청교육장", "해담도지사"),
+        *("유산지킴청장", "푸른솔도교육감"),
+    ]
 
 
 def test_amounts_and_dates_are_no_phones() -> None:
