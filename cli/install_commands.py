@@ -26,12 +26,15 @@ def register(app: typer.Typer) -> None:
 
 
 def install(
-    what: Annotated[str, typer.Argument(help="stt, paddle, or the path of a package with a processor of your own.")],
+    what: Annotated[str, typer.Argument(help="stt, paddle, export, or the path of a package with a processor.")],
 ) -> None:
-    """Install an engine, or a package that adds a stage kind. Safe to repeat."""
+    """Install an engine, what the Parquet export needs, or a package that adds a stage kind. Safe to repeat."""
     if what == "stt":
         _uv("pip", "install", "--python", sys.executable, *wanted_by("stt"))
         typer.echo("stt is installed. It needs a model: set GATEWAY_STT_MODEL to the directory of a converted one.")
+    elif what == "export":
+        _uv("pip", "install", "--python", sys.executable, *wanted_by("export"))
+        typer.echo("export is installed: ./gateway usage export writes Parquet.")
     elif what == "paddle":
         _install_paddle()
     elif (Path(what) / "pyproject.toml").is_file() or (Path(what).suffix == ".whl" and Path(what).is_file()):
@@ -41,7 +44,7 @@ def install(
     else:
         raise InvalidInput(
             f"{what!r} is neither an engine nor the folder of a package",
-            remedy="use stt, paddle, or a folder with a pyproject.toml (or a wheel)",
+            remedy="use stt, paddle, export, or a folder with a pyproject.toml (or a wheel)",
         )
 
 

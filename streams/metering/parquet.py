@@ -73,7 +73,7 @@ def _pyarrow() -> tuple[Any, Any]:
         raise InvalidInput(
             "the export needs pyarrow, which is not installed",
             code="pyarrow_missing",
-            remedy="install it: .venv/bin/pip install 'llm-gateway[export]'; or use --csv of the report",
+            remedy="run ./gateway install export, or use --csv of the report",
         ) from e
     return pyarrow, parquet
 
