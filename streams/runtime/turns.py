@@ -64,9 +64,12 @@ class Turns:
         self._in_handler += 1
 
     def leave(self, work: Work) -> None:
-        """Take note that a work has left its handler."""
+        """Take note that a work has left its handler; one that is there alone keeps others out until `release`."""
         work.in_handler = False
         self._in_handler -= 1
+
+    def release(self, work: Work) -> None:
+        """Let others in again behind a work that was alone."""
         if self._alone is work:
             self._alone = None
 

@@ -301,17 +301,33 @@ class Worker:
             verdict = await self._handling.attempt(work)
         except asyncio.CancelledError:
             self._leave_handler(work)
+            self._turns.release(work)
             await self._broken_off(work)
             return
         self._leave_handler(work)
         tell_verdict(work.span, verdict)
         if isinstance(verdict, WaitForRecovery):
+            self._turns.release(work)
             self._on_outage(work, verdict.error)
             return
         self._circuit.answered()
         STAGE_PAUSED.labels(self._kind).set(0)
+        if work.alone:
+            await self._conclude_alone(work, verdict)
+            return
         self._dispatch()
         await self._conclude(work, verdict)
+
+    async def _conclude_alone(self, work: Work, verdict: Result | Retry | DeadLetter) -> None:
+        # The next one alone may be what kills the process. If this one's end were not committed by then, it would
+        # count as one more death, the third: a job that is done would fail as well.
+        try:
+            await self._conclude(work, verdict)
+            if not isinstance(verdict, Retry):
+                await self._committer.flush()
+        finally:
+            self._turns.release(work)
+            self._dispatch()
 
     async def _conclude(self, work: Work, verdict: Result | Retry | DeadLetter) -> None:
         if isinstance(verdict, Result):
