@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 
 from bench.chaos.faults import all_faults
@@ -16,6 +17,8 @@ def main() -> int:
     parser.add_argument("--fault", action="append", default=[])
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    # Its clients' complaints about a broker that is down tell nothing: the faults are in the table.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     names = list(all_faults())
     if unknown := [name for name in given.fault if name not in names]:
         print(f"error: no fault is called {unknown[0]!r}\nremedy: choose from {', '.join(names)}", file=sys.stderr)

@@ -65,6 +65,10 @@ class ChatVerdict:
             said.append(f"… and {len(self.wrong) - _NAMED} more calls")
         if not self.proof.get("holds"):
             said.append(f"usage verify: {_shortly(self.proof)}")
+            unmetered: dict[str, str] = self.proof.get("unmetered", {})
+            for reason, count in Counter(unmetered.values()).most_common(_NAMED):
+                example = next(each for each, why in unmetered.items() if why == reason)
+                said.append(f"usage verify: {count} × {reason} (one is {example})")
         return said
 
     def as_text(self) -> str:
