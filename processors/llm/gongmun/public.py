@@ -11,10 +11,9 @@ from processors.llm.gongmun.numbers import unit_of
 from processors.llm.gongmun.placed import Placed, Read, as_written
 from processors.llm.gongmun.public_tail import Tail, read_issue, read_received, split_tail
 from processors.llm.gongmun.recipients import read_parties, see_list
-from processors.llm.gongmun.repairs import repaired_title, same_domain
+from processors.llm.gongmun.repairs import repaired_office, repaired_title, same_domain
 from processors.llm.gongmun.result import Tree
 from processors.llm.gongmun.sender_name import public_sender, trimmed_office
-from processors.llm.gongmun.slips import office
 from processors.llm.gongmun.zones import Zones
 
 
@@ -57,8 +56,7 @@ def _sender(zones: Zones, tail: Tail, number: Read | None) -> Tree:
     signatory = trimmed_office(tail.signatory)
     organisation = public_sender(Read(name[0].text, *name) if name else None, signatory)
     if organisation:
-        right = office(str(organisation.value))
-        sender["organisation"] = organisation if right == organisation.value else Read(right, organisation.at, 0.7)
+        sender["organisation"] = repaired_office(organisation)
     if number:
         unit = unit_of(str(number.value))
         if unit:

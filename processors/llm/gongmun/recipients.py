@@ -3,8 +3,8 @@
 import re
 
 from processors.llm.gongmun.placed import Placed, Read, as_written
+from processors.llm.gongmun.repairs import repaired_office
 from processors.llm.gongmun.sender_name import unmasked_company
-from processors.llm.gongmun.slips import office
 
 _SEE_LIST = re.compile(r"수\s*신\s*[자처지]\s*[참잠]\s*[조죠]|수신자\s*참|붙\s*임\s*참\s*조")
 _HONORIFIC = re.compile(r"\s*(?:귀\s*하|귀\s*중|님|앞)\s*$")
@@ -70,9 +70,7 @@ def _party(text: Placed) -> dict[str, Read]:
         return {}  # what a seal or a logo reads as
     # One small letter in front of Hangul is a speck, or with a colon the rest of a label.
     stray = re.match(r"^(?:[a-z]\s?|[A-Za-z]{1,3}\s?[:;]\s?)(?=[가-힣]{2})", name.plain)
-    written = as_written(_compact(name.cut(stray.end()) if stray else name))
-    if (right := office(str(written.value))) != written.value:
-        written = Read(right, written.at, 0.7)
+    written = repaired_office(as_written(_compact(name.cut(stray.end()) if stray else name)))
     if to_company or re.match(r"[(\[]?\s?주\s?[)\]]", str(written.value)):
         written = unmasked_company(written)
     return {"name": written, **tree}

@@ -4,7 +4,7 @@ import re
 
 from processors.llm.gongmun.placed import Placed, Read
 from processors.llm.gongmun.sender_name import likeness
-from processors.llm.gongmun.slips import closing
+from processors.llm.gongmun.slips import closing, office
 
 _YEAR_AS_FIGURES = re.compile(r"(?<!\d)(?P<year>20[123]\d)(?P<slip>4[45]?|0)(?=\s?[가-힣○「])")
 _EXTENSION = re.compile(r"\.\s?(?=\S*[\[\\0-9|])[\[\]\\0-9lI|/()A-Za-z]{1,6}[×x*]$")
@@ -41,6 +41,12 @@ def repaired_name(placed: Placed) -> Read:
             fixed = misread.sub(extension, fixed)
         fixed = _DASH_FOR_DOT.sub("·", _AFTER_EXTENSION.sub("", fixed))
     return Read(fixed, placed, 1.0 if fixed == text else 0.6)
+
+
+def repaired_office(read: Read) -> Read:
+    """Read an office's or organisation's name as such names are written."""
+    right = office(str(read.value))
+    return read if right == read.value else Read(right, read.at, 0.7)
 
 
 def _with_years(text: str) -> str:

@@ -4,6 +4,7 @@ Each is one stroke from what no office and no request is called.
 """
 
 import re
+from collections.abc import Iterable
 
 _OFFICES = (
     (re.compile(r"교육지원[정칭철]"), "교육지원청"),
@@ -23,7 +24,7 @@ _CLOSERS = {
     "동보": "통보",
     "안네": "안내",
 }
-_TAG = re.compile(r"\[(긴급|재송|정정|중요)(?=\s?[가-힣])")
+_TAG = re.compile(r"\[(긴급|재송|정정|중요)\s?(?=[가-힣])")
 """A mark before the subject whose closing bracket was lost."""
 
 _WORDS = "|".join(_CLOSERS)
@@ -32,18 +33,20 @@ _CLOSER = re.compile(rf"({_WORDS})(?=$|\s*\(|\s+및\s|\s+(?:{_WORDS}|요청|협�
 
 def office(name: str) -> str:
     """Return an office's or organisation's name as such names are written."""
-    for pattern, right in _OFFICES:
-        name = pattern.sub(right, name)
-    return name
+    return _replaced(name, _OFFICES)
 
 
 def unit(name: str) -> str:
     """Return a unit's name as such names are written."""
-    for pattern, right in _UNITS:
-        name = pattern.sub(right, name)
-    return name
+    return _replaced(name, _UNITS)
 
 
 def closing(title: str) -> str:
     """Return a title whose last words, and those before 및, say what is asked for."""
-    return _TAG.sub(r"[\1] ", _CLOSER.sub(lambda match: _CLOSERS[match[1]], title)).replace("]  ", "] ")
+    return _TAG.sub(r"[\1] ", _CLOSER.sub(lambda match: _CLOSERS[match[1]], title))
+
+
+def _replaced(name: str, slips: Iterable[tuple[re.Pattern[str], str]]) -> str:
+    for pattern, right in slips:
+        name = pattern.sub(right, name)
+    return name
