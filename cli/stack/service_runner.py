@@ -131,6 +131,10 @@ class ServiceRunner:
                 cwd=self.service.cwd,
                 start_new_session=True,
             )
+            if self.service.nice:
+                with contextlib.suppress(ProcessLookupError):  # it died at once, and is told of like any other death
+                    own = os.getpriority(os.PRIO_PROCESS, 0)
+                    os.setpriority(os.PRIO_PROCESS, process.pid, own + self.service.nice)
             return process, log.tell()
 
     async def _watch(self) -> None:

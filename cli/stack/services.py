@@ -25,19 +25,23 @@ MOST_OF_A_KIND = 64
 
 @dataclass(frozen=True, slots=True)
 class ProcessKind:
-    """A kind of process of ours. Kinds start in the order of the table and stop in the reverse."""
+    """A kind of process of ours. Kinds start in the order of the table and stop in the reverse.
+
+    `nice` is what it yields to the others when the cores are full, as in nice(1): nobody waits for those.
+    """
 
     name: str
     module: str
     scalable: bool = True
     arguments: tuple[str, ...] = ()
+    nice: int = 0
 
 
 PROCESS_KINDS: tuple[ProcessKind, ...] = (
     ProcessKind("ingress", "ingress", scalable=False),  # replicas would want one HTTP port
-    ProcessKind("admission", "streams.admission"),
+    ProcessKind("admission", "streams.admission", nice=5),
     ProcessKind("job-state", "streams.tables"),
-    ProcessKind("metering", "streams.metering"),
+    ProcessKind("metering", "streams.metering", nice=5),
     ProcessKind("ocr", "processors.ocr"),
     ProcessKind("stt", "processors.stt"),
     ProcessKind("llm", "processors.llm"),
@@ -71,6 +75,7 @@ class Service:
     foundation: bool = False
     cwd: Path = PROJECT_ROOT
     prepare: Callable[[], Awaitable[None]] = field(default=_nothing)
+    nice: int = 0
 
 
 def parse_scale(options: list[str]) -> dict[str, int]:
@@ -191,6 +196,7 @@ def _process(kind: ProcessKind, name: str, port: int, env: Mapping[str, str], se
         port=port,
         probe=readyz_probe(port),
         env={**without_admin(_marked(env, settings)), **own},
+        nice=kind.nice,
     )
 
 

@@ -10,6 +10,7 @@ ids are functions of the job, and a repeat changes nothing.
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -17,7 +18,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from schemas.batch import BatchAnswer, BatchEntry, BatchRejection
 from schemas.codec import Codec
-from schemas.errors import UndecodableRecord
+from schemas.errors import GatewayError, UndecodableRecord
 from schemas.events import JobEvent, JobEventKind, JobResult, Lane, StageRequest
 from schemas.ids import event_id
 from schemas.pipelines import request_event_id
@@ -27,15 +28,18 @@ from streams.admission.pace import Pace
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
+from streams.log.dead_letters import dead_letter
+from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Decoder
 from streams.logs import get_logger
-from streams.metrics import BATCH_ANSWERED, BATCH_PENDING, BATCH_REJECTED, BATCH_STARTED
+from streams.metrics import BATCH_ANSWERED, BATCH_PENDING, BATCH_REJECTED, BATCH_STARTED, STAGE_DEAD_LETTERS
 from streams.runtime.assignor import own_assignor
 from streams.stages import find_stage
 
 log = get_logger(__name__)
 
 GROUP = "admission-jobs"
+_STAGE = "admission"
 _POLL_MS = 100
 _FETCH_MS = 250
 # Results that nobody waits for are all that this reads on most days: a commit for each would cost more than the rest.
@@ -138,8 +142,8 @@ class Answerer:
             await reader.start()
             async for record in _whole(reader, [partition.entries]):
                 if record.offset < committed:
-                    entry = await self._decoder.decode(record.value or b"", BatchEntry)
-                    partition.book.take(entry)
+                    with suppress(UndecodableRecord):  # it is among the dead letters
+                        partition.book.take(await self._decoder.decode(record.value or b"", BatchEntry))
             async for record in _whole(reader, answers):
                 partition.book.answered((record.key or b"").decode())
         finally:
@@ -181,9 +185,10 @@ class _Partition:
         """
         offsets: dict[TopicPartition, int] = {}
         answers: list[Write] = []
-        entries = fetched.get(self.entries, ())
+        entries, letters = fetched.get(self.entries, ()), list[Write]()
         if entries:
-            answers += await self._take(entries)
+            rejections, letters = await self._take(entries)
+            answers += rejections
             offsets[self.entries] = entries[-1].offset + 1
         if self.results in fetched:
             self.blocked = False
@@ -195,13 +200,13 @@ class _Partition:
                 break
             answers += told
             offsets[self.results] = record.offset + 1
-        if answers:
+        if answers or letters:
             async with self._producer.transaction():
-                await write_all(self._producer, answers)
+                await write_all(self._producer, [*answers, *letters])
                 committed = {tp: OffsetAndMetadata(at, "") for tp, at in offsets.items()}
                 await self._producer.send_offsets_to_transaction(committed, GROUP)
             for write in answers:
-                self.book.answered(write.key.decode())
+                self.book.answered((write.key or b"").decode())
         elif self.entries in offsets:
             await self._consumer.commit(offsets)
         elif offsets:
@@ -210,15 +215,18 @@ class _Partition:
         if self.results in offsets:
             self.passed = None
 
-    async def _take(self, records: Iterable[Any]) -> list[Write]:
+    async def _take(self, records: Iterable[Any]) -> tuple[list[Write], list[Write]]:
+        """Start the jobs of entries; return what rejects others, and the dead letters."""
         requests: list[Write] = []
         events: list[Write] = []
         rejections: list[Write] = []
+        letters: list[Write] = []
         for record in records:
             try:
                 entry = await self._decoder.decode(record.value or b"", BatchEntry)
             except UndecodableRecord as e:
-                log.error("admission.entry_lost", partition=record.partition, offset=record.offset, code=e.code)
+                log.warning("admission.dead_letter", partition=record.partition, offset=record.offset, code=e.code)
+                letters.append(_dead_letter(record, e))
                 continue
             match self.book.take(entry):
                 case Start():
@@ -233,7 +241,7 @@ class _Partition:
         await write_all(self._starter, requests)
         await write_all(self._starter, events)
         BATCH_STARTED.inc(len(requests))
-        return rejections
+        return rejections, letters
 
     def _start(self, entry: BatchEntry, trace: Sequence[tuple[str, bytes]]) -> tuple[Write, Write]:
         job, first = entry.job, entry.steps[0]
@@ -321,6 +329,13 @@ class _Partition:
     async def _all_entries_read(self) -> bool:
         end = (await self._consumer.end_offsets([self.entries]))[self.entries]
         return await self._consumer.position(self.entries) >= end
+
+
+def _dead_letter(record: Any, error: GatewayError) -> Write:
+    now_ms = time.time_ns() // 1_000_000
+    letter = dead_letter(to_log_record(record), stage=_STAGE, attempts=1, error=error, service="", at_ms=now_ms)
+    STAGE_DEAD_LETTERS.labels(record.topic, error.code).inc()
+    return Write(letter.topic, 0, letter.key, letter.value, [*letter.headers.items()])
 
 
 async def _commit_passed(consumer: AIOKafkaConsumer, partitions: Sequence[_Partition]) -> None:

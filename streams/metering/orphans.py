@@ -18,9 +18,12 @@ from schemas.events import ChatRequest
 from schemas.topics import CHAT_REQUESTS, USAGE_EVENTS
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
-from streams.log.protocols import Decoder, Publisher
+from streams.log.dead_letters import dead_letter
+from streams.log.kafka_tail import to_log_record
+from streams.log.protocols import Decoder, LogRecord, Publisher
 from streams.logs import get_logger
 from streams.metering.open_calls import OpenCalls, aborted
+from streams.metrics import STAGE_DEAD_LETTERS
 
 log = get_logger(__name__)
 
@@ -96,7 +99,7 @@ class OrphanCloser:
             for tp, records in fetched.items():
                 calls = self._calls[tp.partition]
                 for record in records:
-                    calls.read(record.offset, await self._decoded(record.value))
+                    calls.read(record.offset, await self._decoded(to_log_record(record)))
             now = time.monotonic()
             if now - looked >= _EVERY_S:
                 looked = now
@@ -110,11 +113,16 @@ class OrphanCloser:
         self._calls, self._overdue, self._committed = {p: OpenCalls() for p in held}, {}, {}
         consumer.assign([TopicPartition(CHAT_REQUESTS.name, p) for p in sorted(held)])
 
-    async def _decoded(self, value: bytes | None) -> ChatRequest | None:
+    async def _decoded(self, record: LogRecord) -> ChatRequest | None:
+        """Return the call; what is none goes to the dead letters, under a key by which repeats can be told."""
         try:
-            return await self._decoder.decode(value or b"", ChatRequest)
+            return await self._decoder.decode(record.value or b"", ChatRequest)
         except UndecodableRecord as e:
-            log.warning("orphans.undecodable", reason=e.message)
+            log.warning("orphans.dead_letter", partition=record.partition, offset=record.offset, code=e.code)
+            now_ms = time.time_ns() // 1_000_000
+            letter = dead_letter(record, stage=GROUP, attempts=1, error=e, service="", at_ms=now_ms)
+            await self._publisher.publish_raw(*letter._replace(key=f"{record.partition}-{record.offset}".encode()))
+            STAGE_DEAD_LETTERS.labels(record.topic, e.code).inc()
             return None
 
     async def _look(self, consumer: AIOKafkaConsumer) -> bool:

@@ -7,6 +7,7 @@ The socket is its own, so that what native libraries print cannot corrupt it.
 
 import contextlib
 import importlib
+import os
 import pickle  # both ends are this same program, on a private socket
 import socket
 import sys
@@ -18,6 +19,7 @@ from schemas.errors import GatewayError, Transient
 from streams.runtime.parent_death import die_with_parent, exit_if_orphaned
 
 LENGTH_BYTES = 8
+_NICE = 5
 OUT_OF_MEMORY = "work_out_of_memory"
 
 
@@ -27,6 +29,8 @@ def main(arguments: list[str]) -> None:
     die_with_parent()
     exit_if_orphaned(int(parent_pid))
     _be_the_first_to_go()
+    # Minutes of work on a full machine must not hold up the loops that answer callers in milliseconds.
+    os.nice(_NICE)
     for module in preload:
         importlib.import_module(module)
     with socket.socket(fileno=int(descriptor)) as connection, connection.makefile("rwb") as stream:

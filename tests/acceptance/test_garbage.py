@@ -17,16 +17,19 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 
 GARBAGE = b"\xc3\x01 no record of ours"
 
+# A stack without a model for speech and without an LLM serves neither stage: their requests wait until one does.
+UNREAD_HERE = frozenset(topic.name for stage in (topics.STT, topics.LLM) for topic in stage.requests.values())
+
+# Nothing follows a stage's outcomes: a replay looks for some of them, and passes over what it cannot read.
+FOLLOWED_BY_NONE = frozenset(stage.done.name for stage in topics.STAGES.values() if stage.done is not None)
+
+# Written by Faust for itself alone, and what was buried already.
+OWN = (".dlt", "-changelog")
+
 READ = [
-    *topics.OCR.requests.values(),
-    *topics.GONGMUN_EXTRACT.requests.values(),
-    *topics.NOOP.requests.values(),
-    topics.JOB_EVENTS,
-    topics.RESULTS,
-    topics.USAGE_EVENTS,
-    topics.API_KEYS,
-    topics.SCHEMAS,
-    topics.JOB_CONTROL,
+    topic
+    for topic in topics.all_topics()
+    if topic.name not in UNREAD_HERE | FOLLOWED_BY_NONE and not topic.name.endswith(OWN)
 ]
 
 

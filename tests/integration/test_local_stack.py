@@ -88,6 +88,13 @@ def test_the_whole_stack_comes_up_and_tells_how_it_is(stack: Stack) -> None:
     assert stack.run("status").returncode == 0
 
 
+def test_what_nobody_waits_for_yields_to_what_callers_wait_for(stack: Stack) -> None:
+    services = stack.until("ingress", "admission", "job-state", "metering", "llm", state="ready")
+    nice = {name: psutil.Process(service["pid"]).nice() for name, service in services.items()}
+    assert nice["metering"] == nice["admission"] > nice["ingress"]
+    assert nice["ingress"] == nice["job-state"] == nice["llm"] == nice["kafka"]
+
+
 def test_the_local_key_is_made_and_readable_by_its_owner_only(stack: Stack) -> None:
     stack.until("ingress", state="ready")
     key = stack.folder / "local.key"

@@ -15,6 +15,11 @@ def add(a: int, b: int) -> int:
     return a + b
 
 
+def niceness() -> int:
+    """Return how much this process yields to others."""
+    return os.nice(0)
+
+
 def noisy(size: int) -> bytes:
     """Print to stdout and stderr as a native library would, and return many bytes."""
     os.write(1, b"noise" * 1000)

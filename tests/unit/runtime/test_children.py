@@ -33,6 +33,10 @@ async def test_a_call_returns_what_the_function_returns(pool: ChildPool) -> None
     assert await call(pool, "threads") == "1"
 
 
+async def test_a_child_yields_to_the_processes_that_callers_wait_for(pool: ChildPool) -> None:
+    assert await call(pool, "niceness") > os.nice(0)
+
+
 async def test_output_of_native_libraries_does_not_disturb_the_answer(pool: ChildPool) -> None:
     assert len(await call(pool, "noisy", 5 * MIB)) == 5 * MIB
 
