@@ -35,11 +35,15 @@ async def cancel_job(request: Request) -> Response:
     caller = dependencies.authenticator.caller(request, Scope.JOBS)
     view = await find_job(request, dependencies, caller, request.path_params["job_id"])
     status = 200
-    if not is_final(view):
-        try:
+    try:
+        if not is_final(view):
             await put_cancellation(dependencies, view, trace_headers(request))
-        except Outage as e:
-            raise unavailable("log_unavailable", "the log does not take the cancellation now") from e
+        elif view.document["status"] == JobStatus.CANCELLED:
+            # The first asking may have ended between its records: what stops the work is written again.
+            await put_stop(dependencies, view, trace_headers(request))
+    except Outage as e:
+        raise unavailable("log_unavailable", "the log does not take the cancellation now") from e
+    if not is_final(view):
         changed = await dependencies.notifications.wait_for_change(view.job.job_id, view_token(view), PATIENCE_S)
         # The view may be behind: the cancellation is on the log, and will show.
         view = checked(changed, caller) if isinstance(changed, JobView) else view
@@ -67,13 +71,6 @@ async def put_cancellation(dependencies: Dependencies, view: JobView, headers: H
         steps=view.steps,
         finished_at_ms=now_ms,
     )
-    control = JobControl(
-        event_id=event_id(job.job_id, job.epoch, CANCEL),
-        job_id=job.job_id,
-        service=job.service,
-        action=CANCEL,
-        at_ms=now_ms,
-    )
     event = JobEvent(
         event_id=event_id(job.job_id, job.epoch, JobEventKind.CANCELLED),
         job=job,
@@ -82,5 +79,18 @@ async def put_cancellation(dependencies: Dependencies, view: JobView, headers: H
         at_ms=now_ms,
     )
     await publisher.publish(RESULTS, job.job_id, result, headers)
-    await publisher.publish(JOB_CONTROL, job.job_id, control, headers)
+    await put_stop(dependencies, view, headers)
     await publisher.publish(JOB_EVENTS, job.job_id, event, headers)
+
+
+async def put_stop(dependencies: Dependencies, view: JobView, headers: Headers) -> None:
+    """Have the processors stop work on a job; again changes nothing. Raises Outage."""
+    job = view.job
+    control = JobControl(
+        event_id=event_id(job.job_id, job.epoch, CANCEL),
+        job_id=job.job_id,
+        service=job.service,
+        action=CANCEL,
+        at_ms=int(time.time() * 1000),
+    )
+    await dependencies.publisher.publish(JOB_CONTROL, job.job_id, control, headers)

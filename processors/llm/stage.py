@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -39,7 +39,9 @@ class LlmStage:
         self._settings = settings
         self._env = env
         self._pool: Pool | None = None
-        self.processor = Processor(LLM, self.handle, concurrency=_CONCURRENCY, lacks=self.lacks)
+        self.processor = Processor(
+            LLM, self.handle, concurrency=_CONCURRENCY, lacks=self.lacks, depends_on=model_asked_for
+        )
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Run the pool until the stack is closed."""
@@ -105,6 +107,18 @@ class LlmStage:
                 remedy="see that the model servers run and have models (./gateway doctor tells)",
             )
         return self._pool
+
+
+def model_asked_for(request: StageRequest) -> str:
+    """Return the model that a request names, itself or by its module; empty for the one that serves by default."""
+    for source in (request.options, request.step.config):
+        try:
+            named: Any = orjson.loads(source or "{}")
+        except orjson.JSONDecodeError:
+            continue  # the handler tells
+        if isinstance(named, dict) and (model := cast("Json", named).get("model")):
+            return str(model)
+    return ""
 
 
 async def _unusable(said: Said, context: Context, asking: Asking) -> SpentWork:

@@ -22,7 +22,10 @@ _RESUME_BELOW = 64
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """One request between its reading and its end. `dropped` says why it was broken off, if it was."""
+    """One request between its reading and its end. `dropped` says why it was broken off, if it was.
+
+    `dependency` names what it needs that may be down by itself; `outages` and `not_before` are HeldBack's.
+    """
 
     record: LogRecord
     request: StageRequest
@@ -33,6 +36,10 @@ class Work:
     suspect: bool = False
     alone: bool = False
     attempt_committed: bool = False
+    dependency: str = ""
+    outages: int = 0
+    not_before: float = 0.0
+    begun: bool = False
     in_handler: bool = False
     dropped: str = ""
     task: asyncio.Task[None] | None = None
@@ -43,6 +50,11 @@ class Work:
     def offset(self) -> int:
         """The offset of the record."""
         return self.record.offset
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether an attempt has begun and has not ended."""
+        return self.task is not None and not self.task.done() and self.timer is None
 
 
 @dataclass(slots=True, eq=False)
@@ -87,12 +99,18 @@ class HeldPartition:
             return False
         return None
 
-    def to_commit(self, *, in_use: bool) -> Committed | None:
-        """Return what to commit, or None when the group has it already."""
+    def to_commit(self, *, in_use: bool, handing_over: bool) -> Committed | None:
+        """Return what to commit, or None when the group has it already.
+
+        While the partition may go to another member (`handing_over`), attempts under way do not count: they are
+        broken off when it does, through no fault of the record.
+        """
         if self.offsets is None:
             return None
         offset = self.offsets.committable
-        wanted = Committed(offset, encode_note(offset, self.offsets.note(in_use=in_use)))
+        open_attempts = [work.offset for work in self.works.values() if work.is_under_way] if handing_over else []
+        note = self.offsets.note(in_use=in_use, without=open_attempts)
+        wanted = Committed(offset, encode_note(offset, note))
         return None if wanted == self.committed else wanted
 
     def attempts(self, offset: int) -> int:

@@ -29,9 +29,15 @@ class Circuit:
         self._probing = True
         return True
 
-    def until_probe(self, now: float) -> float:
-        """Seconds until a probe may start; 0 when one may now."""
-        return max(0.0, self._probe_at - now) if self.is_open else 0.0
+    @property
+    def probe_at(self) -> float:
+        """When a probe may start."""
+        return self._probe_at
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether a probe is under way."""
+        return self._probing
 
     def failed(self, reason: str, now: float) -> None:
         """A request met an outage. Requests that were under way together count as one failure."""

@@ -137,6 +137,22 @@ class Handling:
                 told_at = now
                 self._inform(work, progress_event(request, progress, work.started_ms, _now_ms()))
 
+        loop = asyncio.get_running_loop()
+        committing = asyncio.Lock()
+        limit = asyncio.timeout(self._processor.attempt_timeout_s)
+
+        async def before_call() -> None:
+            async with committing:
+                if work.attempt_committed:
+                    return
+                # While the log is down the attempt stands still, and so does its time.
+                left = (limit.when() or loop.time()) - loop.time()
+                limit.reschedule(None)
+                try:
+                    await self._commit_attempt(work)
+                finally:
+                    limit.reschedule(loop.time() + left)
+
         context = WorkContext(
             self._processor,
             request,
@@ -145,11 +161,11 @@ class Handling:
             self._tools.children,
             pools=self._tools.pools,
             on_progress=on_progress,
-            before_call=lambda: self._commit_attempt(work),
+            before_call=before_call,
         )
-        timer = asyncio.get_running_loop().call_later(NOTABLE_S, started)
+        timer = loop.call_later(NOTABLE_S, started)
         try:
-            async with asyncio.timeout(self._processor.attempt_timeout_s):
+            async with limit:
                 return await self._processor.handle(request, context)
         finally:
             timer.cancel()

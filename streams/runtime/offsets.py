@@ -7,6 +7,7 @@ is in use. A commit that says "in use" and is found at an assignment means that 
 """
 
 import base64
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 MAX_UNFINISHED = 64
@@ -102,11 +103,12 @@ class PartitionOffsets:
         self._next = max(self._next, committed)
         return done
 
-    def note(self, *, in_use: bool) -> Note:
-        """Return what to say beside the committable offset."""
+    def note(self, *, in_use: bool, without: Collection[int] = ()) -> Note:
+        """Return what to say beside the committable offset; the last attempts at `without` do not count."""
         lowest = self.committable
         self._finished = {offset for offset in self._finished if offset > lowest}
-        begun = {offset: attempts for offset, attempts in self._unfinished.items() if attempts}
+        counted = {offset: attempts - (offset in without) for offset, attempts in self._unfinished.items() if attempts}
+        begun = {offset: attempts for offset, attempts in counted.items() if attempts}
         before = {offset: attempts for offset, attempts in self._attempts_before.items() if offset >= lowest}
         return Note(in_use, before | begun, frozenset(self._finished))
 

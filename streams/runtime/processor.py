@@ -92,6 +92,11 @@ def _nothing() -> Lack | None:
     return None
 
 
+def _the_same(request: StageRequest) -> str:
+    del request
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Processor:
     """A stage kind and the one function that serves it.
@@ -102,6 +107,8 @@ class Processor:
     callers to be told at the door, and `choice_lacks` the same of single options' values. `settle` is
     called when a request is over for good (done, failed or cancelled, and committed): what the attempts
     kept for one another may go. It may be left out by a crash, and what it raises is only logged.
+    `depends_on` names what a request needs that others of the stage may not (a model): an outage that it
+    meets holds back the requests of the same name. It must not raise.
     """
 
     topics: StageTopics
@@ -113,6 +120,7 @@ class Processor:
     attempt_timeout_s: float = 1800.0
     lacks: Callable[[], Lack | None] = _nothing
     settle: Settle | None = None
+    depends_on: Callable[[StageRequest], str] = _the_same
     pools: Mapping[str, PoolSpec] = field(default_factory=dict[str, PoolSpec])
     choice_lacks: Mapping[Choice, Callable[[], Lack | None]] = field(
         default_factory=dict[Choice, Callable[[], Lack | None]]

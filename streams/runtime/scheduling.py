@@ -27,9 +27,9 @@ class Scheduler(Generic[T]):
     def __len__(self) -> int:
         return len(self._interactive) + sum(len(turns) for turns in self._behind.values())
 
-    def add(self, lane: str, service: str, item: T, *, first: bool = False) -> None:
-        """Let an item wait; with `first` ahead of what its service has waiting in the lane."""
-        self._behind.get(lane, self._interactive).add(service, item, first)
+    def add(self, lane: str, service: str, item: T) -> None:
+        """Let an item wait."""
+        self._behind.get(lane, self._interactive).add(service, item)
 
     def remove(self, lane: str, service: str, item: T) -> bool:
         """Take an item out; tell whether it was there."""
@@ -59,9 +59,8 @@ class _Turns(Generic[T]):
     def __len__(self) -> int:
         return self._count
 
-    def add(self, service: str, item: T, first: bool) -> None:
-        queue = self._waiting.setdefault(service, deque())
-        (queue.appendleft if first else queue.append)(item)
+    def add(self, service: str, item: T) -> None:
+        self._waiting.setdefault(service, deque()).append(item)
         self._count += 1
 
     def remove(self, service: str, item: T) -> bool:

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from streams.runtime.assignment import Work
-from streams.runtime.circuit import Circuit
+from streams.runtime.held_back import HeldBack
 from streams.runtime.scheduling import Scheduler
 from streams.runtime.stage_metrics import StageMetrics
 
@@ -13,15 +13,15 @@ from streams.runtime.stage_metrics import StageMetrics
 class Turns:
     """At most `concurrency` works are in their handlers at a time; one that may kill the process is there alone.
 
-    `dispatch` is called when an open circuit lets one through.
+    `dispatch` is called when one that was held back may try again.
     """
 
-    def __init__(self, concurrency: int, circuit: Circuit, metrics: StageMetrics, dispatch: Callable[[], None]) -> None:
+    def __init__(self, concurrency: int, metrics: StageMetrics, dispatch: Callable[[], None]) -> None:
         self._concurrency = concurrency
-        self._circuit = circuit
         self._metrics = metrics
         self._dispatch = dispatch
         self._waiting: Scheduler[Work] = Scheduler()
+        self._held_back: HeldBack[Work] = HeldBack()
         self._in_handler = 0
         self._alone: Work | None = None
         self._next_alone: Work | None = None
@@ -32,9 +32,24 @@ class Turns:
         """Whether another work may start."""
         return self._in_handler < self._concurrency and self._alone is None
 
-    def wait(self, work: Work, *, first: bool = False) -> None:
-        """Queue a work for its turn; `first`: before what waits already."""
-        self._waiting.add(work.lane, work.request.job.service, work, first=first)
+    @property
+    def in_handler(self) -> int:
+        """How many works are in their handlers."""
+        return self._in_handler
+
+    @property
+    def wait_for_slots(self) -> bool:
+        """Whether works wait for nothing but their turn."""
+        return len(self._waiting) > 0 or self._next_alone is not None
+
+    @property
+    def outage(self) -> str:
+        """What works are held back for; empty when nothing is down."""
+        return self._held_back.reason
+
+    def wait(self, work: Work) -> None:
+        """Queue a work for its turn."""
+        self._waiting.add(work.lane, work.request.job.service, work)
         self._metrics.waiting(work.lane, 1)
 
     def next(self) -> Work | None:
@@ -44,17 +59,21 @@ class Turns:
             self._metrics.waiting(work.lane, -1)
         return work
 
-    def may_begin(self, work: Work) -> bool:
-        """Tell whether the work that was taken may start now; it waits on where it may not."""
-        if work.alone and self._in_handler:
-            self._next_alone = work
+    def must_wait_for_all(self, work: Work) -> bool:
+        """Tell whether the work that was taken is to be alone and is not yet; then it is the next one."""
+        if not (work.alone and self._in_handler):
             return False
-        now = time.monotonic()
-        if not self._circuit.may_start(now):
-            self.wait(work, first=True)
-            self.wake_for_probe()
-            return False
+        self._next_alone = work
         return True
+
+    def may_begin(self, work: Work) -> bool:
+        """Tell whether the work that was taken may start now; it is held back where it may not."""
+        if self._held_back.may_start(work, time.monotonic()):
+            return True
+        self._held_back.hold(work)
+        self._metrics.waiting(work.lane, 1)
+        self._wake_when_due()
+        return False
 
     def begin(self, work: Work) -> None:
         """Take note that a work goes into its handler."""
@@ -73,19 +92,55 @@ class Turns:
         if self._alone is work:
             self._alone = None
 
+    def failed(self, work: Work, reason: str) -> None:
+        """What a work depends on is down: it is held back, and with it what depends on the same."""
+        self._held_back.failed(work, reason, time.monotonic())
+        self._metrics.waiting(work.lane, 1)
+        self._wake_when_due()
+
+    def answered(self, work: Work) -> None:
+        """What a work depends on is there: others that were held back for it wait for their turns again."""
+        released = self._held_back.answered(work, time.monotonic())
+        if released is not None:
+            self._queue(released)
+            self._wake_when_due()
+
+    def undecided(self, work: Work) -> None:
+        """A work was broken off before it could tell."""
+        self._held_back.undecided(work)
+        self._wake_when_due()
+
     def remove(self, work: Work) -> None:
         """Let a work wait no longer, if it does."""
-        if self._waiting.remove(work.lane, work.request.job.service, work):
+        if self._waiting.remove(work.lane, work.request.job.service, work) or self._held_back.remove(work):
             self._metrics.waiting(work.lane, -1)
+
+    def let_go(self, work: Work) -> None:
+        """Give a work that was held back its turn all the same: it is not going to start."""
+        if self._held_back.remove(work):
+            self._queue([work])
 
     def forget_dropped(self) -> None:
         """Keep no turn for a work that was dropped."""
         if self._next_alone is not None and self._next_alone.dropped:
             self._next_alone = None
 
-    def wake_for_probe(self) -> None:
-        """Dispatch again when the circuit lets one through."""
-        loop = asyncio.get_running_loop()
-        if self._wake is None or self._wake.cancelled() or self._wake.when() <= loop.time():
-            after_s = self._circuit.until_probe(time.monotonic())
-            self._wake = loop.call_later(after_s + 0.001, self._dispatch)
+    def _queue(self, works: Iterable[Work]) -> None:
+        # They were counted as waiting all along.
+        for work in works:
+            self._waiting.add(work.lane, work.request.job.service, work)
+
+    def _wake_when_due(self) -> None:
+        due_at = self._held_back.due_at()
+        if self._wake is not None:
+            self._wake.cancel()
+            self._wake = None
+        if due_at is not None:
+            after_s = max(0.0, due_at - time.monotonic()) + 0.001
+            self._wake = asyncio.get_running_loop().call_later(after_s, self._look)
+
+    def _look(self) -> None:
+        self._wake = None
+        self._queue(self._held_back.due(time.monotonic()))
+        self._wake_when_due()
+        self._dispatch()

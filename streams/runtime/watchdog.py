@@ -1,5 +1,6 @@
 """Notices a process that runs but does nothing: a consumer that gets no records though there are
-some, and an event loop that stands still. The remedy is the same: leave, and be started again."""
+some, works that wait though nothing begins or ends, and an event loop that stands still. The remedy is
+the same: leave, and be started again."""
 
 import asyncio
 import os
@@ -35,7 +36,8 @@ async def watch_consumer(
     interval_s: float = INTERVAL_S,
     stalled_s: float = STALLED_S,
 ) -> None:
-    """Measure the lag, for ever; raises StalledError when records wait and none has come for `stalled_s`.
+    """Measure the lag, for ever; raises StalledError when records wait and none has come for `stalled_s`, or works
+    wait and none has begun or ended for that long and an attempt's time.
 
     A log that is down is no stall: while the publisher, which has connections of its own, finds it
     down too, the time does not count.
@@ -57,6 +59,8 @@ async def watch_consumer(
             continue
         if behind and now - max(worker.fetched_at, worker.assigned_at) > stalled_s:
             raise StalledError(f"{worker.group}: {behind} records wait, none came for {stalled_s:g} s")
+        if worker.should_progress and publisher.healthy and now - worker.progressed_at > stalled_s + worker.longest_s:
+            raise StalledError(f"{worker.group}: work waits, and none began or ended for {worker.longest_s:g} s")
         oldest = worker.oldest_ms
         STAGE_OLDEST_SECONDS.labels(worker.kind).set(time.time() - oldest / 1000 if oldest else 0)
 

@@ -32,7 +32,6 @@ from streams.log.protocols import Committed, LogRecord, Partition, Subscriber
 from streams.logs import get_logger
 from streams.metrics import CONSUMER_REBALANCES, STAGE_PAUSED
 from streams.runtime.assignment import ALONE_AFTER, HeldPartition, Work
-from streams.runtime.circuit import Circuit
 from streams.runtime.committer import Committer
 from streams.runtime.handling import Handling, Tools
 from streams.runtime.processor import Processor, Result
@@ -78,14 +77,13 @@ class Worker:
         self._drain_s = drain_s
         self._lanes = {topic.name: lane for lane, topic in processor.topics.requests.items()}
         self._held: dict[Partition, HeldPartition] = {}
-        self._circuit = Circuit()
         self._committer = Committer(self._group, subscriber, self._collect, self._acknowledge)
         self._handling = Handling(
             processor, tools, stages or all_stages(), commit_attempts=self._committer.flush, hold=self._hold_publishing
         )
         self._records = RequestRecords(self._kind, tools, self._handling)
         self._metrics = StageMetrics(self._kind)
-        self._turns = Turns(processor.concurrency, self._circuit, self._metrics, self._dispatch)
+        self._turns = Turns(processor.concurrency, self._metrics, self._dispatch)
         self._tasks: set[asyncio.Task[None]] = set()
         self._unpublished = 0
         self._suspended = True
@@ -93,7 +91,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._broken: BaseException | None = None
         self.fetched_at = time.monotonic()
-        self.assigned_at = self.fetched_at
+        self.assigned_at = self.progressed_at = self.fetched_at
         self.poll_error = ""
         tools.cancelled.listen(self._on_cancel)
 
@@ -130,13 +128,24 @@ class Worker:
     @property
     def unavailable(self) -> str:
         """Why the worker does not work; empty when it does."""
-        if self._circuit.is_open:
-            return self._circuit.reason
+        if self._turns.outage:
+            return self._turns.outage
         if self._unpublished:
             return "the log takes no records"
         if self.poll_error:
             return self.poll_error
         return "" if self._joined.is_set() else "joining the consumer group"
+
+    @property
+    def should_progress(self) -> bool:
+        """Whether something waits that no outage holds back: then works must begin or end."""
+        waits = self._turns.wait_for_slots or any(held.backlog for held in self._held.values())
+        return waits and not (self._turns.outage or self._unpublished or self._suspended)
+
+    @property
+    def longest_s(self) -> float:
+        """How long an attempt may take, and so how long nothing may begin or end."""
+        return self._processor.attempt_timeout_s
 
     @property
     def stopping(self) -> bool:
@@ -250,6 +259,7 @@ class Worker:
         work = Work(record, request, held.lane, held)
         work.suspect = offsets.is_suspect(record.offset)
         work.alone = offsets.attempts(record.offset) >= ALONE_AFTER
+        work.dependency = self._processor.depends_on(request)
         held.works[record.offset] = work
         self._turns.wait(work)
 
@@ -263,17 +273,19 @@ class Worker:
             if work.request.job.job_id in self._tools.cancelled:
                 self._finish_cancelled(work)
                 continue
-            if not self._turns.may_begin(work):
+            if self._turns.must_wait_for_all(work):
                 return
-            self._start(work)
+            if self._turns.may_begin(work):
+                self._start(work)
 
     def _may_start(self) -> bool:
         return self._turns.has_room and not self._suspended and not self._unpublished and not self._stopping.is_set()
 
     def _start(self, work: Work) -> None:
+        self.progressed_at = time.monotonic()
         self._turns.begin(work)
         work.attempt = work.held.begin(work.offset)
-        work.attempt_committed = False
+        work.attempt_committed = work.begun = False
         work.started_ms = time.time_ns() // 1_000_000
         self._metrics.started(work.lane, work.started_ms - work.request.requested_at_ms if work.attempt == 1 else None)
         work.task = self._spawn(self._work(work))
@@ -297,7 +309,10 @@ class Worker:
             await self._attempted(work)
 
     async def _attempted(self, work: Work) -> None:
+        work.begun = True
         try:
+            if work.dropped:  # between its start and here
+                raise asyncio.CancelledError
             verdict = await self._handling.attempt(work)
         except asyncio.CancelledError:
             self._leave_handler(work)
@@ -305,13 +320,17 @@ class Worker:
             await self._broken_off(work)
             return
         self._leave_handler(work)
+        if work.dropped:  # and its handler made another end of it than to be cancelled
+            self._turns.release(work)
+            await self._broken_off(work)
+            return
         tell_verdict(work.span, verdict)
         if isinstance(verdict, WaitForRecovery):
             self._turns.release(work)
             self._on_outage(work, verdict.error)
             return
-        self._circuit.answered()
-        STAGE_PAUSED.labels(self._kind).set(0)
+        self._turns.answered(work)
+        STAGE_PAUSED.labels(self._kind).set(1 if self._turns.outage else 0)
         if work.alone:
             await self._conclude_alone(work, verdict)
             return
@@ -362,13 +381,10 @@ class Worker:
 
     def _on_outage(self, work: Work, error: Outage) -> None:
         work.held.take_back(work.offset)
-        self._circuit.failed(error.message, time.monotonic())
         STAGE_PAUSED.labels(self._kind).set(1)
-        log.warning("stage.paused", stage=self._kind, code=error.code, reason=error.message)
-        if not work.dropped:
-            self._turns.wait(work, first=True)
+        log.warning("stage.paused", stage=self._kind, of=work.dependency, code=error.code, reason=error.message)
+        self._turns.failed(work, error.message)
         self._dispatch()
-        self._turns.wake_for_probe()
 
     def _hold_publishing(self, change: int) -> None:
         self._unpublished += change
@@ -378,13 +394,14 @@ class Worker:
     # --- Ending -------------------------------------------------------------------------------
 
     def _finish(self, held: HeldPartition, offset: int) -> None:
+        self.progressed_at = time.monotonic()
         held.finish(offset)
         if held.backlog or held.paused:
             self._admit(held)
         self._dispatch()
 
     async def _broken_off(self, work: Work) -> None:
-        self._circuit.undecided()
+        self._turns.undecided(work)
         if work.dropped == _CANCELLED:
             await self._handling.publish_cancelled(work)
             self._finish_cancelled(work)
@@ -410,17 +427,30 @@ class Worker:
     def _on_cancel(self, job_id: str) -> None:
         for held in self._held.values():
             for work in held.works.values():
-                # Work that is only being published is done: ingress has written `cancelled` first or it has not.
-                if work.request.job.job_id == job_id and work.in_handler and work.task is not None:
-                    work.dropped = _CANCELLED
-                    work.task.cancel()
+                if work.request.job.job_id == job_id:
+                    self._cancel(work)
+        self._dispatch()
+
+    def _cancel(self, work: Work) -> None:
+        # Work that is only being published is done: ingress has written `cancelled` first or it has not. What waits
+        # for its turn ends when that comes.
+        if work.in_handler:
+            self._break_off(work, _CANCELLED)
+        else:
+            self._turns.let_go(work)
+
+    def _break_off(self, work: Work, reason: str) -> None:
+        work.dropped = reason
+        # A task that is cancelled before its first step never runs, and nobody would free its slot.
+        if work.begun and work.task is not None:
+            work.task.cancel()
 
     def _drop(self, work: Work, reason: str) -> None:
         work.dropped = reason
         if work.timer is not None:
             work.timer.cancel()
-        if work.in_handler and work.task is not None:
-            work.task.cancel()
+        if work.in_handler:
+            self._break_off(work, reason)
         else:
             self._turns.remove(work)
 
@@ -476,10 +506,11 @@ class Worker:
 
     def _collect(self) -> Mapping[Partition, Committed]:
         in_use = not (self._stopping.is_set() and not self._tasks)
+        handing_over = self._suspended
         return {
             partition: commit
             for partition, held in self._held.items()
-            if (commit := held.to_commit(in_use=in_use)) is not None
+            if (commit := held.to_commit(in_use=in_use, handing_over=handing_over)) is not None
         }
 
     def _acknowledge(self, offsets: Mapping[Partition, Committed]) -> None:

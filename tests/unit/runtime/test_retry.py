@@ -50,7 +50,7 @@ def test_an_open_circuit_lets_one_probe_through_at_a_time() -> None:
     assert circuit.may_start(1.0)
     assert not circuit.may_start(1.0)
     circuit.failed("still down", 1.0)
-    assert circuit.until_probe(1.0) == probe_pause(2) == 2
+    assert circuit.probe_at == 1.0 + probe_pause(2) == 3.0
     assert circuit.may_start(3.0)
     circuit.answered()
     assert circuit.may_start(3.0)

@@ -63,10 +63,9 @@ def test_bulk_and_replay_take_turns() -> None:
     assert [lane for lane, _, _ in taken] == [Lane.BULK, Lane.REPLAY] * 3
 
 
-def test_an_item_can_be_taken_out_or_put_first() -> None:
+def test_an_item_can_be_taken_out() -> None:
     scheduler = filled([(Lane.BULK, "a"), (Lane.BULK, "a")])
     assert scheduler.remove(Lane.BULK, "a", (Lane.BULK, "a", 0))
     assert not scheduler.remove(Lane.BULK, "a", (Lane.BULK, "a", 0))
-    scheduler.add(Lane.BULK, "a", (Lane.BULK, "a", 7), first=True)
-    assert len(scheduler) == 2
-    assert [n for _, _, n in drain(scheduler)] == [7, 1]
+    assert len(scheduler) == 1
+    assert [n for _, _, n in drain(scheduler)] == [1]

@@ -1,0 +1,200 @@
+"""What costs a request an attempt, a slot or its turn, and what must not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+
+import pytest
+
+from schemas.errors import Outage
+from schemas.events import JobStatus, StageRequest
+from streams.log.memory import MemorySubscriber
+from streams.log.protocols import Committed, Partition
+from streams.runtime.assignment import Work
+from streams.runtime.processor import Context, Result
+from streams.runtime.turns import Turns
+from streams.runtime.watchdog import StalledError, watch_consumer
+from tests.builders import stage_request
+from tests.unit.runtime.in_memory import OneStage
+
+WaitUntil = Callable[..., Awaitable[None]]
+
+
+def of_model(request: StageRequest) -> str:
+    """The name in a request's options."""
+    return request.options
+
+
+async def test_a_partition_that_goes_to_another_member_takes_no_attempt_with_it(wait_until: WaitUntil) -> None:
+    """Owners in turn break the same work off; none of them died of it, so it is not given up."""
+    stage, seen, finish = OneStage(), list[int](), asyncio.Event()
+
+    async def handle(_: StageRequest, context: Context) -> Result:
+        seen.append(context.attempt)
+        await finish.wait()
+        return Result(outputs=())
+
+    processor = stage.processor(handle)
+    await stage.ask(stage_request(stage.topics.kind))
+    async with AsyncExitStack() as owners:
+        for number in range(1, 6):
+            await owners.enter_async_context(stage.serve(processor))
+            await wait_until(lambda number=number: len(seen) == number)
+        finish.set()
+        await wait_until(stage.results)
+    assert seen == [1, 1, 1, 1, 1]
+    assert [result.status for result in stage.results()] == [JobStatus.DONE]
+
+
+async def test_a_job_that_is_cancelled_as_it_starts_frees_its_slot(
+    wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cancellation comes between the start of its task and the task's first step."""
+    stage, ran = OneStage(), list[str]()
+    first, second = stage_request(stage.topics.kind), stage_request(stage.topics.kind)
+    begin = Turns.begin
+
+    async def handle(request: StageRequest, _: Context) -> Result:
+        ran.append(request.job.job_id)
+        return Result(outputs=())
+
+    async with stage.serve(stage.processor(handle, concurrency=1)) as (worker, cancelled):
+
+        def begin_and_be_cancelled(turns: Turns, work: Work) -> None:
+            begin(turns, work)
+            if work.request.job.job_id == first.job.job_id:
+                asyncio.get_running_loop().call_soon(cancelled.add, first.job.job_id)
+
+        monkeypatch.setattr(Turns, "begin", begin_and_be_cancelled)
+        await stage.ask(first)
+        await wait_until(stage.usage)
+        await stage.ask(second)
+        await wait_until(stage.results)
+        assert ran == [second.job.job_id]
+        await wait_until(lambda: not any(held.works for held in worker.held.values()))
+
+
+async def test_one_model_that_is_down_holds_back_its_own_requests_only(wait_until: WaitUntil) -> None:
+    stage, served, is_down = OneStage(), list[str](), True
+
+    async def handle(request: StageRequest, _: Context) -> Result:
+        if request.options == "down" and is_down:
+            raise Outage("no server has the model", code="no_upstream")
+        served.append(request.options)
+        return Result(outputs=())
+
+    async with stage.serve(stage.processor(handle, concurrency=4, depends_on=of_model)) as (worker, _):
+        await stage.ask(*(stage_request(stage.topics.kind, options="down") for _ in range(3)))
+        await wait_until(lambda: worker.unavailable == "down: no server has the model")
+        await stage.ask(*(stage_request(stage.topics.kind, options="up") for _ in range(50)))
+        await wait_until(lambda: len(served) == 50)
+        assert set(served) == {"up"}
+        is_down = False
+        await wait_until(lambda: len(served) == 53)
+        await wait_until(lambda: not worker.unavailable)
+    assert {result.status for result in stage.results()} == {JobStatus.DONE}
+
+
+async def test_a_request_that_always_meets_an_outage_does_not_stop_the_others(wait_until: WaitUntil) -> None:
+    """Of one dependency, too: the next probe is another request."""
+    stage, served = OneStage(), list[str]()
+
+    async def handle(request: StageRequest, _: Context) -> Result:
+        if request.options == "bad":
+            raise Outage("its blob store is away", code="blob_store_down")
+        served.append(request.options)
+        return Result(outputs=())
+
+    async with stage.serve(stage.processor(handle, concurrency=2)) as (worker, _):
+        await stage.ask(stage_request(stage.topics.kind, options="bad"))
+        await wait_until(lambda: worker.unavailable == "its blob store is away")
+        await stage.ask(*(stage_request(stage.topics.kind, options="good") for _ in range(20)))
+        await wait_until(lambda: len(served) == 20)
+
+
+async def test_a_job_that_waits_for_a_dependency_can_be_cancelled(wait_until: WaitUntil) -> None:
+    stage = OneStage()
+
+    async def handle(_: StageRequest, __: Context) -> Result:
+        raise Outage("nothing answers")
+
+    request = stage_request(stage.topics.kind)
+    async with stage.serve(stage.processor(handle)) as (worker, cancelled):
+        await stage.ask(request)
+        await wait_until(lambda: worker.unavailable == "nothing answers")
+        cancelled.add(request.job.job_id)
+        await wait_until(lambda: not any(held.works for held in worker.held.values()))
+
+
+class Uncommitted(MemorySubscriber):
+    """Takes no commits while `is_down`."""
+
+    is_down = False
+
+    async def commit(self, offsets: Mapping[Partition, Committed]) -> None:
+        """Commit."""
+        if self.is_down:
+            raise Outage("the coordinator does not answer", code="kafka_down")
+        await super().commit(offsets)
+
+
+class AtOnce:
+    """Children that answer at once."""
+
+    async def call(self, function: str, args: tuple[object, ...], timeout_s: float, memory_bytes: int) -> object:
+        """Return nothing."""
+        return None
+
+
+async def test_an_attempt_that_waits_for_the_log_does_not_run_out_of_time(wait_until: WaitUntil) -> None:
+    stage, seen = OneStage(), list[int]()
+
+    async def handle(_: StageRequest, context: Context) -> Result:
+        seen.append(context.attempt)
+        await context.call("os:getpid")
+        return Result(outputs=())
+
+    limit_s = 0.3
+    processor = stage.processor(handle, attempt_timeout_s=limit_s)
+    subscriber = Uncommitted(
+        stage.log, f"processor.{stage.topics.kind}", [topic.name for topic in stage.topics.requests.values()]
+    )
+    async with stage.serve(processor, subscriber, AtOnce()):
+        await stage.ask(stage_request(stage.topics.kind))
+        await wait_until(stage.results)  # the first one opens the partition
+        began = asyncio.get_running_loop().time()
+        subscriber.is_down = True
+        await stage.ask(stage_request(stage.topics.kind))
+        await wait_until(lambda: len(seen) == 2)
+        await wait_until(lambda: asyncio.get_running_loop().time() > began + 4 * limit_s)
+        subscriber.is_down = False
+        await wait_until(lambda: len(stage.results()) == 2)
+    assert seen == [1, 1]
+    assert {result.status for result in stage.results()} == {JobStatus.DONE}
+
+
+async def test_work_that_waits_while_nothing_begins_or_ends_ends_the_process(
+    wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the fault (here a slot that is never freed): a process started anew does the work."""
+    stage, limit_s = OneStage(), 0.05
+
+    async def handle(_: StageRequest, __: Context) -> Result:
+        return Result(outputs=())
+
+    def keep_the_slot(_: Turns, work: Work) -> None:
+        work.in_handler = False
+
+    processor = stage.processor(handle, concurrency=1, attempt_timeout_s=limit_s)
+    subscriber = stage.subscriber(processor)
+    async with stage.serve(processor, subscriber) as (worker, _):
+        watch = watch_consumer(worker, subscriber, stage.publisher, interval_s=0.01, stalled_s=0.1)
+        watching = asyncio.create_task(watch)
+        await stage.ask(stage_request(stage.topics.kind))
+        await wait_until(stage.results)
+        monkeypatch.setattr(Turns, "leave", keep_the_slot)
+        await stage.ask(*(stage_request(stage.topics.kind) for _ in range(2)))
+        with pytest.raises(StalledError, match=r"work waits, and none began or ended for 0\.05 s"):
+            async with asyncio.timeout(20):
+                await watching
+    assert len(stage.results()) == 2
