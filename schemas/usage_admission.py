@@ -3,13 +3,14 @@
 import math
 import re
 import unicodedata
+from dataclasses import replace
 
 from schemas.errors import InvalidInput
 from schemas.events import UsageEvent
-from schemas.usage_ledger import DAY_MS, HORIZON_MS
+from schemas.usage_ledger import DAY_MS, HORIZON_MS, HOUR_MS
 
-FUTURE_MS = 5 * 60_000
-"""By how much the clock of who measured may be ahead of the log's."""
+FUTURE_MS = 2 * HOUR_MS
+"""By how much the clock of who measured may be ahead of the log's: the hour of a wrong time zone, and some."""
 
 MOST = 10**12
 """The largest amount that one event may carry; sums of such stay within 64 bits."""
@@ -18,10 +19,10 @@ _SERVICE = re.compile(r"[a-z0-9-]{1,40}")
 _LONGEST_NAME = 200
 
 
-def check_usage(event: UsageEvent, logged_at_ms: int) -> None:
-    """See that an event can be counted.
+def admitted_usage(event: UsageEvent, logged_at_ms: int) -> UsageEvent:
+    """Return the event as the ledger counts it: nothing was measured after it was logged, whatever a clock says.
 
-    Raises InvalidInput whose code tells why it cannot: `negative_amount`, `absurd_amount`,
+    Raises InvalidInput whose code tells why it cannot be counted: `negative_amount`, `absurd_amount`,
     `invalid_name`, `from_the_future`, `too_late`.
     """
     _check_amounts(event)
@@ -31,7 +32,7 @@ def check_usage(event: UsageEvent, logged_at_ms: int) -> None:
         raise InvalidInput(
             f"it was measured {ahead / 1000:.0f} s after it was logged",
             code="from_the_future",
-            remedy="set the clock of the process that measured it",
+            remedy="set the clock of the process that measured it, then replay the dead letter",
         )
     if -ahead > HORIZON_MS:
         raise InvalidInput(
@@ -39,6 +40,7 @@ def check_usage(event: UsageEvent, logged_at_ms: int) -> None:
             code="too_late",
             remedy="book it by hand: the month's statement may be out already",
         )
+    return replace(event, measured_at_ms=logged_at_ms) if ahead > 0 else event
 
 
 def _check_amounts(event: UsageEvent) -> None:

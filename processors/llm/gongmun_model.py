@@ -41,7 +41,7 @@ async def helped(
     pool: Pool, request: StageRequest, context: Context, pages: bytes, result: bytes, timeout_s: float = MODEL_TIMEOUT_S
 ) -> Helped:
     """Return the rules' `result` filled and corrected by a model, or with a warning that no model helped."""
-    asking = Asking(pool, Caller(request.job.service, request.job.lane, request.job.job_id))
+    asking = Asking(pool, Caller(request.job.service, request.job.lane, request.job.job_id), context.spent)
     version, told = prompt()
     schema = answer_schema()
     try:

@@ -47,7 +47,7 @@ async def prompted(pool: Pool, request: StageRequest, context: Context, config: 
     if not inputs:
         raise InvalidInput("there is no input", code="missing_input", remedy='send {"text": "…"} or a file')
     given = inputs[0] if len(inputs) == 1 else Given("\f".join(g.text for g in inputs), read=inputs[0].read)
-    asking = Asking(pool, Caller(request.job.service, request.job.lane, request.job.job_id))
+    asking = Asking(pool, Caller(request.job.service, request.job.lane, request.job.job_id), context.spent)
     work = _Work(asking, context, config, orjson.loads(request.options or "{}"), given)
     work.context_tokens = pool.catalogue.resolve(work.model, request.job.service).context_tokens
     return await work.run()

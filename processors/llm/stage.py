@@ -85,7 +85,9 @@ class LlmStage:
         options: Json = orjson.loads(request.options or "{}")
         text = (await context.read(request.inputs[0])).decode("utf-8", "replace")
         body = _body(options, text)
-        asking = Asking(self._running(), Caller(request.job.service, request.job.lane, request.job.job_id))
+        asking = Asking(
+            self._running(), Caller(request.job.service, request.job.lane, request.job.job_id), context.spent
+        )
         said = await asking.ask(body)
         schema = options.get("schema")
         if schema is None:

@@ -114,6 +114,7 @@ class OcrHandler:
                         page = replace(page, image=_blob_of(stored))
                     pages.append(page)
             done += len(pages)
+            context.spent(Result((), Usage(pages=done)))
             await context.progress(done, count, "pages")
             return pages
 

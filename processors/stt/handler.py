@@ -69,6 +69,7 @@ class SttHandler:
         name = payload.name or "the recording"
         mark = kept.work_mark(self.engine.engine, self.engine.model, self.model_size, self.rule, options.ask)
         done = await self._finished(request, mark)
+        earlier = len(done)
         async with context.as_file(payload) as path:
             recording = Recording(str(path), name, self.limits)
             facts = cast("AudioFacts", await context.call(_INSPECT, recording, timeout_s=INSPECT_TIMEOUT_S))
@@ -82,6 +83,7 @@ class SttHandler:
                 # A crash before the next line repeats this window; after it, nothing.
                 await self.checkpoints.save(kept.checkpoint_key(request, mark, point.index), kept.encode(window))
                 done.append(window)
+                context.spent(Result((), Usage(audio_seconds=_seconds_done(done) - _seconds_done(done[:earlier]))))
                 await context.progress(min(total, _seconds_done(done)), total, "seconds")
         transcript = assemble(done, options.ask.task, facts.warnings)
         return Result(

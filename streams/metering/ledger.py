@@ -12,7 +12,7 @@ from schemas.closed_days import ClosedDay, closed_row, open_row
 from schemas.codec import Codec, UnknownFingerprint
 from schemas.errors import InvalidInput, UndecodableRecord
 from schemas.events import UsageEvent
-from schemas.usage_admission import check_usage
+from schemas.usage_admission import admitted_usage
 from schemas.usage_ledger import DAY_MS, HORIZON_MS, HOUR_MS, LedgerEntry, charged, ending, fold_usage, last_measured_ms
 from schemas.usage_rows import Amounts, RowId, added, day_start_ms, entry_rows
 from streams.log.protocols import Decoder, LogRecord
@@ -67,7 +67,7 @@ class Ledger(Contents[UsageEvent]):
         except UnknownFingerprint:
             event = await self._decoder.decode(record.value or b"", UsageEvent)
         check_key(Position(record.topic, record.partition, record.offset), record.key, event.request_id)
-        check_usage(event, record.timestamp_ms)
+        event = admitted_usage(event, record.timestamp_ms)
         if not await self._services.knows(event.service):
             raise InvalidInput(
                 f"there is no service {event.service!r}",

@@ -4,15 +4,15 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from schemas.errors import GatewayError, InvalidInput, Outage, UndecodableRecord
+from schemas.errors import InvalidInput, Outage, UndecodableRecord
 from schemas.events import ChatRequest, JobResult, JobStatus, UsageEvent
 from schemas.topics import CHAT_REQUESTS, RESULTS, USAGE_EVENTS
-from schemas.usage_admission import check_usage
+from schemas.usage_admission import admitted_usage
 from schemas.usage_ledger import ABORTED, DAY_MS, LedgerEntry, fold_usage
 from schemas.usage_query import UsageQuery
 from schemas.usage_rows import Amounts, RowId, entry_rows, sum_rows
 from streams.log.kafka_range import log_ends, read_range
-from streams.log.protocols import Decoder, LogRecord
+from streams.log.protocols import Decoder
 from streams.metering.reader import UsageReader, UsageUnknown
 from streams.tables.folding import Position, check_key
 
@@ -114,12 +114,21 @@ async def _recompute(
     async for batch in read_range(bootstrap, USAGE_EVENTS.name, ends, since_ms=since_ms):
         for record in batch:
             code = buried.get((record.partition, record.offset), "")
-            event = await _event(record, decoder)
-            if isinstance(event, GatewayError) or code == UNKNOWN_SERVICE:
-                code = code or event.code if isinstance(event, GatewayError) else code
-                proof.refused[code] += 1
-                if isinstance(event, UsageEvent):
-                    ledger.refused[event.request_id] = code
+            try:
+                event = await decoder.decode(record.value or b"", UsageEvent)
+            except UndecodableRecord as e:
+                proof.refused[e.code] += 1
+                continue
+            try:
+                check_key(Position(record.topic, record.partition, record.offset), record.key, event.request_id)
+                event = admitted_usage(event, record.timestamp_ms)
+            except (InvalidInput, UndecodableRecord) as e:
+                refused = e.code
+            else:
+                refused = code if code == UNKNOWN_SERVICE else ""
+            if refused:
+                proof.refused[refused] += 1
+                ledger.refused[event.request_id] = refused
                 continue
             if code:
                 proof.wrongly_refused.append(event.event_id)
@@ -134,16 +143,6 @@ async def _recompute(
             ledger.entries[event.request_id] = after
     proof.requests = len(ledger.entries)
     return ledger
-
-
-async def _event(record: LogRecord, decoder: Decoder) -> UsageEvent | GatewayError:
-    try:
-        event = await decoder.decode(record.value or b"", UsageEvent)
-        check_key(Position(record.topic, record.partition, record.offset), record.key, event.request_id)
-        check_usage(event, record.timestamp_ms)
-    except (InvalidInput, UndecodableRecord) as e:
-        return e
-    return event
 
 
 def _conflicts(entry: LedgerEntry, event: UsageEvent) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from schemas.events import StageRequest
 from streams.log.protocols import Committed, LogRecord, Partition
 from streams.runtime.offsets import PartitionOffsets, decode_note, encode_note
+from streams.runtime.processor import Result
 from streams.spans import NO_SPAN, Span
 
 # A record twice in work when its process died runs alone from then on: if the process dies again, it was this one.
@@ -24,7 +25,8 @@ _RESUME_BELOW = 64
 class Work:
     """One request between its reading and its end. `dropped` says why it was broken off, if it was.
 
-    `dependency` names what it needs that may be down by itself; `outages` and `not_before` are HeldBack's.
+    `dependency` names what it needs that may be down by itself; `outages` and `not_before` are HeldBack's. `spent` is
+    what the attempt has used by now, as far as its handler told.
     """
 
     record: LogRecord
@@ -39,6 +41,7 @@ class Work:
     dependency: str = ""
     outages: int = 0
     not_before: float = 0.0
+    spent: Result | None = None
     begun: bool = False
     in_handler: bool = False
     dropped: str = ""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from schemas.events import Progress, StageRequest
 from schemas.payloads import Payload
-from streams.runtime.processor import Processor
+from streams.runtime.processor import Processor, Result
 from streams.storage.blobs import BlobStore
 from streams.storage.claim_check import read
 
@@ -35,6 +35,7 @@ class WorkContext:
         *,
         pools: Mapping[str, Children] | None = None,
         on_progress: Callable[[Progress], None],
+        on_spent: Callable[[Result], None],
         before_call: Callable[[], Awaitable[None]],
     ) -> None:
         self._processor = processor
@@ -44,6 +45,7 @@ class WorkContext:
         self._children = children
         self._pools = pools or {}
         self._on_progress = on_progress
+        self._on_spent = on_spent
         self._before_call = before_call
 
     @property
@@ -67,6 +69,10 @@ class WorkContext:
     async def progress(self, done: int, total: int, unit: str) -> None:
         """Tell how far the work is."""
         self._on_progress(Progress(self._attempt, done, total, unit))
+
+    def spent(self, so_far: Result) -> None:
+        """Tell what this attempt has used by now."""
+        self._on_spent(so_far)
 
     async def call(self, function: str, *args: Any, timeout_s: float | None = None, pool: str = "") -> Any:
         """Run `module:function` in a child process and return what it returns."""

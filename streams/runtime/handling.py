@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 
 from schemas.codec import Codec
@@ -161,6 +162,7 @@ class Handling:
             self._tools.children,
             pools=self._tools.pools,
             on_progress=on_progress,
+            on_spent=partial(setattr, work, "spent"),
             before_call=before_call,
         )
         timer = loop.call_later(NOTABLE_S, started)
@@ -217,7 +219,7 @@ class Handling:
     async def publish_failed(self, work: Work, error: GatewayError) -> None:
         """Write the dead letter, the job's failed result, the event and the usage, all acknowledged."""
         request, now = work.request, _now_ms()
-        spent = error.spent if isinstance(error, SpentWork) else Result((), _time_used(work, now))
+        spent = error.spent if isinstance(error, SpentWork) else _used(work, now)
         usage = spent.usage
         key, headers = request.job.job_id, carried_on(work)
         attempt = min(work.attempt, self._processor.retry.attempts)
@@ -246,15 +248,17 @@ class Handling:
 
     async def publish_waste(self, work: Work) -> None:
         """Write what a failed attempt used, as not charged."""
-        now = _now_ms()
-        event = usage_event(work.request, work.attempt, "failed", _time_used(work, now), now, waste=True)
-        await self._publish_usage(work, event)
+        await self._publish_usage(work, "failed", waste=True)
 
     async def publish_cancelled(self, work: Work) -> None:
         """Write what a cancelled attempt used."""
-        now = _now_ms()
-        event = usage_event(work.request, work.attempt, "cancelled", _time_used(work, now), now, final=True)
-        await self._publish_usage(work, event)
+        await self._publish_usage(work, "cancelled", final=True)
+
+    async def publish_withdrawn(self, work: Work) -> None:
+        """Write that a request was cancelled before its turn came: its job has ended, and used nothing here."""
+        attempt = work.held.attempts(work.offset) + 1
+        event = usage_event(work.request, attempt, "cancelled", Usage(), _now_ms(), final=True)
+        await self._write_usage(work, event)
 
     async def publish_raw(self, letter: Raw) -> None:
         """Write a dead letter, however long the log is down."""
@@ -302,7 +306,23 @@ class Handling:
         lanes = stage.requests
         return lanes.get(request.job.lane) or next(iter(lanes.values()))
 
-    async def _publish_usage(self, work: Work, event: object) -> None:
+    async def _publish_usage(self, work: Work, outcome: str, *, waste: bool = False, final: bool = False) -> None:
+        now = _now_ms()
+        spent = _used(work, now)
+        event = usage_event(
+            work.request,
+            work.attempt,
+            outcome,
+            spent.usage,
+            now,
+            model=spent.model,
+            upstream=spent.upstream,
+            waste=waste,
+            final=final,
+        )
+        await self._write_usage(work, event)
+
+    async def _write_usage(self, work: Work, event: object) -> None:
         headers = carried_on(work)
         key = work.request.job.job_id
         await self.patiently(lambda: self._tools.publisher.publish(USAGE_EVENTS, key, event, headers))
@@ -335,8 +355,12 @@ def carried_on(work: Work) -> Headers:
     return {**headers, "traceparent": work.span.traceparent.encode()} if work.span.traceparent else headers
 
 
-def _time_used(work: Work, now_ms: int) -> Usage:
-    return Usage(work_seconds=(now_ms - work.started_ms) / 1000) if work.started_ms else Usage()
+def _used(work: Work, now_ms: int) -> Result:
+    """Return what an attempt used that gave no result: what its handler told, and the time."""
+    spent = work.spent or Result(())
+    if spent.usage.work_seconds or not work.started_ms:
+        return spent
+    return replace(spent, usage=replace(spent.usage, work_seconds=(now_ms - work.started_ms) / 1000))
 
 
 def _about(work: Work) -> dict[str, Any]:

@@ -56,6 +56,13 @@ class Context(Protocol):
         """Tell how far the work is; cheap, and only published when it matters."""
         ...
 
+    def spent(self, so_far: Result) -> None:
+        """Tell what this attempt has used by now, as a total: so it is metered when it is cancelled or fails.
+
+        Work time that is not given is measured; outputs do not matter.
+        """
+        ...
+
     async def call(self, function: str, *args: Any, timeout_s: float | None = None, pool: str = "") -> Any:
         """Run `module:function` in a child process and return what it returns (both ways pickled).
 

@@ -12,6 +12,7 @@ from schemas.events import JobRef, Lane, Progress, StageRequest, Step
 from schemas.ids import new_job_id
 from schemas.payloads import Payload
 from schemas.pipelines import request_event_id
+from streams.runtime.processor import Result
 from streams.storage.blobs import BlobStore
 from streams.storage.claim_check import read
 from streams.storage.fake import FakeBlobs
@@ -42,11 +43,12 @@ def stage_request(kind: str, *inputs: Payload, options: str = "{}", service: str
 
 
 class FakeContext:
-    """What a handler needs, without topics or child processes. `reported` holds the progress told."""
+    """What a handler needs, without topics or child processes. `reported` holds the progress told, `used` its use."""
 
     def __init__(self, *, service: str = "test", attempt: int = 1, blobs: BlobStore | None = None) -> None:
         self.blobs = blobs or FakeBlobs()
         self.reported: list[Progress] = []
+        self.used: list[Result] = []
         self._service = service
         self._attempt = attempt
 
@@ -71,6 +73,10 @@ class FakeContext:
     async def progress(self, done: int, total: int, unit: str) -> None:
         """Record how far the work is."""
         self.reported.append(Progress(self._attempt, done, total, unit))
+
+    def spent(self, so_far: Result) -> None:
+        """Record what was used."""
+        self.used.append(so_far)
 
     async def call(self, function: str, *args: Any, timeout_s: float | None = None, pool: str = "") -> Any:
         """Run `module:function` here; `timeout_s` and `pool` have no effect."""

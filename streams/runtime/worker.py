@@ -271,7 +271,7 @@ class Worker:
             if work.dropped:
                 continue
             if work.request.job.job_id in self._tools.cancelled:
-                self._finish_cancelled(work)
+                self._spawn(self._withdrawn(work))
                 continue
             if self._turns.must_wait_for_all(work):
                 return
@@ -286,6 +286,7 @@ class Worker:
         self._turns.begin(work)
         work.attempt = work.held.begin(work.offset)
         work.attempt_committed = work.begun = False
+        work.spent = None
         work.started_ms = time.time_ns() // 1_000_000
         self._metrics.started(work.lane, work.started_ms - work.request.requested_at_ms if work.attempt == 1 else None)
         work.task = self._spawn(self._work(work))
@@ -409,8 +410,12 @@ class Worker:
             work.held.take_back(work.offset)
             self._dispatch()
 
-    def _finish_cancelled(self, work: Work) -> None:
+    async def _withdrawn(self, work: Work) -> None:
         work.dropped = _CANCELLED
+        await self._handling.publish_withdrawn(work)
+        self._finish_cancelled(work)
+
+    def _finish_cancelled(self, work: Work) -> None:
         self._metrics.ended(work.lane, "cancelled", work.request.requested_at_ms)
         self._finish(work.held, work.offset)
         self._settle(work)

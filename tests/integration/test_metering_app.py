@@ -250,9 +250,10 @@ async def test_a_killed_process_recovers_its_ledger(setting: Setting, wait_until
 async def test_the_report_can_be_proved(setting: Setting) -> None:
     service = await setting.service()
     first = used(service)
-    job, gone = job_ref(service=service, module="ocr"), job_ref(service=service, module="ocr")
+    job, gone, early = (job_ref(service=service, module="ocr") for _ in range(3))
     await setting.measure(first, replace(first, usage=Usage(pages=7)), used(service, job.job_id))
-    for each in (job, gone):
+    await setting.measure(replace(used(service, early.job_id), measured_at_ms=now_ms() + FUTURE_MS + 60_000))
+    for each in (job, gone, early):
         steps = (Step("ocr", "ocr"),)
         result = JobResult(event_id(each.job_id, "result"), each, "done", steps, finished_at_ms=now_ms())
         await setting.publisher.publish(RESULTS, each.job_id, result)
@@ -264,6 +265,8 @@ async def test_the_report_can_be_proved(setting: Setting) -> None:
     assert first.event_id in proof.conflicts
     assert job.job_id not in proof.unmetered
     assert proof.unmetered[gone.job_id] == "done without usage of ocr"
+    assert early.job_id not in proof.unmetered
+    assert proof.reasons["refused: from_the_future"] == 1
 
 
 async def test_a_call_without_usage_is_found_once_it_is_overdue(setting: Setting) -> None:

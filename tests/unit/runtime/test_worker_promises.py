@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from schemas.errors import Outage
-from schemas.events import JobStatus, StageRequest
+from schemas.errors import Outage, Transient
+from schemas.events import JobStatus, StageRequest, Usage
 from streams.log.memory import MemorySubscriber
 from streams.log.protocols import Committed, Partition
 from streams.runtime.assignment import Work
-from streams.runtime.processor import Context, Result
+from streams.runtime.processor import Context, Result, RetryPolicy
 from streams.runtime.turns import Turns
 from streams.runtime.watchdog import StalledError, watch_consumer
 from tests.builders import stage_request
@@ -198,3 +198,65 @@ async def test_work_that_waits_while_nothing_begins_or_ends_ends_the_process(
             async with asyncio.timeout(20):
                 await watching
     assert len(stage.results()) == 2
+
+
+async def test_what_a_cancelled_attempt_had_used_is_metered(wait_until: WaitUntil) -> None:
+    stage, tells = OneStage(), asyncio.Event()
+
+    async def handle(_: StageRequest, context: Context) -> Result:
+        context.spent(Result((), Usage(pages=2)))
+        context.spent(Result((), Usage(pages=3, prompt_tokens=70, completion_tokens=9), model="m", upstream="u"))
+        tells.set()
+        await asyncio.Event().wait()
+        raise AssertionError("cancelled before")
+
+    request = stage_request(stage.topics.kind)
+    async with stage.serve(stage.processor(handle)) as (_, cancelled):
+        await stage.ask(request)
+        await tells.wait()
+        cancelled.add(request.job.job_id)
+        await wait_until(stage.usage)
+    (event,) = stage.usage()
+    assert (event.outcome, event.final, event.waste, event.model, event.upstream) == (
+        "cancelled",
+        True,
+        False,
+        "m",
+        "u",
+    )
+    assert (event.usage.pages, event.usage.prompt_tokens, event.usage.completion_tokens) == (3, 70, 9)
+    assert event.usage.work_seconds > 0
+
+
+async def test_what_a_failed_attempt_had_used_is_waste_and_the_next_begins_at_nothing(wait_until: WaitUntil) -> None:
+    stage = OneStage()
+
+    async def handle(_: StageRequest, context: Context) -> Result:
+        if context.attempt == 1:
+            context.spent(Result((), Usage(pages=4)))
+        raise Transient("it failed")
+
+    retry = RetryPolicy(attempts=2, backoff_s=0.01)
+    async with stage.serve(stage.processor(handle, retry=retry)):
+        await stage.ask(stage_request(stage.topics.kind))
+        await wait_until(stage.results)
+    used = {(event.attempt, event.waste): event.usage.pages for event in stage.usage()}
+    assert used == {(1, True): 4, (2, False): 0}
+
+
+async def test_a_job_that_is_cancelled_before_its_turn_is_counted_as_such(wait_until: WaitUntil) -> None:
+    """Its first step may have used much: the record of its end is what makes it a request of the report."""
+    stage = OneStage()
+
+    async def handle(_: StageRequest, __: Context) -> Result:
+        raise AssertionError("its turn never came")
+
+    request = stage_request("ocr", stage.topics.kind, position=1)
+    async with stage.serve(stage.processor(handle)) as (worker, cancelled):
+        cancelled.add(request.job.job_id)
+        await stage.ask(request)
+        await wait_until(stage.usage)
+        await wait_until(lambda: not any(held.works for held in worker.held.values()))
+    (event,) = stage.usage()
+    assert (event.step, event.outcome, event.final) == (stage.topics.kind, "cancelled", True)
+    assert event.usage == Usage()
