@@ -1,6 +1,5 @@
 """`gateway keys create`, `list`, `revoke`: API keys, kept as hashes on the topic `api.keys`."""
 
-import contextlib
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +10,7 @@ from schemas.errors import InvalidInput
 if TYPE_CHECKING:
     from schemas.events import ApiKey
 
-_READ_TIMEOUT_S = 8.0
-_READ_TRIES = 3
+_READ_TIMEOUT_S = 30.0
 
 
 def register(app: typer.Typer) -> None:
@@ -110,18 +108,18 @@ async def _read() -> "dict[str, ApiKey]":
     from streams.log.schema_reader import SchemaReader
 
     bootstrap = read_settings().kafka_bootstrap
-    # A consumer of aiokafka now and then gets nothing from its start on, where another gets all at once.
-    for _ in range(_READ_TRIES):
-        schemas = SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), Codec())
-        with contextlib.suppress(TimeoutError):
-            async with (
-                asyncio.timeout(_READ_TIMEOUT_S),
-                schemas,
-                CompactedView(KafkaTail(bootstrap, API_KEYS.name), ApiKey, schemas, None) as view,
-            ):
-                await view.caught_up()
-                return dict(view)
-    raise Outage(f"Kafka at {bootstrap} does not answer", code="kafka_down", remedy="start it: ./gateway up --detach")
+    schemas = SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), Codec())
+    try:
+        async with (
+            asyncio.timeout(_READ_TIMEOUT_S),
+            schemas,
+            CompactedView(KafkaTail(bootstrap, API_KEYS.name), ApiKey, schemas, None) as view,
+        ):
+            await view.caught_up()
+            return dict(view)
+    except TimeoutError as e:
+        message = f"Kafka at {bootstrap} does not answer"
+        raise Outage(message, code="kafka_down", remedy="start it: ./gateway up --detach") from e
 
 
 def _state(key: "ApiKey", now_ms: int) -> str:

@@ -180,7 +180,8 @@ async def _registry(*, writing: bool = False) -> "AsyncGenerator[tuple[ModuleReg
     registry = ModuleRegistry(KafkaTail(bootstrap, MODULES.name), schemas, publisher if writing else None, noop=True)
     async with publisher, schemas, registry:
         try:
-            await asyncio.wait_for(registry.caught_up(), _READ_TIMEOUT_S)
+            async with asyncio.timeout(_READ_TIMEOUT_S):
+                await registry.caught_up()
         except TimeoutError as e:
             raise Outage(
                 f"Kafka at {bootstrap} does not answer", code="kafka_down", remedy="start it: ./gateway up --detach"

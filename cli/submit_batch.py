@@ -19,6 +19,7 @@ from cli.submit_files import SUMMARY, SUMMARY_COLUMNS
 from schemas.batch import BatchAnswer, BatchRejection, BatchRequest
 from schemas.payloads import Payload
 from streams.client import DoorClient, Place, RestClient
+from streams.tasks import end_tasks
 
 _UPLOADS_AT_ONCE = 8
 _SENT_AT_ONCE = 200
@@ -93,8 +94,7 @@ class BatchRun:
                             return
         finally:
             if sending is not None:
-                sending.cancel()
-                await asyncio.gather(sending, return_exceptions=True)
+                await end_tasks(sending)
 
     async def _send(self, request_ids: Sequence[str]) -> None:
         for group in _groups(request_ids, _SENT_AT_ONCE):

@@ -12,6 +12,7 @@ from ingress.problems import Problem, unavailable
 from schemas.events import ApiKey
 from streams.api_keys import Scope, is_expired, is_revoked, matches, parse_key
 from streams.log.compacted_view import CompactedView
+from streams.tasks import end_tasks
 
 _HOW = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`; make one with ./gateway keys create"
 
@@ -39,8 +40,7 @@ class KeyRing:
 
     async def __aexit__(self, *args: object) -> None:
         if self._loading is not None:
-            self._loading.cancel()
-            await asyncio.gather(self._loading, return_exceptions=True)
+            await end_tasks(self._loading)
         await self._view.__aexit__(*args)
 
     @property

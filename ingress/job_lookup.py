@@ -14,6 +14,7 @@ from schemas.events import JobStatus
 from schemas.ids import is_job_id
 from schemas.job_view import JobView
 from streams.tables.job_reader import Missing, Unknown
+from streams.tasks import end_tasks
 
 T = TypeVar("T")
 
@@ -62,9 +63,7 @@ async def unless_closing(dependencies: Dependencies, waiting: Coroutine[Any, Any
         await asyncio.wait((wanted, closing), return_when=asyncio.FIRST_COMPLETED)
         return wanted.result() if wanted.done() else None
     finally:
-        for task in (wanted, closing):
-            task.cancel()
-        await asyncio.gather(wanted, closing, return_exceptions=True)
+        await end_tasks(wanted, closing)
 
 
 def _note(request: Request, job_id: str) -> None:

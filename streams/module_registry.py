@@ -19,6 +19,7 @@ from streams.log.protocols import Decoder, Publisher, Tail
 from streams.logs import get_logger
 from streams.module_files import read_module_file
 from streams.modules import Module
+from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -59,8 +60,7 @@ class ModuleRegistry:
 
     async def __aexit__(self, *args: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
         await self._view.__aexit__(*args)
 
     def __iter__(self) -> Iterator[Module]:

@@ -8,6 +8,7 @@ from typing import Self
 from schemas.services import ServiceSettings
 from streams.log.compacted_view import CompactedView
 from streams.log.protocols import Decoder, Publisher, Tail
+from streams.tasks import end_tasks
 
 OnChange = Callable[[str, ServiceSettings | None], None]
 _unset = lru_cache(maxsize=4096)(ServiceSettings)
@@ -33,8 +34,7 @@ class Services:
 
     async def __aexit__(self, *args: object) -> None:
         if self._loading is not None:
-            self._loading.cancel()
-            await asyncio.gather(self._loading, return_exceptions=True)
+            await end_tasks(self._loading)
         await self._view.__aexit__(*args)
 
     @property

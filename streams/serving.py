@@ -21,6 +21,7 @@ from streams import redis_keys
 from streams.logs import get_logger
 from streams.redis_client import REDIS_FAILURES, redis_client
 from streams.settings import Settings
+from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -103,8 +104,7 @@ class Announcer:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
         with contextlib.suppress(*REDIS_FAILURES):
             await cast(Any, self._redis.hdel(redis_keys.SERVING, *map(self._field, self._lacks)))
 
@@ -156,8 +156,7 @@ class ServingView:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
 
     @property
     def kinds(self) -> tuple[str, ...]:

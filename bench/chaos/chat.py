@@ -38,7 +38,8 @@ class ChatDriver:
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
             try:
-                await asyncio.wait_for(stop.wait(), self._chance.expovariate(calls_per_s))
+                async with asyncio.timeout(self._chance.expovariate(calls_per_s)):
+                    await stop.wait()
             except TimeoutError:
                 continue
         await asyncio.gather(*under_way)

@@ -84,7 +84,8 @@ class Driver:
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
             try:
-                await asyncio.wait_for(stop.wait(), self._chance.expovariate(jobs_per_s))
+                async with asyncio.timeout(self._chance.expovariate(jobs_per_s)):
+                    await stop.wait()
             except TimeoutError:
                 continue
         await asyncio.gather(*under_way)

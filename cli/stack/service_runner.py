@@ -87,7 +87,8 @@ class ServiceRunner:
             state = ServiceState.FAILED if deaths.failed else ServiceState.STARTING
             self._change(pid=None, state=state, reason=reason)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), deaths.delay_s)
+                async with asyncio.timeout(deaths.delay_s):
+                    await self._stopping.wait()
             if not self._stopping.is_set():
                 self._change(restarts=self._status.restarts + 1)
         self._change(pid=None, state=ServiceState.STARTING, reason="stopped")

@@ -23,6 +23,7 @@ from schemas.payloads import BlobRef, Payload, json_payload
 from streams.runtime.processor import Context, PoolSpec, Processor, Result
 from streams.serving import Choice, lack_of
 from streams.settings import Settings
+from streams.tasks import end_tasks
 
 _OPEN = "processors.ocr.child:open_document"
 _READ = "processors.ocr.child:read_pages"
@@ -202,9 +203,7 @@ async def _all_or_first_error(work: list[Coroutine[Any, Any, list[Page]]]) -> li
     try:
         return await asyncio.gather(*tasks)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(*tasks)
 
 
 async def _store_manifest(pages: tuple[Page, ...], context: Context) -> BlobRef | None:

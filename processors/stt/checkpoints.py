@@ -28,6 +28,7 @@ from schemas.errors import Outage
 from schemas.events import StageRequest
 from schemas.topics import STT
 from streams.logs import get_logger
+from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -191,8 +192,7 @@ async def sweeping(checkpoints: Checkpoints) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(task)
 
 
 async def _sweep(checkpoints: Checkpoints) -> None:

@@ -31,6 +31,7 @@ from streams.services import Services
 from streams.settings import Settings
 from streams.storage.store import open_blob_store
 from streams.tables.serving import serve_table
+from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -65,7 +66,7 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         failed = next((t.exception() for t in done if t is not stopping and t.exception()), None)
         stop.set()
         health.set_unavailable("stopping")
-        working[-1].cancel()
+        await end_tasks(working.pop(), stopping)
         await asyncio.gather(*working, return_exceptions=True)
         if failed is not None:
             log.error("admission.failed", reason=type(failed).__name__, detail=str(failed)[:300])

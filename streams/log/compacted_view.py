@@ -11,6 +11,7 @@ from streams.log.dead_letters import dead_letter
 from streams.log.protocols import Decoder, LogRecord, Publisher, Tail
 from streams.logs import get_logger
 from streams.metrics import STAGE_DEAD_LETTERS, VIEW_RECORDS
+from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -55,8 +56,7 @@ class CompactedView(Mapping[str, T], Generic[T]):
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
 
     def __getitem__(self, key: str) -> T:
         return self._records[key]

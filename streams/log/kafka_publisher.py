@@ -24,6 +24,7 @@ from streams.log.protocols import Headers, Outgoing, Raw
 from streams.log.publish_spans import in_a_span
 from streams.logs import get_logger
 from streams.metrics import PUBLISH_FAILURES, PUBLISHED
+from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -58,8 +59,7 @@ class KafkaPublisher:
 
     async def __aexit__(self, *_: object) -> None:
         if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
+            await end_tasks(self._connecting)
         if self._producer is not None:
             producer, self._producer = self._producer, None
             try:

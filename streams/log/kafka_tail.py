@@ -117,7 +117,8 @@ class KafkaTail:
             if fetched:
                 stalled = 0
             if time.monotonic() - probed_at >= _PROBE_S:
-                ends = await asyncio.wait_for(self._ends(consumer), _CALL_S)
+                async with asyncio.timeout(_CALL_S):
+                    ends = await self._ends(consumer)
                 behind = not fetched and any(self._next.get(n, 0) < end for n, end in ends.items())
                 # A partition whose records were all deleted is behind for ever, and rightly silent.
                 stalled = stalled + 1 if behind and not await self._reached(consumer, ends) else 0
@@ -128,7 +129,8 @@ class KafkaTail:
     async def _reached(self, consumer: AIOKafkaConsumer, ends: Mapping[int, int]) -> bool:
         for number, end in ends.items():
             if self._next.get(number, 0) < end:
-                position = await asyncio.wait_for(consumer.position(TopicPartition(self._topic, number)), _CALL_S)
+                async with asyncio.timeout(_CALL_S):
+                    position = await consumer.position(TopicPartition(self._topic, number))
                 if position < end:
                     return False
         return True

@@ -28,6 +28,7 @@ from streams.tables.log_ends import KafkaLogEnds, LogEnds
 from streams.tables.positions import GroupPositions
 from streams.tables.serving import serve_table, unless_stopped
 from streams.tables.table_process import TableProcess
+from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -109,9 +110,7 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         try:
             return await app.run(stop)
         finally:
-            for task in (reconciling, closing, replaying, collecting):
-                task.cancel()
-            await asyncio.gather(reconciling, closing, replaying, collecting, return_exceptions=True)
+            await end_tasks(reconciling, closing, replaying, collecting)
 
 
 async def _reconcile(reconciler: Reconciler, services: ServiceSettingsView) -> None:

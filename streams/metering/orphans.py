@@ -78,7 +78,8 @@ class OrphanCloser:
                 request_timeout_ms=int(_CALL_S * 1000),
             )
             try:
-                await asyncio.wait_for(consumer.start(), 2 * _CALL_S)
+                async with asyncio.timeout(2 * _CALL_S):
+                    await consumer.start()
                 await self._follow(consumer)
             except (KafkaError, OSError, TimeoutError, GatewayError) as e:
                 log.warning("orphans.again", reason=f"{type(e).__name__}: {e}")
@@ -103,7 +104,8 @@ class OrphanCloser:
             now = time.monotonic()
             if now - looked >= _EVERY_S:
                 looked = now
-                behind = await asyncio.wait_for(self._look(consumer), 6 * _CALL_S)
+                async with asyncio.timeout(6 * _CALL_S):
+                    behind = await self._look(consumer)
                 moved = moved if behind and not fetched else now
                 # aiokafka may stall for good after a broker's restart, and says nothing.
                 if time.monotonic() - moved > _STALLED_S + 6 * _CALL_S:

@@ -36,6 +36,7 @@ from streams.metrics import QUOTA_REFUSALS, QUOTA_UNKNOWN, QUOTA_WARNINGS
 from streams.quota.scripts import ADD_OPEN, RESERVE, SETTLE, SYNC
 from streams.redis_client import REDIS_FAILURES
 from streams.services import Services
+from streams.tasks import end_tasks
 
 LIFE_MS = 4_000
 """So long counters are unknown after their birth: by then every replica that lives has been in touch."""
@@ -95,8 +96,8 @@ class Quotas:
     async def __aexit__(self, *_: object) -> None:
         self._leaving = True
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, *self._settling, return_exceptions=True)
+            await end_tasks(self._task)
+            await asyncio.gather(*self._settling, return_exceptions=True)
         with contextlib.suppress(*REDIS_FAILURES):
             await self._in_touch(leaving=True)
 

@@ -44,6 +44,7 @@ from streams.replay.view import Replays
 from streams.runtime.lease import work_while_leased
 from streams.storage import claim_check
 from streams.storage.blobs import BlobStore
+from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -89,9 +90,7 @@ async def _supervise(tools: RunnerTools) -> None:
                     tasks[state.replay_id] = asyncio.create_task(_run_one(tools, state.replay_id))
             await tools.replays.changed(_LOOK_S)
     finally:
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        await end_tasks(*tasks.values())
 
 
 async def _run_one(tools: RunnerTools, replay_id: str) -> None:

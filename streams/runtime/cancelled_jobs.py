@@ -29,7 +29,8 @@ class CancelledJobs:
         await self._view.__aenter__()
         # Late cancels are better than no work: a broker that is slow now does not hold up the start.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._view.caught_up(), _START_S)
+            async with asyncio.timeout(_START_S):
+                await self._view.caught_up()
         return self
 
     async def __aexit__(self, *args: object) -> None:

@@ -35,7 +35,8 @@ class Committer:
         """Commit for ever."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), INTERVAL_S)
+                async with asyncio.timeout(INTERVAL_S):
+                    await self._asked.wait()
             try:
                 await self.commit()
             except Outage as e:

@@ -68,7 +68,8 @@ class KafkaSubscriber:
                 self._consumer.subscribe(list(self._topics), listener=_Listener(self, listener))
                 await self._consumer.start()
                 # aiokafka returns when partitions are assigned, which is before the listener knows it.
-                await asyncio.wait_for(self._settled.wait(), _JOIN_S)
+                async with asyncio.timeout(_JOIN_S):
+                    await self._settled.wait()
             except BaseException:
                 await self.stop()
                 raise
@@ -99,7 +100,8 @@ class KafkaSubscriber:
         with translated(f"committing for {self._group}"):
             try:
                 wanted = {_tp(p): OffsetAndMetadata(c.offset, c.metadata) for p, c in offsets.items()}
-                await asyncio.wait_for(self._ready.commit(wanted), _CALL_S)
+                async with asyncio.timeout(_CALL_S):
+                    await self._ready.commit(wanted)
             except IllegalStateError as e:
                 raise Outage("a partition is no longer assigned", code="not_assigned") from e
 
@@ -121,9 +123,8 @@ class KafkaSubscriber:
         with translated(f"reading the commits of {self._group}"):
             assert self._admin is not None
             wanted = [_tp(p) for p in partitions]
-            found = await asyncio.wait_for(
-                self._admin.list_consumer_group_offsets(self._group, partitions=wanted), _CALL_S
-            )
+            async with asyncio.timeout(_CALL_S):
+                found = await self._admin.list_consumer_group_offsets(self._group, partitions=wanted)
         commits = {Partition(tp.topic, tp.partition): c for tp, c in found.items() if c.offset >= 0}
         return {p: Committed(commits[p].offset, commits[p].metadata) if p in commits else None for p in partitions}
 

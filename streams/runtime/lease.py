@@ -14,6 +14,7 @@ from schemas.errors import GatewayError
 from streams.log.protocols import Committed, Partition
 from streams.logs import get_logger
 from streams.runtime.kafka_subscriber import KafkaSubscriber
+from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -56,7 +57,8 @@ async def work_while_leased(bootstrap: str, group: str, topic: str, work: Work, 
             # Nobody would start us again: the process that hosts us has other work, and goes on with it.
             log.warning("lease.waits", group=group, reason=str(e) if isinstance(e, GatewayError) else type(e).__name__)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _RETRY_S)
+                async with asyncio.timeout(_RETRY_S):
+                    await stop.wait()
         finally:
             await subscriber.stop()
 
@@ -72,8 +74,7 @@ async def _while_member(group: str, lease: Lease, work: Work, stop: asyncio.Even
             if working.done():
                 working.result()
         finally:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+            await end_tasks(working)
 
 
 async def _first(*what: "asyncio.Event | asyncio.Task[None]") -> object:

@@ -41,6 +41,7 @@ from streams.runtime.stage_metrics import StageMetrics
 from streams.runtime.stage_spans import stage_span, tell_verdict
 from streams.runtime.turns import Turns
 from streams.stages import all_stages
+from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -171,11 +172,9 @@ class Worker:
             if self._broken is not None:
                 raise self._broken
         finally:
-            for task in (polling, stopping):
-                task.cancel()
+            await end_tasks(polling, stopping)
             await self._drain()
-            committing.cancel()
-            await asyncio.gather(polling, committing, stopping, return_exceptions=True)
+            await end_tasks(committing)
             await self._handling.close()
             with contextlib.suppress(Outage):  # what is not committed is repeated
                 await self._committer.commit()
@@ -196,11 +195,10 @@ class Worker:
                 self.poll_error = e.message
                 log.warning("join.failed", group=self._group, code=e.code, reason=e.message)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), _POLL_S)
+                    async with asyncio.timeout(_POLL_S):
+                        await self._stopping.wait()
             finally:
-                for task in (joining, stopping):
-                    task.cancel()
-                await asyncio.gather(joining, stopping, return_exceptions=True)
+                await end_tasks(joining, stopping)
         await self._subscriber.stop()
         return False
 
@@ -228,7 +226,8 @@ class Worker:
         if fresh:
             # Before any work: if this process dies, the next owner must see that the partition was in use.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._committer.flush(), _OPEN_S)
+                async with asyncio.timeout(_OPEN_S):
+                    await self._committer.flush()
         for held, _ in taken:
             self._admit(held)
 

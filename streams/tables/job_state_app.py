@@ -19,6 +19,7 @@ from streams.tables.positions import GroupPositions
 from streams.tables.redis_view import RedisView
 from streams.tables.table_process import TableProcess
 from streams.tables.view_keeper import ViewKeeper
+from streams.tasks import end_tasks
 
 
 def now_ms() -> int:
@@ -73,5 +74,4 @@ class JobStateApp:
         try:
             return await self._process.run(stop)
         finally:
-            expiring.cancel()
-            await asyncio.gather(expiring, return_exceptions=True)
+            await end_tasks(expiring)

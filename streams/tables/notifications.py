@@ -16,6 +16,7 @@ from streams import redis_keys
 from streams.redis_client import REDIS_FAILURES
 from streams.tables.job_reader import JobReader, Missing, Unknown
 from streams.tables.view_json import view_token
+from streams.tasks import end_tasks
 
 _READ_AGAIN_S = 1.0
 _SOON_S = 0.1
@@ -44,8 +45,7 @@ class Notifications:
     async def stop(self) -> None:
         """Close the connection."""
         if self._listener is not None:
-            self._listener.cancel()
-            await asyncio.gather(self._listener, return_exceptions=True)
+            await end_tasks(self._listener)
 
     @property
     def waiting(self) -> int:

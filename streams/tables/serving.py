@@ -12,6 +12,7 @@ import uvloop
 from streams.logs import configure_logging, get_logger
 from streams.metrics_server import Health, start_metrics_server
 from streams.settings import Settings
+from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
@@ -32,9 +33,7 @@ async def unless_stopped(waiting: Coroutine[Any, Any, None], stop: asyncio.Event
     waited, stopped = asyncio.ensure_future(waiting), asyncio.ensure_future(stop.wait())
     await asyncio.wait((waited, stopped), return_when=asyncio.FIRST_COMPLETED)
     done = waited.done()
-    for task in (waited, stopped):
-        task.cancel()
-    await asyncio.gather(waited, stopped, return_exceptions=True)
+    await end_tasks(waited, stopped)
     return done
 
 

@@ -37,6 +37,7 @@ from streams.metrics import (
 )
 from streams.redis_client import REDIS_FAILURES
 from streams.stages import all_stages
+from streams.tasks import end_tasks
 from streams.watch.lateness import measure, replication_of
 
 log = get_logger(__name__)
@@ -67,8 +68,7 @@ class Surroundings:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
         await self._disconnect()
 
     async def look(self) -> None:

@@ -23,6 +23,7 @@ from schemas.events import ChatRequest, JobResult, Step, Usage, UsageEvent
 from schemas.ids import event_id, new_job_id, usage_id
 from schemas.prices import PriceList
 from schemas.topics import API_KEYS, CHAT_REQUESTS, RESULTS, USAGE_EVENTS
+from schemas.usage_admission import FUTURE_MS
 from schemas.usage_query import UsageQuery, usage_query
 from schemas.usage_report import make_report
 from schemas.usage_rows import COLUMNS, HOUR_MS

@@ -99,7 +99,8 @@ async def _serving(env: dict[str, str]) -> AsyncGenerator[None]:
         yield
     finally:
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        async with asyncio.timeout(30):
+            assert await process.wait() == 0
 
 
 @pytest.mark.parametrize(

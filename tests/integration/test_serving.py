@@ -181,4 +181,5 @@ async def _processor(kind: str, settings: Settings, **more: str) -> AsyncGenerat
         yield
     finally:
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        async with asyncio.timeout(30):
+            assert await process.wait() == 0

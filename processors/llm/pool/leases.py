@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 from processors.llm.pool.shares import fair_shares
 from streams import redis_keys
 from streams.redis_client import REDIS_FAILURES
+from streams.tasks import end_tasks
 
 # KEYS[1] the table. ARGV: holder, life in ms, limit, slots asked for, slots in use, slots held, wanted.
 # Returns {slots granted, 1 when the table is too young to be believed, holder, wanted, holder, wanted, …}.
@@ -120,8 +121,7 @@ class Leases:
     async def close(self) -> None:
         """Stop, and give the leases back as far as Redis can be reached."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
         try:
             for upstream in self._limits:
                 await cast(Any, self._redis.hdel(self._key(upstream), self._holder))

@@ -9,6 +9,7 @@ from processors.llm.errors import CallRefused, UpstreamFailed
 from processors.llm.pool.health import Seen
 from processors.llm.pool.models import Upstream
 from processors.llm.protocols.values import Dialect, Json
+from streams.tasks import end_tasks
 
 OLLAMA_INTERVAL_S = 1.0
 OPENAI_INTERVAL_S = 15.0
@@ -56,9 +57,7 @@ class Probes:
 
     async def close(self) -> None:
         """End the probing."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(*self._tasks)
 
     async def _forever(self, upstream: Upstream) -> None:
         while True:
