@@ -217,15 +217,9 @@ async def test_what_a_cancelled_attempt_had_used_is_metered(wait_until: WaitUnti
         cancelled.add(request.job.job_id)
         await wait_until(stage.usage)
     (event,) = stage.usage()
-    assert (event.outcome, event.final, event.waste, event.model, event.upstream) == (
-        "cancelled",
-        True,
-        False,
-        "m",
-        "u",
-    )
+    assert (event.outcome, event.final, event.waste) == ("cancelled", True, False)
+    assert (event.model, event.upstream) == ("m", "u")
     assert (event.usage.pages, event.usage.prompt_tokens, event.usage.completion_tokens) == (3, 70, 9)
-    assert event.usage.work_seconds > 0
 
 
 async def test_what_a_failed_attempt_had_used_is_waste_and_the_next_begins_at_nothing(wait_until: WaitUntil) -> None:
