@@ -35,6 +35,12 @@ STAGE_PARTITIONS = 8
 MAX_RECORD_BYTES = 1024 * 1024
 """The broker's limit for a record; payloads over 64 KiB travel by claim check and stay far below it."""
 
+DEAD_LETTER_ROOM = 16 * 1024
+"""What a dead letter may have beyond its record: the headers that tell why."""
+
+MAX_REQUEST_BYTES = 16 * MAX_RECORD_BYTES
+"""What a producer hands to the broker uncompressed; the broker's limit holds for what it is compressed to."""
+
 WORK_RETENTION = timedelta(days=14)
 JOB_RETENTION = timedelta(days=35)
 LEDGER_RETENTION = timedelta(days=400)
@@ -55,6 +61,7 @@ class Topic:
     retention: timedelta | None
     compact: bool = False
     compression: str = "lz4"
+    max_bytes: int = MAX_RECORD_BYTES
 
     @property
     def dead_letters(self) -> str:
@@ -169,7 +176,7 @@ def all_topics(stages: Mapping[str, StageTopics] = STAGES) -> Iterator[Topic]:
 
 def dead_letter_topic(topic: Topic) -> Topic:
     """Declare the dead letter topic of `topic`; its values are the original bytes, so it has no record."""
-    return Topic(topic.dead_letters, None, 1, DEAD_LETTER_RETENTION)
+    return Topic(topic.dead_letters, None, 1, DEAD_LETTER_RETENTION, max_bytes=topic.max_bytes + DEAD_LETTER_ROOM)
 
 
 def _primary_topics(stages: Mapping[str, StageTopics]) -> Iterator[Topic]:

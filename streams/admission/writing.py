@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 
-from schemas.topics import JOB_PARTITIONS, MAX_RECORD_BYTES
+from schemas.topics import JOB_PARTITIONS, MAX_REQUEST_BYTES
 from streams.log.bootstrap import client_options
 
 BATCH_BYTES = 256 * 1024
@@ -39,7 +39,7 @@ def bulk_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKaf
         enable_idempotence=True,
         compression_type="lz4",
         max_batch_size=BATCH_BYTES,
-        max_request_size=MAX_RECORD_BYTES,
+        max_request_size=MAX_REQUEST_BYTES,
         request_timeout_ms=20_000,
         transactional_id=transactional_id,
     )

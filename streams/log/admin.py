@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import InvalidInput, Outage
 from schemas.events import StageRequest
-from schemas.topics import MAX_RECORD_BYTES, Topic
+from schemas.topics import Topic
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translate, translated
@@ -214,7 +214,7 @@ def topic_configs(topic: Topic, replicas: int) -> dict[str, str]:
 
 
 def _declared(topic: Topic) -> dict[str, str]:
-    configs = {"compression.type": topic.compression, "max.message.bytes": str(MAX_RECORD_BYTES)}
+    configs = {"compression.type": topic.compression, "max.message.bytes": str(topic.max_bytes)}
     if topic.retention is not None:
         configs["cleanup.policy"] = "compact,delete" if topic.compact else "delete"
         configs["retention.ms"] = str(int(topic.retention.total_seconds() * 1000))

@@ -17,7 +17,7 @@ from schemas.avro_files import WriterSchema, latest_schema
 from schemas.codec import Codec
 from schemas.errors import Outage
 from schemas.events import SchemaRecord
-from schemas.topics import MAX_RECORD_BYTES, SCHEMAS, Topic
+from schemas.topics import MAX_REQUEST_BYTES, SCHEMAS, Topic
 from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import KAFKA_DOWN, translate
 from streams.log.protocols import Headers, Outgoing, Raw
@@ -157,7 +157,7 @@ class KafkaPublisher:
                 compression_type="lz4",
                 linger_ms=0,
                 max_batch_size=_MAX_BATCH_BYTES,
-                max_request_size=MAX_RECORD_BYTES,
+                max_request_size=MAX_REQUEST_BYTES,
                 request_timeout_ms=max(1, int(self._timeout_s * 1000)),
             )
             try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Set
 from typing import Protocol
 from uuid import uuid4
@@ -13,7 +14,7 @@ from schemas.avro_files import latest_schema, parse_schema
 from schemas.codec import Codec, UnknownFingerprint
 from schemas.errors import Outage, UndecodableRecord
 from schemas.events import ApiKey, JobControl, SchemaRecord
-from schemas.topics import SCHEMAS, Topic, dead_letter_topic
+from schemas.topics import MAX_RECORD_BYTES, SCHEMAS, Topic, dead_letter_topic
 from streams.log.admin import kafka_admin
 from streams.log.compacted_view import CompactedView
 from streams.log.kafka_publisher import KafkaPublisher
@@ -143,6 +144,20 @@ async def test_a_view_holds_the_last_record_of_each_key(log: Log, wait_until: Wa
         await wait_until(lambda: set(view) == {"a", "c"})
         assert changes[-2:] == [("b", None), ("c", key("c"))]
         assert view.healthy
+
+
+async def test_garbage_as_large_as_the_broker_takes_has_room_among_the_dead_letters(log: Log) -> None:
+    """Its headers come on top of it; a letter that does not fit would end whoever writes it, again and again."""
+    topic = own_topic(1, compact=True)
+    await log.create(topic, dead_letter_topic(topic))
+    garbage = random.Random(1).randbytes(MAX_RECORD_BYTES - 1024)
+    await log.publisher.publish_raw(topic.name, b"bad", garbage, {})
+    await log.publisher.publish(topic, "good", key("good"))
+    async with CompactedView(log.tail(topic.name), ApiKey, CodecDecoder(Codec()), log.publisher) as view:
+        await view.caught_up()
+        assert dict(view) == {"good": key("good")}
+    (letter,) = [r async for r in first(log.tail(topic.dead_letters), 1)]
+    assert letter.value == garbage
 
 
 async def test_garbage_goes_to_the_dead_letter_topic_and_the_view_goes_on(log: Log) -> None:
