@@ -98,7 +98,7 @@ def test_the_demo_leaves_the_stack_up_and_tells_where_it_is(stack: Stack) -> Non
     assert demo is not None
     assert demo.returncode == 0, demo.stderr
     assert orjson.loads(demo.stdout)["document_number"] == "농촌활력과-512"
-    assert "job-state is ready" in demo.stderr
+    assert set(re.findall(r"^  (\S+) is (?:ready|unavailable)", demo.stderr, re.M)) == set(stack.services())
     told = demo.stderr.partition("The stack stays up")[2]
     assert f"{stack.url}/docs" in told
     assert str(stack.folder / "local.key") in told
