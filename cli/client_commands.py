@@ -193,9 +193,16 @@ class _Reporter:
             self._bar.advance(self._task)
         code, message = outcome.reason
         job_id = outcome.job["job_id"] if outcome.job else "-"
-        typer.echo(f"{job_id}\t{outcome.status}\t{outcome.file}{f'	{code}: {message}' if code else ''}")
+        self._say(f"{job_id}\t{outcome.status}\t{outcome.file}{f'	{code}: {message}' if code else ''}")
         if outcome.error is not None and outcome.error.remedy:
-            typer.echo(f"remedy: {outcome.error.remedy}", err=True)
+            self._say(f"remedy: {outcome.error.remedy}", err=True)
+
+    def _say(self, line: str, *, err: bool = False) -> None:
+        if self._bar is not None and (err or sys.stdout.isatty()):
+            # Above the bar: what is written past it lands in its line.
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            typer.echo(line, err=err)
 
 
 def _watched(client: "GatewayClient", module: str, file: Path, options: dict[str, str]) -> "Outcome":

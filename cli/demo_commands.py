@@ -1,9 +1,11 @@
 """`gateway demo`: the main job, from nothing to a letter's JSON; with --chat, a chat and its line on the ledger."""
 
+import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,8 +40,9 @@ def demo(
 ) -> None:
     """Read a scanned official letter: through REST, Kafka, OCR and extraction, to JSON with evidence.
 
-    Starts the local stack when it does not run, and leaves it running unless --once is given. With --chat it talks to
-    the model servers that are configured, else to a simulated one, and shows the call's line on the ledger.
+    Starts the local stack when it does not run, and leaves it running unless --once is given or Ctrl-C comes before it
+    serves. With --chat it talks to the model servers that are configured, else to a simulated one, and shows the call's
+    line on the ledger.
     """
     from cli.stack_commands import local_stack
 
@@ -49,15 +52,9 @@ def demo(
     if chat:
         _chat(stack, once, as_json)
         return
-    started = False
-    try:
-        started = _start(stack)
+    with _running(stack, once):
         job = _read(file or LETTER)
         _print(job["result"], as_json)
-    finally:
-        if started and once:
-            _say("Taking the stack down …")
-            stack.stop()
     if not once:
         _say_where(stack, job["job_id"])
 
@@ -75,9 +72,8 @@ def _chat(stack: "Stack", once: bool, as_json: bool) -> None:
         port = simulators.port_of(stack)
         _say("No model server is configured (GATEWAY_OLLAMA_URLS, models.yml).")
         stack = simulators.with_simulator(stack, port)
-    started = False
-    try:
-        started = _start(stack, (lambda: simulators.start_simulator(stack, port)) if port else lambda: None)
+    begun = (lambda: simulators.start_simulator(stack, port)) if port else lambda: None
+    with _running(stack, once, begun) as started:
         with open_client() as client:
             wait_s = _JUST_STARTED_S if started else _RUNNING_S
             model = chats.first_model(client, stack.settings.default_model, wait_s)
@@ -94,10 +90,6 @@ def _chat(stack: "Stack", once: bool, as_json: bool) -> None:
         if as_json:
             document = chats.as_document(said, event, simulated=simulated)
             typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
-    finally:
-        if started and once:
-            _say("Taking the stack down …")
-            stack.stop()
     if not once:
         _say_where_chat(stack)
 
@@ -111,17 +103,32 @@ def _say_where_chat(stack: "Stack") -> None:
     _say("See what was used with ./gateway usage; take it down with ./gateway down")
 
 
-def _start(stack: "Stack", begun: Callable[[], None] = lambda: None) -> bool:
-    """Start the stack unless it runs; return whether it was started here, once everything serves.
+@contextmanager
+def _running(stack: "Stack", once: bool, begun: Callable[[], None] = lambda: None) -> Generator[bool]:
+    """Have the stack run; give whether it was started here, once everything serves.
 
-    `begun` is called when it was started, before it is waited for.
+    What was started here is taken down at the end if that was asked for, and when it did not come up: by a fault, or
+    because Ctrl-C came first. `begun` is called when it was started, before it is waited for.
     """
+    started = serves = False
+    try:
+        # With our pid the stack ends even if we are killed.
+        started = stack.start({}, os.getpid() if once else None)
+        _say("Starting Kafka, Redis, the REST door and the processors …" if started else "The stack is up.")
+        if started:
+            begun()
+        _wait_until_settled(stack)
+        serves = True
+        yield started
+    finally:
+        if started and (once or not serves):
+            _say("Taking the stack down …")
+            stack.stop()
+
+
+def _wait_until_settled(stack: "Stack") -> None:
     from cli.stack.states import SETTLED, ServiceState
 
-    started = stack.start({})
-    if started:
-        begun()
-    _say("Starting Kafka, Redis, the REST door and the processors …" if started else "The stack is up.")
     until = time.monotonic() + _READY_TIMEOUT_S
     told: set[str] = set()
     while True:
@@ -131,11 +138,9 @@ def _start(stack: "Stack", begun: Callable[[], None] = lambda: None) -> bool:
                 told.add(service.name)
                 _say(f"  {service.name} is {service.state}" + (f" ({service.reason})" if service.reason else ""))
         if states and len(told) == len(states):
-            return started
+            return
         if stack.supervisor_pid() is None or time.monotonic() > until:
             waiting = [f"{s.name} is {s.state}: {s.reason or 'no reason given'}" for s in states if s.name not in told]
-            if started:
-                stack.stop()
             failed = any(s.state == ServiceState.FAILED for s in states)
             raise GatewayError(
                 "the stack did not come up"

@@ -78,7 +78,7 @@ async def _java(_: Installation) -> Check:
     version = said.partition('version "')[2].partition('"')[0]
     major = version.partition(".")[0]
     ok = major.isdecimal() and int(major) >= _JAVA
-    remedy = "" if ok else f"install Java {_JAVA} or newer: apt-get install default-jre-headless"
+    remedy = "" if ok else f"install Java {_JAVA} or newer: apt-get install default-jdk-headless"
     return Check("java", ok, version or "not found", remedy)
 
 

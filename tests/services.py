@@ -22,8 +22,8 @@ _KAFKA_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://{listens}:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
@@ -37,6 +37,11 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 log.retention.check.interval.ms=3600000
+"""
+_KAFKA_START = """\
+echo "$PROPERTIES" >/tmp/server.properties
+/opt/kafka/bin/kafka-storage.sh format -t {cluster} -c /tmp/server.properties
+exec /opt/kafka/bin/kafka-server-start.sh /tmp/server.properties
 """
 
 
@@ -56,7 +61,9 @@ class KafkaBroker:
         self._process: subprocess.Popen[bytes] | None = None
         self._properties = folder / "server.properties"
         self._properties.write_text(
-            _KAFKA_PROPERTIES.format(port=self.port, controller=free_port(), data=folder / "data")
+            _KAFKA_PROPERTIES.format(
+                listens="127.0.0.1", host="127.0.0.1", port=self.port, controller=free_port(), data=folder / "data"
+            )
         )
         self._java("kafka.tools.StorageTool", "format", "-t", uuid4().hex[:22], "-c", str(self._properties)).wait()
 
@@ -106,13 +113,28 @@ def kafka_bootstrap() -> Iterator[str]:
     if given:
         yield given
     elif image_is_there(KAFKA_IMAGE):
-        from testcontainers.community.kafka import KafkaContainer
-
-        with KafkaContainer(KAFKA_IMAGE).with_kraft() as container:
-            yield container.get_bootstrap_server()
+        with kafka_in_a_container() as bootstrap:
+            yield bootstrap
     else:
         with own_kafka() as broker:
             yield broker.bootstrap
+
+
+@contextmanager
+def kafka_in_a_container() -> Iterator[str]:
+    """Run Apache's image with the properties of a broker of our own (testcontainers' own class takes Confluent's)."""
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+    port = free_port()  # the same inside and outside: a broker tells its clients where it is
+    container = DockerContainer(KAFKA_IMAGE).with_bind_ports(port, port)
+    host = container.get_container_host_ip()
+    properties = _KAFKA_PROPERTIES.format(listens="0.0.0.0", host=host, port=port, controller=9093, data="/tmp/data")
+    container.with_env("PROPERTIES", properties).with_env("KAFKA_HEAP_OPTS", "-Xmx512m")
+    container.with_kwargs(entrypoint=["/bin/bash", "-c", _KAFKA_START.format(cluster=uuid4().hex[:22])])
+    container.waiting_for(LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(int(START_S)))
+    with container:
+        yield f"{host}:{port}"
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from schemas.codec import Codec
 from schemas.events import JobEvent, JobResult, Lane, StageOutcome, StageRequest, UsageEvent
 from schemas.pages import decode_document
 from tests.acceptance.log_records import read_topic
+from tests.pdf_by_hand import locked_pdf
 
 LETTER = Path(__file__).resolve().parents[2] / "cli" / "data" / "demo-letter.pdf"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -97,13 +98,36 @@ async def test_each_stage_has_one_usage_event(stack: BenchStack, job: dict) -> N
     assert sorted(u.step for u in usage) == ["gongmun.extract", "ocr"]
     assert mine["ocr"].usage.pages == 1
     assert mine["gongmun.extract"].usage.pages == 0
-    assert {u.service for u in mine.values()} == {"local"}
+    assert {(u.service, u.module, u.lane) for u in usage} == {("local", "gongmun", Lane.INTERACTIVE)}
+    (outcome,) = await of_job(stack, topics.OCR.done, job["job_id"], StageOutcome)
+    assert mine["ocr"].model == outcome.model
+    assert mine["ocr"].model.startswith("tesseract-5")
+    assert mine["gongmun.extract"].model.startswith("rules-")
 
 
 async def test_nothing_went_to_a_dead_letter_topic(stack: BenchStack, job: dict) -> None:
     for topic in (topics.OCR.requests[Lane.INTERACTIVE], topics.GONGMUN_EXTRACT.requests[Lane.INTERACTIVE]):
         letters = await read_topic(stack.bootstrap, topic.dead_letters)
         assert [r for r in letters if r.key == job["job_id"].encode()] == []
+
+
+def test_no_process_s_log_holds_the_key_or_the_text(stack: BenchStack, job: dict) -> None:
+    """Those that had them in hand included."""
+    logs = {log.stem: log.read_text(errors="replace") for log in (stack.data_dir / "logs").glob("*.log")}
+    assert job["job_id"] in logs["ingress"]
+    assert {"ocr", "llm", "job-state", "metering", "admission", "kafka", "redis", "supervisor"} <= set(logs)
+    told = [stack.key.split("_")[2], "빈집", "수요조사", "모래내군수", job["result"]["document_number"]]
+    assert [(name, text) for name, log in logs.items() for text in told if text in log] == []
+
+
+def test_a_locked_letter_ends_failed_and_says_what_to_do(rest: httpx.Client) -> None:
+    answer = rest.post("/v1/ocr", files={"file": ("locked.pdf", locked_pdf(), "application/pdf")})
+    assert answer.status_code == 202, answer.text
+    failed = rest.get(answer.json()["links"]["self"], params={"wait": 60}).json()
+    assert (failed["status"], failed["result"]) == ("failed", None)
+    assert (failed["error"]["code"], failed["error"]["stage"]) == ("pdf_encrypted", "ocr")
+    assert "password" in failed["error"]["remedy"]
+    assert [(s["name"], s["status"], s["attempts"]) for s in failed["stages"]] == [("ocr", "failed", 1)]
 
 
 def test_the_job_shows_its_stages_and_usage(job: dict) -> None:

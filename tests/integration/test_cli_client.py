@@ -1,11 +1,15 @@
 """The client commands and `keys`, as a user types them, against a running ingress."""
 
 import asyncio
+import contextlib
 import csv
 import os
+import pty
 import re
 import sys
-from collections.abc import AsyncIterator
+import termios
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,6 +32,8 @@ from tests.integration.ingress_harness import (
 
 pytestmark = pytest.mark.kafka
 
+TOLD_TO_RICH = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+UP_AND_CLEAR = "\x1b[1A\x1b[2K"
 SERVICE = f"team-{uuid4().hex[:8]}"
 
 
@@ -54,19 +60,69 @@ class Cli:
 
     async def __call__(self, *arguments: str, code: int = 0) -> tuple[str, str]:
         """Return what it printed; fails the test when it ends otherwise."""
-        process = await asyncio.create_subprocess_exec(
+        process = await self._start(arguments, asyncio.subprocess.PIPE, self.env)
+        out, err = await process.communicate()
+        assert process.returncode == code, err.decode()
+        return out.decode(), err.decode()
+
+    @asynccontextmanager
+    async def on_terminal(self, *arguments: str) -> AsyncGenerator["Terminal"]:
+        """Run a command on a terminal of 120 columns; at the end wait for it, and fail if it ended badly."""
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (40, 120))
+        env = {name: value for name, value in self.env.items() if name not in TOLD_TO_RICH} | {"TERM": "xterm-256color"}
+        terminal = Terminal(ours)
+        process = await self._start(arguments, theirs, env)
+        os.close(theirs)
+        reading = asyncio.create_task(asyncio.to_thread(terminal.read_to_end))
+        try:
+            yield terminal
+            assert await process.wait() == 0, terminal.sent
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await reading
+            os.close(ours)
+
+    async def _start(self, arguments: Sequence[str], out: int, env: Mapping[str, str]) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
             f"import sys; sys.path.insert(0, {str(ROOT)!r}); from cli.main import main; main()",
             *arguments,
             cwd=self.folder,
-            env=self.env,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            env=env,
+            stdout=out,
+            stderr=out,
         )
-        out, err = await process.communicate()
-        assert process.returncode == code, err.decode()
-        return out.decode(), err.decode()
+
+
+class Terminal:
+    """The other end of a terminal: what it was sent up to now."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor, self._sent = descriptor, bytearray()
+
+    def read_to_end(self) -> None:
+        """Read until nobody has the terminal open any more, which Linux tells by an error."""
+        with contextlib.suppress(OSError):
+            while piece := os.read(self._descriptor, 4096):
+                self._sent += piece
+
+    @property
+    def sent(self) -> str:
+        """Everything, controls included."""
+        return self._sent.decode(errors="replace")
+
+    @property
+    def text(self) -> str:
+        """What was sent without what moves the cursor and colours the text."""
+        return plain(self.sent)
+
+
+def plain(sent: str) -> str:
+    """Return what a terminal was sent, without its controls."""
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", sent)
 
 
 @pytest_asyncio.fixture
@@ -177,6 +233,64 @@ async def test_look_list_and_cancel(cli: Cli):
     assert document["status"] == "cancelled"
     _, err = await cli("job", "0" * 26, code=1)
     assert "there is no such job" in err
+
+
+async def queued(ingress: Ingress, count: int) -> list[str]:
+    """Wait until so many jobs are queued, and return their ids."""
+    async with asyncio.timeout(30):
+        while True:
+            page = await ingress.dependencies.jobs.list(SERVICE, status="queued")
+            if len(page.jobs) == count:
+                return [view.job.job_id for view in page.jobs]
+            await asyncio.sleep(0.02)
+
+
+RESULT = json_payload(b'{"title":"ok"}')
+
+
+async def test_a_job_that_is_waited_for_is_a_live_table_on_a_terminal(cli: Cli, ingress: Ingress, wait_until):
+    """Drawn again in its place as the job goes on."""
+    (cli.folder / "note.txt").write_text("x")
+    async with cli.on_terminal("submit", "noop", "note.txt", "--wait") as terminal:
+        [job_id] = await queued(ingress, 1)
+        await wait_until(lambda: "└" in terminal.text)
+        assert re.search(r"stage +┃ status +┃ progress +┃ seconds +┃ attempts", terminal.text)
+        assert re.search(r"noop +│ \S*queued", terminal.text)
+        await _finish(ingress, job_id, result=RESULT)
+    last = terminal.sent.rpartition(UP_AND_CLEAR)[2]
+    assert f"noop {job_id}" in plain(last)
+    assert re.search(r"noop +│ \x1b\[32mdone", last), "in green"
+    async with cli.on_terminal("job", job_id, "--wait") as terminal:
+        pass
+    assert re.search(r"noop +│ done", terminal.text)
+    assert '"title": "ok"' in terminal.text
+
+
+async def test_without_a_terminal_there_are_only_plain_lines(cli: Cli, ingress: Ingress):
+    """No controls, and no table."""
+    (cli.folder / "note.txt").write_text("x")
+    running = asyncio.create_task(cli("submit", "noop", "note.txt", "--wait"))
+    [job_id] = await queued(ingress, 1)
+    await _finish(ingress, job_id, result=RESULT)
+    assert await running == (f"{job_id}\tdone\tnote.txt\n", "")
+    out, err = await cli("job", job_id, "--wait")
+    assert err == f"{job_id} noop done · noop done\n"
+    assert orjson.loads(out) == {"title": "ok"}
+
+
+async def test_many_files_have_a_progress_bar_on_a_terminal(cli: Cli, ingress: Ingress, wait_until):
+    """It fills as the jobs end; each has its line, too."""
+    for name in ("a.txt", "b.txt"):
+        (cli.folder / name).write_text(name)
+    async with cli.on_terminal("submit", "noop", "a.txt", "b.txt", "--wait") as terminal:
+        first, second = await queued(ingress, 2)
+        await wait_until(lambda: re.search(r"done ━+ 0/2", terminal.text))
+        await _finish(ingress, first, result=RESULT)
+        await wait_until(lambda: re.search(r"done ━+.* 1/2", terminal.text))
+        await _finish(ingress, second, result=RESULT)
+    assert re.search(r"done ━+ 2/2", terminal.text)
+    lines = {tuple(line.split()[:2]) for line in terminal.text.replace("\r", "\n").splitlines()}
+    assert {(first, "done"), (second, "done")} <= lines, "each in a line of its own"
 
 
 async def test_where_the_key_comes_from(cli: Cli, ingress: Ingress):

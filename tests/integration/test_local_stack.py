@@ -1,6 +1,7 @@
-"""The local stack as a user meets it: `up`, `status`, a crash, `down`, on ports and in a folder of its own."""
+"""The local stack as a user meets it: `demo`, `up`, `status`, a crash, `down`, on ports and in a folder of its own."""
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -9,18 +10,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import orjson
 import psutil
 import pytest
+import redis
 
 from cli.stack.ports import STACK_MARK, pick_free
+from tests.services import ROOT
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 GATEWAY = Path(sys.executable).with_name("gateway")
+LETTERS = ROOT / "tests" / "data" / "gongmun"
 FOUNDATIONS = ("kafka", "redis")
 
 
@@ -29,16 +35,21 @@ class Stack:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.demo: subprocess.CompletedProcess[str] | None = None  # what the demo said that started it
         ports = [pick_free() for _ in range(3)]
         names = ("GATEWAY_KAFKA_PORT", "GATEWAY_REDIS_PORT", "GATEWAY_HTTP_PORT")
         inherited = {n: v for n, v in os.environ.items() if not n.startswith("GATEWAY_")}
         given = {name: str(port) for name, port in zip(names, ports, strict=True)}
         self.env = {**inherited, **given, "GATEWAY_DATA_DIR": str(folder)}
+        self.url = f"http://127.0.0.1:{ports[2]}"
 
     def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [GATEWAY, *arguments], env={**self.env, **variables}, capture_output=True, text=True, check=False
         )
+
+    def answers(self) -> bool:
+        return httpx.get(f"{self.url}/healthz", trust_env=False).status_code == 200
 
     def services(self) -> dict[str, dict[str, Any]]:
         return {s["name"]: s for s in orjson.loads(self.run("status", "--json").stdout)}
@@ -63,16 +74,37 @@ class Stack:
         return found
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
+@contextmanager
+def own_stack() -> Iterator[Stack]:
+    """A stack that nobody has started yet."""
     folder = Path(tempfile.mkdtemp(prefix="stack-"))
     stack = Stack(folder)
     try:
-        stack.run("up", "--detach")
         yield stack
     finally:
         stack.run("down")
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with own_stack() as stack:
+        stack.demo = stack.run("demo")
+        yield stack
+
+
+def test_the_demo_leaves_the_stack_up_and_tells_where_it_is(stack: Stack) -> None:
+    demo = stack.demo
+    assert demo is not None
+    assert demo.returncode == 0, demo.stderr
+    assert orjson.loads(demo.stdout)["document_number"] == "농촌활력과-512"
+    assert set(re.findall(r"^  (\S+) is (?:ready|unavailable)", demo.stderr, re.M)) == set(stack.services())
+    told = demo.stderr.partition("The stack stays up")[2]
+    assert f"{stack.url}/docs" in told
+    assert str(stack.folder / "local.key") in told
+    evidence = next(word for word in told.split() if word.endswith("/evidence.html"))
+    key = (stack.folder / "local.key").read_text().strip()
+    assert httpx.get(evidence, auth=("", key), trust_env=False).status_code == 200
 
 
 def test_the_whole_stack_comes_up_and_tells_how_it_is(stack: Stack) -> None:
@@ -111,6 +143,56 @@ def test_topics_are_there_as_declared(stack: Stack) -> None:
     assert topics["results"]["configs"]["compression.type"] == "lz4"
 
 
+def test_a_letter_of_the_user_s_is_read_by_a_stack_that_runs_and_goes_on(stack: Stack) -> None:
+    read = stack.run("demo", "--file", str(LETTERS / "pub2.pdf"), "--once", "--json")
+    assert read.returncode == 0, read.stderr
+    assert orjson.loads(read.stdout)["title"] == orjson.loads((LETTERS / "pub2.truth.json").read_bytes())["title"]
+    assert "The stack is up." in read.stderr
+    assert stack.answers(), "--once takes down only what it started"
+
+
+def test_the_lag_of_every_group_is_told(stack: Stack) -> None:
+    done = stack.run("lag", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = {(row["group"], row["topic"]): row for row in orjson.loads(done.stdout)}
+    letter = rows["processor.ocr", "ocr.requests"]
+    assert set(letter) == {"group", "topic", "committed", "end", "lag"}
+    assert 1 <= letter["committed"] <= letter["end"]
+    assert ("job-state", "results") in rows
+    assert all(row["lag"] == row["end"] - row["committed"] for row in rows.values())
+
+
+def test_the_doctor_finds_a_whole_installation_and_a_running_stack_well(stack: Stack) -> None:
+    stack.until("ingress", "admission", "job-state", "metering", "ocr", "llm", state="ready")
+    done = stack.run("doctor", "--json")
+    checks = {check["name"]: check for check in orjson.loads(done.stdout)}
+    assert done.returncode == 0, checks
+    assert all(set(check) == {"name", "ok", "detail", "remedy", "required"} for check in checks.values())
+    assert {"python", "java", "kafka jars", "redis-server", "tesseract", "data directory", "ports"} <= set(checks)
+    for name in ("local stack", "kafka", "redis", "blob store"):
+        assert (checks[name]["ok"], checks[name]["required"], checks[name]["remedy"]) == (True, True, ""), checks[name]
+    assert checks["local stack"]["detail"] == "9 services run"
+    assert "GATEWAY_STT_MODEL" in checks["stages"]["remedy"], "a warning only"
+
+
+def test_the_doctor_names_what_set_up_installs(stack: Stack) -> None:
+    done = stack.run("doctor", "--json", PATH="/nowhere")
+    assert done.returncode == 1
+    missing = [c for c in orjson.loads(done.stdout) if "apt-get install" in c["remedy"]]
+    assert [c["name"] for c in missing] == ["java", "redis-server", "tesseract"]
+    installed = re.search(r"^APT_PACKAGES=\(([^)]*)\)", (ROOT / "gateway").read_text(), re.M)
+    assert installed is not None
+    for check in missing:
+        packages = check["remedy"].partition("apt-get install ")[2].partition(",")[0].split()
+        assert set(packages) <= set(installed[1].split()), check
+
+
+def test_redis_never_evicts(stack: Stack) -> None:
+    stack.until("redis", state="ready")
+    with redis.Redis(port=int(stack.env["GATEWAY_REDIS_PORT"]), decode_responses=True) as client:
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+
+
 def test_a_killed_broker_comes_back(stack: Stack) -> None:
     before = stack.until(*FOUNDATIONS, state="ready")["kafka"]
     os.kill(before["pid"], signal.SIGKILL)
@@ -135,6 +217,23 @@ def test_another_stack_on_the_same_ports_is_refused_with_a_remedy(stack: Stack, 
     assert "GATEWAY_KAFKA_PORT" in done.stderr.partition("remedy:")[2]
 
 
+def test_a_second_stack_runs_beside_the_first_and_its_down_leaves_no_process_of_it_behind(stack: Stack) -> None:
+    serving = ("kafka", "redis", "ingress", "admission", "job-state", "metering", "ocr", "llm")
+    before = stack.until(*serving, state="ready")
+    with own_stack() as second:
+        assert second.run("up", "--detach").returncode == 0
+        beside = second.until(*serving, state="ready")
+        assert {s["pid"] for s in beside.values()}.isdisjoint(s["pid"] for s in before.values())
+        assert second.answers()
+        done = second.run("down")
+        assert done.returncode == 0
+        assert "kafka" in done.stdout
+        assert second.processes() == []
+        assert second.run("status").returncode == 1
+    assert stack.answers()
+    assert stack.until(*serving, state="ready") == before
+
+
 def test_a_log_can_be_read_and_an_unknown_one_names_those_there_are(stack: Stack) -> None:
     stack.until("redis", state="ready")
     assert "Ready to accept connections" in stack.run("logs", "redis").stdout
@@ -151,12 +250,25 @@ def test_services_die_with_a_killed_supervisor_and_down_still_works(stack: Stack
     assert stack.processes() == []
 
 
-def test_down_leaves_no_process_behind(stack: Stack) -> None:
+@pytest.mark.parametrize("arguments", [("demo", "--once"), ("demo",)], ids=" ".join)
+def test_a_demo_that_is_interrupted_while_the_stack_starts_leaves_no_process(
+    stack: Stack, arguments: tuple[str, ...]
+) -> None:
     assert stack.run("down").returncode == 0
-    stack.run("up", "--detach")
+    process = subprocess.Popen(
+        [GATEWAY, *arguments],
+        env=stack.env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell in the background has its programs ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert process.stderr is not None
+    assert next(process.stderr).startswith("Starting Kafka")
     assert stack.processes()
-    done = stack.run("down")
-    assert done.returncode == 0
-    assert "kafka" in done.stdout
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
     assert stack.processes() == []
-    assert stack.run("status").returncode == 1

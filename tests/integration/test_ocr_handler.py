@@ -1,10 +1,12 @@
 """The `ocr` stage's handler: a request in; words, page pictures and figures out."""
 
+import asyncio
 import hashlib
 import io
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -19,7 +21,7 @@ from schemas.pages import decode_document
 from schemas.payloads import BlobRef, Payload, text_payload
 from streams.runtime.children import ChildPool
 from streams.runtime.context import WorkContext
-from streams.runtime.processor import Context
+from streams.runtime.processor import Context, Processor
 from streams.runtime.testing import FakeContext
 from streams.settings import Settings
 from streams.storage.fake import FakeBlobs
@@ -154,12 +156,66 @@ async def test_an_engine_that_is_not_there_holds_nobody_up_who_did_not_choose_it
 
 
 def test_the_processor_serves_the_ocr_topics_within_the_settings_limits() -> None:
-    settings = Settings.from_env({"GATEWAY_MAX_PAGES": "7", "GATEWAY_WORKERS": "3"})
+    settings = Settings.from_env({"GATEWAY_MAX_PAGES": "7", "GATEWAY_MAX_MEGAPIXELS": "5", "GATEWAY_WORKERS": "3"})
     processor = build_processor(settings)
     assert processor.topics is topics.OCR
     assert isinstance(processor.handle, OcrHandler)
-    assert processor.handle.limits.max_pages == 7
+    assert processor.handle.limits == Limits(max_pages=7, max_pixels=5_000_000)
     assert processor.handle.ways["tesseract"] == Way(at_once=3)
+
+
+async def test_the_setting_says_how_large_an_image_may_be() -> None:
+    image = io.BytesIO()
+    letter_page((), width=1000, height=1001).save(image, "PNG")
+    request = _request(Payload("image/png", "large.png", inline=image.getvalue()))
+
+    def reader(megapixels: str) -> Processor:
+        return build_processor(Settings.from_env({"GATEWAY_MAX_MEGAPIXELS": megapixels}))
+
+    with pytest.raises(InvalidInput, match="at most 1 megapixels") as raised:
+        await reader("1").handle(request, FakeContext())
+    assert raised.value.code == "image_too_large"
+    assert (await reader("2").handle(request, FakeContext())).usage.pages == 1
+
+
+class MeetingPool(ChildPool):
+    """Children that read a page only when as many pages as there are children are being read."""
+
+    def __init__(self, size: int, meeting_point: Path) -> None:
+        super().__init__(size)
+        self._meeting_point = meeting_point
+
+    async def call(self, function: str, args: tuple[Any, ...], timeout_s: float, memory_bytes: int) -> Any:
+        if function.endswith(":read_pages"):
+            function, args = "tests.integration.meeting_child:read_pages", (self._meeting_point, *args)
+        return await super().call(function, args, timeout_s, memory_bytes)
+
+
+async def test_pages_of_one_document_are_read_at_the_same_time_by_different_children(tmp_path: Path) -> None:
+    """Each page's child waits for the other's: pages that are read one after the other never meet."""
+    processor = build_processor(Settings.from_env({"GATEWAY_WORKERS": "2"}))
+    request = _request(
+        *(Payload("application/pdf", f"{name}.pdf", inline=text_pdf(name)) for name in ("FIRST", "SECOND"))
+    )
+    everybody, met = asyncio.Barrier(2), set[str]()
+
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        met.add((await reader.readline()).decode())
+        await everybody.wait()
+        writer.write(b"all are here\n")
+        await writer.drain()
+        writer.close()
+
+    async with (
+        await asyncio.start_unix_server(meet, tmp_path / "point"),
+        MeetingPool(2, tmp_path / "point") as children,
+    ):
+        context = WorkContext(
+            processor, request, 1, FakeBlobs(), children, on_progress=lambda _: None, before_call=_nothing
+        )
+        result = await processor.handle(request, context)
+    assert orjson.loads(result.outputs[0].inline or b"")["text"] == "FIRST\fSECOND"
+    assert len(met) == 2, "each by a child of its own"
 
 
 async def _nothing() -> None:

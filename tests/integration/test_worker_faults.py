@@ -11,6 +11,8 @@ from schemas.errors import Outage, Transient
 from schemas.events import JobControl, StageRequest
 from schemas.payloads import text_payload
 from schemas.topics import JOB_CONTROL, StageTopics
+from streams.log.admin import kafka_admin
+from streams.runtime import kafka_subscriber
 from streams.runtime.processor import Context, Result
 from tests.builders import now_ms, own_stage, stage_request
 from tests.integration.worker_harness import Bench, Gate, WaitUntil, bench
@@ -247,6 +249,37 @@ async def test_work_of_a_killed_process_is_taken_over_and_nothing_is_lost(kafka:
         finally:
             heir.kill()
             heir.wait()
+
+
+async def test_work_longer_than_the_group_s_timeouts_is_done_once_beside_a_second_worker(
+    kafka: str, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, begun = own_stage(), []
+    monkeypatch.setattr(kafka_subscriber, "_MAX_POLL_INTERVAL_MS", 3_000)
+    longer_s = max(kafka_subscriber._SESSION_MS, kafka_subscriber._MAX_POLL_INTERVAL_MS) / 1000 + 2
+
+    async def long(request: StageRequest, context: Context) -> Result:
+        begun.append((request.job.job_id, context.attempt))
+        await context.call(f"{CHILD}:hang", longer_s)
+        return Result(request.inputs)
+
+    async with bench(kafka, stage) as it, it.worker(long) as first, it.worker(long) as second:
+        await wait_until(lambda: first.held and second.held and len(first.held) + len(second.held) == 24)
+        before = [(worker.assigned_at, set(worker.held)) for worker in (first, second)]
+        request = stage_request(stage.kind)
+        await it.send(request)
+        assert (await it.result(request)).attempt == 1
+        [usage] = await it.until(lambda: it.records.usage(request.job.job_id))
+        assert usage.usage.work_seconds >= longer_s
+        async with kafka_admin(kafka) as admin:
+
+            async def committed() -> bool:
+                return any((row.group, row.committed, row.lag) == (first.group, 1, 0) for row in await admin.lag())
+
+            await wait_until(committed)  # which takes a member that the broker never gave up
+        assert begun == [(request.job.job_id, 1)]
+        assert [(worker.assigned_at, set(worker.held)) for worker in (first, second)] == before, "no rebalance"
+        assert len(it.records.results(request.job.job_id)) == 1
 
 
 async def test_a_second_worker_shares_the_partitions(kafka: str, wait_until: WaitUntil) -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from schemas.codec import RECORD_TYPES
 from schemas.topics import (
     API_KEYS,
+    CHAT_REQUESTS,
     JOB_EVENTS,
     JOB_PARTITIONS,
     JOB_TABLE_CHANGELOG,
@@ -30,7 +31,7 @@ def test_every_topic_that_is_consumed_has_a_dead_letter_topic() -> None:
 
 
 def test_topics_of_jobs_share_their_partitions_with_the_table() -> None:
-    for topic in (JOB_EVENTS, RESULTS, USAGE_EVENTS, JOB_TABLE_CHANGELOG, LEDGER_TABLE_CHANGELOG):
+    for topic in (JOB_EVENTS, RESULTS, CHAT_REQUESTS, USAGE_EVENTS, JOB_TABLE_CHANGELOG, LEDGER_TABLE_CHANGELOG):
         assert topic.partitions == JOB_PARTITIONS
 
 
