@@ -18,7 +18,6 @@ def register(app: typer.Typer) -> None:
 def bench(
     name: Annotated[str, typer.Argument(help="Which: spine, jobs, chat, stt, modules, batch, replay, usage, rolling.")],
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="spine: also set up a fresh clone.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth (stt: a quarter), where there is so much.")] = False,
     part: Annotated[list[str] | None, typer.Option("--part", help="jobs, chat: this part; repeatable.")] = None,
     faults: Annotated[bool, typer.Option("--faults", help="chat: servers that die, callers who leave.")] = False,
@@ -28,7 +27,7 @@ def bench(
     programs = sorted(p.stem for p in (PROJECT_ROOT / "bench").glob("*.py") if "def main" in p.read_text())
     if name not in programs:
         raise InvalidInput(f"there is no benchmark {name!r}", remedy=f"benchmarks: {', '.join(programs)}")
-    wanted = (("--json", json), ("--fresh", fresh), ("--quick", quick), ("--faults", faults))
+    wanted = (("--json", json), ("--quick", quick), ("--faults", faults))
     flags = [flag for flag, given in wanted if given]
     if events is not None:
         if name != "usage":
