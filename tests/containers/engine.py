@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
@@ -75,6 +75,35 @@ class Compose:
         found = run("docker", "ps", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}").split()
         told: list[dict[str, Any]] = json.loads(run("docker", "inspect", *found)) if found else []
         return [{**one, "service": one["Config"]["Labels"]["com.docker.compose.service"]} for one in told]
+
+
+class Events:
+    """What the engine tells of a project's containers while entered: when each was started, healthy, and at its end."""
+
+    def __init__(self, folder: Path, project: str = PROJECT) -> None:
+        self._file = folder / "events"
+        self._command = ["docker", "events", "--format", "{{json .}}", "--filter", "type=container"]
+        self._command += ["--filter", f"label=com.docker.compose.project={project}"]
+        for event in ("start", "health_status", "die"):
+            self._command += ["--filter", f"event={event}"]
+
+    def __enter__(self) -> Self:
+        with self._file.open("wb") as file:
+            self._process = subprocess.Popen(self._command, stdout=file)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def first(self, service: str, event: str) -> int:
+        """Return when a service's container first told this, in nanoseconds; fails when it never did."""
+        for line in self._file.read_text().splitlines():
+            told = json.loads(line)
+            told_of = told["Actor"]["Attributes"]["com.docker.compose.service"]
+            if (told_of, told["Action"].replace("health_status: ", "")) == (service, event):
+                return told["timeNano"]
+        raise AssertionError(f"no container of {service} was ever {event}:\n{self._file.read_text()[-3000:]}")
 
 
 def secret(name: str) -> str:
