@@ -50,24 +50,28 @@ def services() -> dict[str, Any]:
     return {n: s for n, s in read()["services"].items() if n not in LEFT_OUT}
 
 
-def read() -> dict[str, Any]:
-    """Return the compose file."""
-    return yaml.safe_load((ROOT / "compose.kafka.yml").read_text())
+def read(name: str = "compose.kafka.yml") -> dict[str, Any]:
+    """Return a compose file."""
+    return yaml.safe_load((ROOT / name).read_text())
 
 
 class Compose:
-    """The compose file under a project name of the tests' own, without what is left out."""
+    """The compose file, with overlays, under a project name of the tests' own, without what is left out."""
 
-    def __init__(self, folder: Path) -> None:
-        whole = read()
-        whole.pop("name")  # the tests' own; Compose 1 does not know it
-        whole["services"] = services()
-        self._file = folder / "compose.yml"
-        self._file.write_text(yaml.safe_dump(whole))
+    def __init__(self, folder: Path, *overlays: str) -> None:
+        self._files: list[str] = []
+        self.services: set[str] = set()
+        for name in ("compose.kafka.yml", *overlays):
+            whole = read(name)
+            whole.pop("name", None)  # the tests' own; Compose 1 does not know it
+            whole["services"] = {n: s for n, s in whole["services"].items() if n not in LEFT_OUT}
+            self.services |= whole["services"].keys()
+            (folder / name).write_text(yaml.safe_dump(whole))
+            self._files += ["--file", str(folder / name)]
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         """Run a compose command."""
-        own = ("--project-directory", str(ROOT), "--project-name", PROJECT, "--file", str(self._file))
+        own = ("--project-directory", str(ROOT), "--project-name", PROJECT, *self._files)
         return run(*compose_command(), *own, *arguments, check=check)
 
     def containers(self) -> list[dict[str, Any]]:

@@ -21,19 +21,16 @@ from tests.containers.engine import (
     ROOT,
     Compose,
     Events,
-    engine_address,
     environment_holds,
     run,
     secret,
     services,
     why_not,
 )
+from tests.containers.steps import LETTER, NUMBER, brought_up, key_of, proxy, submit_letter, until_healthy, until_read
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 KAFKA_CERTIFICATE = ROOT / "ops/secrets/kafka_cert.pem"
-NUMBER = "농촌활력과-512"
-LETTER = ROOT / "cli/data/demo-letter.pdf"
-START_S = 400
 
 
 @pytest.fixture(scope="module")
@@ -46,27 +43,13 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Events]:
 
 @pytest.fixture(scope="module")
 def compose(events: Events, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
-    subprocess.run([ROOT / "ops/docker/make-secrets.sh"], check=True)
-    compose = Compose(tmp_path_factory.mktemp("compose"))
-    try:
-        compose("up", "--detach", "--no-build")
+    with brought_up(tmp_path_factory.mktemp("compose")) as compose:
         yield compose
-        print(compose("logs", "--tail", "30"))
-    finally:
-        compose("down", "--volumes", "--timeout", "60", check=False)
 
 
 @pytest.fixture(scope="module")
 def http(compose: Compose) -> Iterator[httpx.Client]:
-    until_healthy(compose)
-    key = key_of(compose, "test")
-    with httpx.Client(
-        base_url=f"https://{engine_address()}:8443",
-        headers={"Authorization": f"Bearer {key}"},
-        verify=False,
-        timeout=120,
-        trust_env=False,
-    ) as client:
+    with proxy(compose) as client:
         yield client
 
 
@@ -74,11 +57,6 @@ def http(compose: Compose) -> Iterator[httpx.Client]:
 def mail(compose: Compose, http: httpx.Client) -> Service:
     """A service with a batch door."""
     return with_a_door(compose, "mail")
-
-
-def key_of(compose: Compose, service: str) -> str:
-    """Make a service a key, as an operator does."""
-    return compose("run", "--rm", "-T", "topics", "gateway", "keys", "create", "--service", service, "--quiet").strip()
 
 
 def with_a_door(compose: Compose, name: str) -> Service:
@@ -89,34 +67,8 @@ def with_a_door(compose: Compose, name: str) -> Service:
     return Service(name, Bootstrap("localhost:9094", door))
 
 
-def until_healthy(compose: Compose) -> None:
-    """Wait until every container with a health check is healthy."""
-    deadline = time.monotonic() + START_S
-    while True:
-        states = {c["Name"]: c["State"].get("Health", {}).get("Status", "none") for c in compose.containers()}
-        running = {c["service"] for c in compose.containers()}
-        if running == set(services()) - {"topics"} and set(states.values()) <= {"healthy", "none"}:
-            return
-        assert time.monotonic() < deadline, f"{states}\n{compose('logs', '--tail', '15')}"
-        time.sleep(2)
-
-
-def read_letter(http: httpx.Client) -> None:
-    with LETTER.open("rb") as file:
-        answer = http.post("/v1/gongmun", files={"file": ("letter.pdf", file, "application/pdf")})
-    assert answer.status_code == 202, answer.text
-    deadline = time.monotonic() + 300
-    while True:
-        found = http.get(f"/v1/jobs/{answer.json()['job_id']}", params={"wait": 60})
-        if found.status_code == 200 and found.json()["status"] == "done":
-            assert found.json()["result"]["document_number"] == NUMBER
-            return
-        assert time.monotonic() < deadline, found.text
-        time.sleep(1)
-
-
 def test_a_letter_goes_through(http: httpx.Client) -> None:
-    read_letter(http)
+    until_read(http, submit_letter(http))
 
 
 def test_each_part_is_started_when_what_it_needs_is_healthy(events: Events, http: httpx.Client) -> None:
@@ -172,7 +124,7 @@ def test_parts_are_scaled_without_further_change(compose: Compose, http: httpx.C
     until_healthy(compose)
     names = [c["service"] for c in compose.containers()]
     assert names.count("ocr") == names.count("ingress") == 2
-    read_letter(http)
+    until_read(http, submit_letter(http))
     # Prometheus finds all of them by itself.
     query = ("wget", "-q", "-O", "-", "http://127.0.0.1:9090/api/v1/query?query=count(up{job=~%22ocr|ingress%22}==1)")
     deadline = time.monotonic() + 120
