@@ -14,7 +14,7 @@ from uuid import uuid4
 ROOT = Path(__file__).resolve().parent.parent
 KAFKA_LIBS = ROOT / "ops" / "kafka" / "libs"
 KAFKA_IMAGE = "apache/kafka:4.1.1"
-REDIS_IMAGE = "redis:7-alpine"
+REDIS_IMAGE = "redis:7.4.6-bookworm"
 START_S = 90.0
 
 _JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -22,8 +22,8 @@ _KAFKA_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://{bind}:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
@@ -37,6 +37,11 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 log.retention.check.interval.ms=3600000
+"""
+_START_KAFKA = """\
+printf %s "$PROPERTIES" >/tmp/server.properties
+/opt/kafka/bin/kafka-storage.sh format -t ZGVmYXVsdC1nYXRld2F5MQ -c /tmp/server.properties
+exec /opt/kafka/bin/kafka-server-start.sh /tmp/server.properties
 """
 
 
@@ -55,9 +60,8 @@ class KafkaBroker:
         self._libs = libs
         self._process: subprocess.Popen[bytes] | None = None
         self._properties = folder / "server.properties"
-        self._properties.write_text(
-            _KAFKA_PROPERTIES.format(port=self.port, controller=free_port(), data=folder / "data")
-        )
+        here = {"bind": "127.0.0.1", "host": "127.0.0.1", "data": folder / "data"}
+        self._properties.write_text(_KAFKA_PROPERTIES.format(port=self.port, controller=free_port(), **here))
         self._java("kafka.tools.StorageTool", "format", "-t", uuid4().hex[:22], "-c", str(self._properties)).wait()
 
     @property
@@ -106,13 +110,29 @@ def kafka_bootstrap() -> Iterator[str]:
     if given:
         yield given
     elif image_is_there(KAFKA_IMAGE):
-        from testcontainers.community.kafka import KafkaContainer
-
-        with KafkaContainer(KAFKA_IMAGE).with_kraft() as container:
-            yield container.get_bootstrap_server()
+        with kafka_container() as bootstrap:
+            yield bootstrap
     else:
         with own_kafka() as broker:
             yield broker.bootstrap
+
+
+@contextmanager
+def kafka_container() -> Iterator[str]:
+    """Give the address of a broker in a container of the image that compose.kafka.yml names."""
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+    # testcontainers' own class for Kafka starts Confluent's image only.
+    container = DockerContainer(KAFKA_IMAGE).with_kwargs(entrypoint=["/bin/bash", "-c"])
+    host, port = container.get_docker_client().host(), free_port()
+    given = {"bind": "", "host": host, "data": "/tmp/data"}
+    container.with_env("PROPERTIES", _KAFKA_PROPERTIES.format(port=port, controller=free_port(), **given))
+    container.with_env("KAFKA_HEAP_OPTS", "-Xmx512m").with_env("LOG_DIR", "/tmp/logs")
+    container.with_command([_START_KAFKA]).with_bind_ports(port, port)
+    container.waiting_for(LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(int(START_S)))
+    with container:
+        yield f"{host}:{port}"
 
 
 @contextmanager

@@ -17,6 +17,7 @@ RUN mkdir -p /opt/kafka/bin /var/lib/kafka/data /mnt/shared/config \
     && chown -R 1000:1000 /var/lib/kafka
 
 FROM standin AS redis
+CMD ["redis-server", "--protected-mode", "no"]
 
 FROM standin AS nginx
 CMD ["nginx", "-g", "daemon off;"]
