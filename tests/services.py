@@ -14,7 +14,7 @@ from uuid import uuid4
 ROOT = Path(__file__).resolve().parent.parent
 KAFKA_LIBS = ROOT / "ops" / "kafka" / "libs"
 KAFKA_IMAGE = "apache/kafka:4.1.1"
-REDIS_IMAGE = "redis:7-alpine"
+REDIS_IMAGE = "redis:7.4.6-bookworm"
 START_S = 90.0
 
 _JVM = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
@@ -22,7 +22,7 @@ _KAFKA_PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://{listens}:{port},CONTROLLER://127.0.0.1:{controller}
+listeners=PLAINTEXT://{bind}:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://{host}:{port}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -38,9 +38,9 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 log.retention.check.interval.ms=3600000
 """
-_KAFKA_START = """\
-echo "$PROPERTIES" >/tmp/server.properties
-/opt/kafka/bin/kafka-storage.sh format -t {cluster} -c /tmp/server.properties
+_START_KAFKA = """\
+printf %s "$PROPERTIES" >/tmp/server.properties
+/opt/kafka/bin/kafka-storage.sh format -t ZGVmYXVsdC1nYXRld2F5MQ -c /tmp/server.properties
 exec /opt/kafka/bin/kafka-server-start.sh /tmp/server.properties
 """
 
@@ -60,11 +60,8 @@ class KafkaBroker:
         self._libs = libs
         self._process: subprocess.Popen[bytes] | None = None
         self._properties = folder / "server.properties"
-        self._properties.write_text(
-            _KAFKA_PROPERTIES.format(
-                listens="127.0.0.1", host="127.0.0.1", port=self.port, controller=free_port(), data=folder / "data"
-            )
-        )
+        here = {"bind": "127.0.0.1", "host": "127.0.0.1", "data": folder / "data"}
+        self._properties.write_text(_KAFKA_PROPERTIES.format(port=self.port, controller=free_port(), **here))
         self._java("kafka.tools.StorageTool", "format", "-t", uuid4().hex[:22], "-c", str(self._properties)).wait()
 
     @property
@@ -113,7 +110,7 @@ def kafka_bootstrap() -> Iterator[str]:
     if given:
         yield given
     elif image_is_there(KAFKA_IMAGE):
-        with kafka_in_a_container() as bootstrap:
+        with kafka_container() as bootstrap:
             yield bootstrap
     else:
         with own_kafka() as broker:
@@ -121,17 +118,18 @@ def kafka_bootstrap() -> Iterator[str]:
 
 
 @contextmanager
-def kafka_in_a_container() -> Iterator[str]:
-    """Run Apache's image with the properties of a broker of our own (testcontainers' own class takes Confluent's)."""
+def kafka_container() -> Iterator[str]:
+    """Give the address of a broker in a container of the image that compose.kafka.yml names."""
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-    port = free_port()  # the same inside and outside: a broker tells its clients where it is
-    container = DockerContainer(KAFKA_IMAGE).with_bind_ports(port, port)
-    host = container.get_container_host_ip()
-    properties = _KAFKA_PROPERTIES.format(listens="0.0.0.0", host=host, port=port, controller=9093, data="/tmp/data")
-    container.with_env("PROPERTIES", properties).with_env("KAFKA_HEAP_OPTS", "-Xmx512m")
-    container.with_kwargs(entrypoint=["/bin/bash", "-c", _KAFKA_START.format(cluster=uuid4().hex[:22])])
+    # testcontainers' own class for Kafka starts Confluent's image only.
+    container = DockerContainer(KAFKA_IMAGE).with_kwargs(entrypoint=["/bin/bash", "-c"])
+    host, port = container.get_docker_client().host(), free_port()
+    given = {"bind": "", "host": host, "data": "/tmp/data"}
+    container.with_env("PROPERTIES", _KAFKA_PROPERTIES.format(port=port, controller=free_port(), **given))
+    container.with_env("KAFKA_HEAP_OPTS", "-Xmx512m").with_env("LOG_DIR", "/tmp/logs")
+    container.with_command([_START_KAFKA]).with_bind_ports(port, port)
     container.waiting_for(LogMessageWaitStrategy("Kafka Server started").with_startup_timeout(int(START_S)))
     with container:
         yield f"{host}:{port}"

@@ -11,7 +11,7 @@ for name in redis_password kafka_admin grafana_password minio_password; do passw
 [[ -s redis_url ]] || printf 'redis://:%s@redis:6379/0\n' "$(cat redis_password)" >redis_url
 for name in proxy kafka; do
   [[ -s "${name}_cert.pem" ]] || openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj "/CN=localhost" \
-    -addext "subjectAltName=DNS:localhost,DNS:$(hostname),IP:127.0.0.1" \
+    -addext "subjectAltName=DNS:localhost,DNS:$(hostname),IP:127.0.0.1${GATEWAY_DOOR_HOST:+,DNS:$GATEWAY_DOOR_HOST}" \
     -keyout "${name}_key.pem" -out "${name}_cert.pem" 2>/dev/null
 done
 # Kafka takes key and certificate as one file.

@@ -12,7 +12,7 @@ sed -e "s|^node.id=.*|node.id=$node|" \
   -e "s|^controller.quorum.voters=.*|controller.quorum.voters=$voters|" \
   -e "s|^advertised.listeners=.*|advertised.listeners=INTERNAL://$host:9092,EXTERNAL://${GATEWAY_DOOR_HOST:-localhost}:$port|" \
   -e "s|\(replication.factor\)=.*|\1=$replicas|" \
-  -e "s|\(min.isr\|min.insync.replicas\)=.*|\1=$insync|" \
+  -e "s/\(min.isr\|min.insync.replicas\)=.*/\1=$insync/" \
   /mnt/shared/config/server.properties >"$properties"
 
 if [[ ! -e /var/lib/kafka/data/meta.properties ]]; then

@@ -5,14 +5,14 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "llm-gateway-test"
-# Pulled from a registry and larger than a test may fetch; the letter's path needs none of them.
-LEFT_OUT = {"ollama", "grafana", "minio", "stt"}
+# They come from a registry only; the letter's path needs none of them.
+LEFT_OUT = {"ollama", "grafana", "minio"}
 
 
 def run(*command: str, check: bool = True) -> str:
@@ -50,24 +50,28 @@ def services() -> dict[str, Any]:
     return {n: s for n, s in read()["services"].items() if n not in LEFT_OUT}
 
 
-def read() -> dict[str, Any]:
-    """Return the compose file."""
-    return yaml.safe_load((ROOT / "compose.kafka.yml").read_text())
+def read(name: str = "compose.kafka.yml") -> dict[str, Any]:
+    """Return a compose file."""
+    return yaml.safe_load((ROOT / name).read_text())
 
 
 class Compose:
-    """The compose file under a project name of the tests' own, without what is left out."""
+    """The compose file, with overlays, under a project name of the tests' own, without what is left out."""
 
-    def __init__(self, folder: Path) -> None:
-        whole = read()
-        whole.pop("name")  # the tests' own; Compose 1 does not know it
-        whole["services"] = services()
-        self._file = folder / "compose.yml"
-        self._file.write_text(yaml.safe_dump(whole))
+    def __init__(self, folder: Path, *overlays: str) -> None:
+        self._files: list[str] = []
+        self.services: set[str] = set()
+        for name in ("compose.kafka.yml", *overlays):
+            whole = read(name)
+            whole.pop("name", None)  # the tests' own; Compose 1 does not know it
+            whole["services"] = {n: s for n, s in whole["services"].items() if n not in LEFT_OUT}
+            self.services |= whole["services"].keys()
+            (folder / name).write_text(yaml.safe_dump(whole))
+            self._files += ["--file", str(folder / name)]
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         """Run a compose command."""
-        own = ("--project-directory", str(ROOT), "--project-name", PROJECT, "--file", str(self._file))
+        own = ("--project-directory", str(ROOT), "--project-name", PROJECT, *self._files)
         return run(*compose_command(), *own, *arguments, check=check)
 
     def containers(self) -> list[dict[str, Any]]:
@@ -75,6 +79,35 @@ class Compose:
         found = run("docker", "ps", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}").split()
         told: list[dict[str, Any]] = json.loads(run("docker", "inspect", *found)) if found else []
         return [{**one, "service": one["Config"]["Labels"]["com.docker.compose.service"]} for one in told]
+
+
+class Events:
+    """What the engine tells of a project's containers while entered: when each was started, healthy, and at its end."""
+
+    def __init__(self, folder: Path, project: str = PROJECT) -> None:
+        self._file = folder / "events"
+        self._command = ["docker", "events", "--format", "{{json .}}", "--filter", "type=container"]
+        self._command += ["--filter", f"label=com.docker.compose.project={project}"]
+        for event in ("start", "health_status", "die"):
+            self._command += ["--filter", f"event={event}"]
+
+    def __enter__(self) -> Self:
+        with self._file.open("wb") as file:
+            self._process = subprocess.Popen(self._command, stdout=file)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    def first(self, service: str, event: str) -> int:
+        """Return when a service's container first told this, in nanoseconds; fails when it never did."""
+        for line in self._file.read_text().splitlines():
+            told = json.loads(line)
+            told_of = told["Actor"]["Attributes"]["com.docker.compose.service"]
+            if (told_of, told["Action"].replace("health_status: ", "")) == (service, event):
+                return told["timeNano"]
+        raise AssertionError(f"no container of {service} was ever {event}:\n{self._file.read_text()[-3000:]}")
 
 
 def secret(name: str) -> str:

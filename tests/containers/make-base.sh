@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Makes base images where no image registry can be reached: a Debian with Python from this machine's own package
 # sources, under the tag that our Dockerfile begins with, and on top of it what stands in for the official images of
-# Kafka, Redis, nginx and Prometheus. It proves our files, not the official images. Needs mmdebstrap and an engine.
+# Kafka, Redis, nginx and Prometheus. It proves our files, not the official images. Needs mmdebstrap, Maven
+# and an engine, and Kafka's jars (./gateway fetches them).
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 
 python=$(sed -n 's/^ARG PYTHON=//p' ops/docker/Dockerfile)
-tag() { sed -n "s/^    image: \($1:.*\)/\1/p" compose.kafka.yml | head -1; }
+tag() { sed -n "s|^    image: \($1:.*\)|\1|p" compose.kafka.yml | head -1; }
 
 if ! docker image inspect "$python" >/dev/null 2>&1; then
   scratch=$(mktemp -d)
@@ -22,8 +23,11 @@ if ! docker image inspect "$python" >/dev/null 2>&1; then
     bookworm "$scratch/base.tar" "deb ${sources:-http://deb.debian.org/debian} bookworm main"
   docker import --change "ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt" "$scratch/base.tar" "$python"
 fi
-DOCKER_BUILDKIT=1 docker build --file tests/containers/standins.Dockerfile --build-arg "PYTHON=$python" \
-  --tag llm-gateway/standins .
+# The scripts of the official image that the local stack, whose jars these are, has no need of.
+kafka=$(sed -n 's|.*<kafka.version>\(.*\)</kafka.version>.*|\1|p' ops/kafka/pom.xml)
+[[ -s "ops/kafka/target/tools/kafka-tools-$kafka.jar" ]] || mvn -q -B -ntp dependency:copy \
+  -Dartifact="org.apache.kafka:kafka-tools:$kafka" -DoutputDirectory="$PWD/ops/kafka/target/tools"
 for image in apache/kafka redis nginx prom/prometheus; do
-  docker tag llm-gateway/standins "$(tag "$image")"
+  DOCKER_BUILDKIT=1 docker build --quiet --file tests/containers/standins.Dockerfile --build-arg "PYTHON=$python" \
+    --target "${image##*/}" --tag "$(tag "$image")" .
 done

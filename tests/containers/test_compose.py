@@ -3,85 +3,120 @@
 Minutes long, and it takes the ports 8443 and 9094: only with `./gateway test tests/containers --containers`.
 """
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError as AiokafkaError
+from confluent_kafka import KafkaError
 
+from schemas.batch import BatchAnswer, BatchRequest
+from streams.client import BlockingDoor, Bootstrap, Login
+from tests.batch_door_probes import Service, login_error, reading, writing
 from tests.containers.engine import (
     ROOT,
     Compose,
-    engine_address,
+    Events,
     environment_holds,
     run,
     secret,
     services,
     why_not,
 )
+from tests.containers.steps import LETTER, NUMBER, brought_up, key_of, proxy, submit_letter, until_healthy, until_read
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
-LETTER = ROOT / "cli/data/demo-letter.pdf"
-START_S = 400
+KAFKA_CERTIFICATE = ROOT / "ops/secrets/kafka_cert.pem"
 
 
 @pytest.fixture(scope="module")
-def compose(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+def events(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Events]:
     if reason := why_not():
         pytest.skip(reason)
-    subprocess.run([ROOT / "ops/docker/make-secrets.sh"], check=True)
-    compose = Compose(tmp_path_factory.mktemp("compose"))
-    try:
-        compose("up", "--detach", "--no-build")
+    with Events(tmp_path_factory.mktemp("events")) as events:
+        yield events
+
+
+@pytest.fixture(scope="module")
+def compose(events: Events, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compose]:
+    with brought_up(tmp_path_factory.mktemp("compose")) as compose:
         yield compose
-        print(compose("logs", "--tail", "30"))
-    finally:
-        compose("down", "--volumes", "--timeout", "60", check=False)
 
 
 @pytest.fixture(scope="module")
 def http(compose: Compose) -> Iterator[httpx.Client]:
-    until_healthy(compose)
-    key = compose("run", "--rm", "-T", "topics", "gateway", "keys", "create", "--service", "test", "--quiet").strip()
-    with httpx.Client(
-        base_url=f"https://{engine_address()}:8443",
-        headers={"Authorization": f"Bearer {key}"},
-        verify=False,
-        timeout=120,
-        trust_env=False,
-    ) as client:
+    with proxy(compose) as client:
         yield client
 
 
-def until_healthy(compose: Compose) -> None:
-    """Wait until every container with a health check is healthy."""
-    deadline = time.monotonic() + START_S
-    while True:
-        states = {c["Name"]: c["State"].get("Health", {}).get("Status", "none") for c in compose.containers()}
-        running = {c["service"] for c in compose.containers()}
-        if running == set(services()) - {"topics"} and set(states.values()) <= {"healthy", "none"}:
-            return
-        assert time.monotonic() < deadline, f"{states}\n{compose('logs', '--tail', '15')}"
-        time.sleep(2)
+@pytest.fixture(scope="module")
+def mail(compose: Compose, http: httpx.Client) -> Service:
+    """A service with a batch door."""
+    return with_a_door(compose, "mail")
 
 
-def read_letter(http: httpx.Client) -> None:
-    with LETTER.open("rb") as file:
-        answer = http.post("/v1/gongmun", files={"file": ("letter.pdf", file, "application/pdf")})
-    assert answer.status_code == 202, answer.text
-    deadline = time.monotonic() + 300
-    while True:
-        found = http.get(f"/v1/jobs/{answer.json()['job_id']}", params={"wait": 60})
-        if found.status_code == 200 and found.json()["status"] == "done":
-            assert found.json()["result"]["document_number"]["value"]
-            return
-        assert time.monotonic() < deadline, found.text
-        time.sleep(1)
+def with_a_door(compose: Compose, name: str) -> Service:
+    """Open a service's door as an operator does, and return how its programs sign in from outside."""
+    told = compose("run", "--rm", "-T", "topics", "gateway", "services", "create", name, "--batch")
+    login = json.loads(told)["kafka"]
+    door = Login("SASL_SSL", login["mechanism"], login["username"], login["password"], str(KAFKA_CERTIFICATE))
+    return Service(name, Bootstrap("localhost:9094", door))
 
 
 def test_a_letter_goes_through(http: httpx.Client) -> None:
-    read_letter(http)
+    until_read(http, submit_letter(http))
+
+
+def test_each_part_is_started_when_what_it_needs_is_healthy(events: Events, http: httpx.Client) -> None:
+    reached = {"service_healthy": "healthy", "service_completed_successfully": "die"}
+    asked = [
+        (name, needed, reached[wanted["condition"]])
+        for name, service in services().items()
+        for needed, wanted in service.get("depends_on", {}).items()
+    ]
+    assert {needed for _, needed, _ in asked} == {"kafka", "redis", "topics", "ingress"}
+    assert [a for a in asked if events.first(a[0], "start") < events.first(a[1], a[2])] == []
+
+
+def test_a_service_sends_its_letters_through_the_batch_door(
+    compose: Compose, http: httpx.Client, mail: Service
+) -> None:
+    letter = BatchRequest("letter-1", "gongmun", content=LETTER.read_bytes(), name="letter.pdf")
+    with BlockingDoor(mail.address, mail.name) as client:
+        (told,) = [reply.told for reply in client.ask([letter])]
+    assert isinstance(told, BatchAnswer), told
+    headers = {"Authorization": f"Bearer {key_of(compose, mail.name)}"}
+    job = http.get(f"/v1/jobs/{told.job_id}", headers=headers).json()
+    assert (job["status"], job["lane"], job["result"]["document_number"]) == (told.status, "bulk", NUMBER)
+
+
+def test_a_service_may_nothing_at_the_batch_door_but_use_its_own(compose: Compose, mail: Service) -> None:
+    other = with_a_door(compose, "mail-2")
+    refused = ["batch.mail", "batch.mail.results", "batch.mail-2.results", "results", "api.keys", "ocr.requests"]
+    assert writing(other, [*refused, "batch.mail-2"]) == {
+        **dict.fromkeys(refused, KafkaError.TOPIC_AUTHORIZATION_FAILED),
+        "batch.mail-2": 0,
+    }
+    for topic in ("batch.mail", "batch.mail.results", "batch.mail-2", "results", "api.keys"):
+        assert reading(other, topic) == KafkaError.TOPIC_AUTHORIZATION_FAILED, topic
+    assert reading(other, "batch.mail-2.rejected") == 0
+    foreign = reading(other, "batch.mail-2.results", group="batch.mail.readers")
+    assert foreign == KafkaError.GROUP_AUTHORIZATION_FAILED
+
+
+async def test_nobody_comes_in_at_the_batch_door_without_a_password_or_tls(mail: Service) -> None:
+    login = mail.address.login
+    assert login is not None
+    guessed = Login(login.protocol, login.mechanism, login.username, "guessed", login.ca_file)
+    assert login_error(Bootstrap(mail.address, guessed)) == KafkaError._AUTHENTICATION
+    open_ones = AIOKafkaConsumer(bootstrap_servers=str(mail.address), request_timeout_ms=3_000)
+    with pytest.raises(AiokafkaError):
+        await open_ones.start()
+    await open_ones.stop()
 
 
 def test_parts_are_scaled_without_further_change(compose: Compose, http: httpx.Client) -> None:
@@ -89,7 +124,7 @@ def test_parts_are_scaled_without_further_change(compose: Compose, http: httpx.C
     until_healthy(compose)
     names = [c["service"] for c in compose.containers()]
     assert names.count("ocr") == names.count("ingress") == 2
-    read_letter(http)
+    until_read(http, submit_letter(http))
     # Prometheus finds all of them by itself.
     query = ("wget", "-q", "-O", "-", "http://127.0.0.1:9090/api/v1/query?query=count(up{job=~%22ocr|ingress%22}==1)")
     deadline = time.monotonic() + 120

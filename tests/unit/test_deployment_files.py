@@ -1,9 +1,13 @@
 """Compose, images, proxy and Kubernetes name only commands, settings, ports, files and secrets that there are."""
 
+import json
 import re
 import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -76,7 +80,7 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("role", sorted(ROLES))
 def test_every_role_has_its_image_its_service_and_its_scrape_job(role: str) -> None:
-    assert re.search(rf"^FROM base AS {role}$", DOCKERFILE, re.M)
+    assert re.search(rf"^FROM \w+ AS {role}$", DOCKERFILE, re.M)
     assert SERVICES[role]["build"]["target"] == role
     jobs = yaml.safe_load((ROOT / "ops/prometheus/prometheus.yml").read_text())["scrape_configs"]
     assert [job["dns_sd_configs"][0]["names"] for job in jobs if job["job_name"] == role] == [[role]]
@@ -153,6 +157,19 @@ def test_overlays_change_only_services_that_exist_or_are_brokers() -> None:
             assert name in SERVICES or re.fullmatch(r"kafka-\d", name)
 
 
+def test_in_a_cluster_everything_finds_any_broker() -> None:
+    cluster = COMPOSE["cluster"]["services"]
+    brokers = sorted({"kafka"} | {name for name in cluster if re.fullmatch(r"kafka-\d", name)})
+    assert len(brokers) == 3
+    for name in {*ROLES, "topics"}:
+        assert cluster[name]["environment"]["GATEWAY_KAFKA_BOOTSTRAP"] == ",".join(f"{b}:9092" for b in brokers), name
+    voters = {cluster[b]["environment"]["CLUSTER_VOTERS"] for b in brokers}
+    assert voters == {",".join(f"{n}@{b}:9093" for n, b in enumerate(brokers, 1))}
+    # Services find each broker at a port of its own.
+    assert [cluster[b]["environment"].get("CLUSTER_PORT") for b in brokers[1:]] == ["9095", "9096"]
+    assert [cluster[b]["ports"] for b in brokers[1:]] == [["9095:9094"], ["9096:9094"]]
+
+
 def test_stopping_takes_no_longer_than_it_is_given() -> None:
     ingress = SERVICES["ingress"]
     assert int(ingress["stop_grace_period"].rstrip("s")) > int(ingress["environment"]["GATEWAY_DRAIN_SECONDS"])
@@ -176,8 +193,10 @@ def test_kubernetes_runs_every_role_as_compose_does(role: str) -> None:
     assert container["image"] == f"llm-gateway/{role}"
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports["metrics"] == 9100
-    for probe in ("readinessProbe", "startupProbe"):
-        assert container[probe]["httpGet"] == {"path": "/readyz", "port": "metrics"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
+    # stt without a model is up, and never ready: starting it again and again would not bring one.
+    (health,) = re.findall(r"^HEALTHCHECK .* CMD (\[.*\])$", DOCKERFILE, re.M)
+    assert container["startupProbe"]["exec"]["command"] == json.loads(health)
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["resources"].keys() == {"requests", "limits"}
     budget = of_kind("PodDisruptionBudget")[role]
@@ -202,3 +221,52 @@ def test_kustomize_names_every_file() -> None:
     listed = yaml.safe_load((ROOT / "ops/kubernetes/kustomization.yml").read_text())["resources"]
     there = {f.name for f in (ROOT / "ops/kubernetes").glob("*.yml")} - {"kustomization.yml"}
     assert set(listed) == there
+
+
+@pytest.mark.parametrize("role", sorted(ROLES - {"ocr"}))
+def test_only_ocr_needs_what_opens_pages(role: str) -> None:
+    """The other images leave these packages out."""
+    left_out = {"opencv-python-headless": "cv2", "pillow-heif": "pillow_heif", "pypdfium2": "pypdfium2"}
+    (named,) = re.findall(r'NO_PAGES="(.*)"', DOCKERFILE)
+    assert named.split() == [word for package in left_out for word in ("--no-install-package", package)]
+    (module,) = [kind.module for kind in PROCESS_KINDS if kind.name == role]
+    # What is None here cannot be imported.
+    program = f"import sys; sys.modules.update(dict.fromkeys({list(left_out.values())})); import {module}.__main__"
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        ((200, {"state": "ready"}), 0),
+        ((503, {"state": "unavailable", "reason": "no model"}), 0),
+        ((503, {"state": "starting"}), 1),
+        (None, 1),
+    ],
+)
+def test_a_container_is_healthy_when_its_process_serves_or_says_why_not(
+    answer: tuple[int, dict[str, str]] | None, code: int
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _answering(answer)) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        check = [sys.executable, "-I", "-S", ROOT / "ops/docker/ready.py"]
+        done = subprocess.run(check, env={"GATEWAY_METRICS_PORT": str(server.server_port)})
+        server.shutdown()
+        thread.join()
+    assert done.returncode == code
+
+
+def _answering(answer: tuple[int, dict[str, str]] | None) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # http.server's own name
+            if answer is None or self.path != "/readyz":
+                return
+            self.send_response(answer[0])
+            self.end_headers()
+            self.wfile.write(json.dumps(answer[1]).encode())
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Say nothing."""
+
+    return Handler

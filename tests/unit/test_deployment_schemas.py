@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.unit.test_deployment_files import COMPOSE, K8S
 # The library inside `docker compose`, and the oldest Kubernetes that we say the base is for.
 COMPOSE_MODULE = "github.com/compose-spec/compose-go/v2@v2.6.2"
 KUBERNETES = "1.31"
+BASE = Path(__file__).resolve().parents[2] / "ops/kubernetes"
+PATCH = '[{"op": "replace", "path": "/data/GATEWAY_KAFKA_BOOTSTRAP", "value": "kafka.elsewhere:9092"}]'
 # A kind of KEDA's: its schema is in the cluster that has KEDA, and in no package.
 ELSEWHERE = {"ScaledObject"}
 
@@ -57,3 +60,33 @@ def test_a_document_that_kubernetes_does_not_take_is_found() -> None:
     wrong["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, KUBERNETES, strict=True)
+
+
+def test_kustomize_renders_the_base_with_a_hosts_own_names_and_versions(tmp_path: Path) -> None:
+    """As an overlay has it: a namespace, an image from elsewhere, another address of Kafka."""
+    kustomize = next((list(c) for c in (("kustomize", "build"), ("kubectl", "kustomize")) if shutil.which(c[0])), None)
+    if kustomize is None:
+        pytest.skip("neither kustomize nor kubectl is here")
+    overlay = {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "namespace": "ours",
+        "resources": [os.path.relpath(BASE, tmp_path)],
+        "images": [{"name": "llm-gateway/ocr", "newName": "images.example/gateway/ocr", "newTag": "1.2.3"}],
+        "patches": [{"target": {"kind": "ConfigMap"}, "patch": PATCH}],
+    }
+    (tmp_path / "kustomization.yml").write_text(yaml.safe_dump(overlay))
+    done = subprocess.run([*kustomize, tmp_path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rendered = list(yaml.safe_load_all(done.stdout))
+    assert sorted((d["kind"], d["metadata"]["name"]) for d in rendered) == sorted(
+        (d["kind"], d["metadata"]["name"]) for d in K8S
+    )
+    assert {d["metadata"]["namespace"] for d in rendered} == {"ours"}
+    for document in rendered:
+        if document["kind"] not in ELSEWHERE:
+            kubernetes_validate.validate(document, KUBERNETES, strict=True)
+    by_name = {(d["kind"], d["metadata"]["name"]): d for d in rendered}
+    (ocr,) = by_name["Deployment", "ocr"]["spec"]["template"]["spec"]["containers"]
+    assert ocr["image"] == "images.example/gateway/ocr:1.2.3"
+    assert by_name["ConfigMap", "gateway"]["data"]["GATEWAY_KAFKA_BOOTSTRAP"] == "kafka.elsewhere:9092"

@@ -1,0 +1,83 @@
+"""What the tests of the compose files do with them: bring them up, wait until all is healthy, have a letter read."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.containers.engine import ROOT, Compose, engine_address
+
+LETTER = ROOT / "cli/data/demo-letter.pdf"
+NUMBER = "농촌활력과-512"
+START_S = 400
+READ_S = 300
+
+
+@contextmanager
+def brought_up(folder: Path, *overlays: str) -> Iterator[Compose]:
+    """Bring the compose file up with its overlays, and take it down with all that it kept."""
+    subprocess.run([ROOT / "ops/docker/make-secrets.sh"], check=True)
+    compose = Compose(folder, *overlays)
+    try:
+        compose("up", "--detach", "--no-build")
+        yield compose
+        print(compose("logs", "--tail", "30"))
+    finally:
+        compose("down", "--volumes", "--timeout", "60", check=False)
+
+
+def until_healthy(compose: Compose) -> None:
+    """Wait until everything runs, and every container with a health check is healthy."""
+    deadline = time.monotonic() + START_S
+    while True:
+        found = compose.containers()
+        states = {c["Name"]: c["State"].get("Health", {}).get("Status", "none") for c in found}
+        if {c["service"] for c in found} == compose.services - {"topics"} and set(states.values()) <= {
+            "healthy",
+            "none",
+        }:
+            return
+        assert time.monotonic() < deadline, f"{states}\n{compose('logs', '--tail', '15')}"
+        time.sleep(2)
+
+
+def key_of(compose: Compose, service: str) -> str:
+    """Make a service a key, as an operator does."""
+    return compose("run", "--rm", "-T", "topics", "gateway", "keys", "create", "--service", service, "--quiet").strip()
+
+
+@contextmanager
+def proxy(compose: Compose) -> Iterator[httpx.Client]:
+    """Return a client of the proxy, once all is healthy, with a key of its own."""
+    until_healthy(compose)
+    with httpx.Client(
+        base_url=f"https://{engine_address()}:8443",
+        headers={"Authorization": f"Bearer {key_of(compose, 'test')}"},
+        verify=False,
+        timeout=120,
+        trust_env=False,
+    ) as client:
+        yield client
+
+
+def submit_letter(http: httpx.Client) -> str:
+    """Submit the demo's letter and return the job's id."""
+    with LETTER.open("rb") as file:
+        answer = http.post("/v1/gongmun", files={"file": ("letter.pdf", file, "application/pdf")})
+    assert answer.status_code == 202, answer.text
+    return answer.json()["job_id"]
+
+
+def until_read(http: httpx.Client, job_id: str) -> None:
+    """Wait until the job is done, and look at what was read."""
+    deadline = time.monotonic() + READ_S
+    while True:
+        found = http.get(f"/v1/jobs/{job_id}", params={"wait": 60})
+        if found.status_code == 200 and found.json()["status"] == "done":
+            assert found.json()["result"]["document_number"] == NUMBER
+            return
+        assert time.monotonic() < deadline, found.text
+        time.sleep(1)
