@@ -1,8 +1,8 @@
 """From where to where the log goes: the offsets of the topics that are folded, by default those that make jobs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -14,7 +14,7 @@ from streams.redis_keys import Offsets
 
 _ANSWER_TIMEOUT_S = 3.0
 
-_LookUp = Callable[[AIOKafkaConsumer, list[TopicPartition]], Awaitable[dict[Any, int]]]
+_LookUp = Callable[[AIOKafkaConsumer, list[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 
 
 class LogEnds(Protocol):
@@ -54,11 +54,11 @@ class KafkaLogEnds:
 
     async def all_ends(self, partitions: Sequence[int]) -> dict[int, Offsets]:
         """See LogEnds."""
-        return await self._look_up(partitions, "end", lambda consumer, asked: consumer.end_offsets(asked))
+        return await self._look_up(partitions, "end", _end_offsets)
 
     async def begins(self, partition: int) -> Offsets:
         """See LogEnds."""
-        found = await self._look_up([partition], "begin", lambda consumer, asked: consumer.beginning_offsets(asked))
+        found = await self._look_up([partition], "begin", _beginning_offsets)
         return found[partition]
 
     async def _look_up(self, partitions: Sequence[int], what: str, look_up: _LookUp) -> dict[int, Offsets]:
@@ -93,3 +93,13 @@ class KafkaLogEnds:
                     raise
                 self._consumer = consumer
             return self._consumer
+
+
+async def _end_offsets(consumer: AIOKafkaConsumer, asked: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+    return await consumer.end_offsets(asked)
+
+
+async def _beginning_offsets(
+    consumer: AIOKafkaConsumer, asked: Sequence[TopicPartition]
+) -> Mapping[TopicPartition, int]:
+    return await consumer.beginning_offsets(asked)
