@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ingress.audio import routes as audio
 from ingress.chat import routes as chat
 from ingress.dependencies import Dependencies
-from ingress.docs_page import docs_page
+from ingress.docs_page import DESCRIPTION_PATH, docs_page
 from ingress.examples import DESCRIPTION, complete_openapi
 from ingress.job_lookup import content_removed
 from ingress.problems import Problem, problem_of, problem_response
@@ -23,7 +23,14 @@ from streams.storage.blobs import BlobMissing
 
 def create_app(dependencies: Dependencies) -> FastAPI:
     """Return the application over its dependencies."""
-    app = FastAPI(title="LLM Gateway", version="0.1.0", description=DESCRIPTION, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="LLM Gateway",
+        version="0.1.0",
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=DESCRIPTION_PATH,
+    )
     app.state.dependencies = dependencies
     # The submit route takes any name under /v1: it comes last.
     for part in (

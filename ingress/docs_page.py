@@ -10,6 +10,9 @@ from ingress.chat.documents import ADDRESS
 from ingress.docs_words import language_of, word
 from ingress.examples import DESCRIPTION, EXAMPLES, SETUP, Example
 
+DESCRIPTION_PATH = "/docs/openapi.json"
+"""Under the page's own path: everything elsewhere wants a key."""
+
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1c2430}
 pre{background:#f3f5f8;padding:.75rem;overflow-x:auto;border-radius:6px;font-size:14px}
@@ -35,7 +38,7 @@ async def docs_page(request: Request) -> HTMLResponse:
         f"<title>LLM Gateway</title><style>{_STYLE}</style>"
         f"<p><a href='?lang={other}' lang={other}>{name}</a></p><h1>LLM Gateway</h1>"
         f"<p>{_text(word(DESCRIPTION, language))} {word('The machine-readable description is at', language)} "
-        f"<a href=/openapi.json>/openapi.json</a></p><h2>{word('Examples', language)}</h2>{examples}"
+        f"<a href={DESCRIPTION_PATH}>{DESCRIPTION_PATH}</a></p><h2>{word('Examples', language)}</h2>{examples}"
         f"<h2>{word('Calls', language)}</h2>{calls}</html>",
         headers={
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",

@@ -220,7 +220,7 @@ async def test_when_nobody_can_transcribe(door: Door) -> None:
 async def test_the_documentation_has_both_routes(door: Door) -> None:
     """With an example of the question and of each form of the answer; the example's fields are fields."""
     async with door.ingress.client(None) as client:
-        document = (await client.get("/openapi.json")).json()
+        document = (await client.get("/docs/openapi.json")).json()
     for name in ("transcriptions", "translations"):
         operation = document["paths"][f"/v1/audio/{name}"]["post"]
         form = operation["requestBody"]["content"]["multipart/form-data"]

@@ -33,7 +33,7 @@ async def ingress(
 
 async def _operations(ingress: Ingress) -> dict[tuple[str, str], dict[str, Any]]:
     async with ingress.client(None) as anyone:
-        document = (await anyone.get("/openapi.json")).json()
+        document = (await anyone.get("/docs/openapi.json")).json()
     return {
         (method.upper(), path): operation
         for path, operations in document["paths"].items()

@@ -337,6 +337,7 @@ async def test_modules_health_and_documentation(client: httpx.AsyncClient, ingre
         assert (ready.status_code, ready.json()["status"]) == (200, "ready")
         page = await anyone.get("/docs")
         assert f"{ingress.base_url}/v1/gongmun" in page.text
-        schema = (await anyone.get("/openapi.json")).json()
+        schema = (await anyone.get("/docs/openapi.json")).json()
+        assert (await anyone.get("/openapi.json")).status_code == 404
         assert {"/v1/{module}", "/v1/jobs/{job_id}/events", "/v1/blobs"} <= set(schema["paths"])
         assert (await anyone.get("/metrics")).status_code == 404

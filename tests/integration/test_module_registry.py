@@ -84,7 +84,7 @@ async def test_a_file_is_live_on_every_replica_and_so_is_its_change(
         assert "text" in module["result_schema"]["properties"]
 
     other = replicas.clients[1]
-    document = (await other.get("/openapi.json")).json()
+    document = (await other.get("/docs/openapi.json")).json()
     body = document["paths"][f"/v1/{NAME}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert body["properties"]["options"]["properties"]["tone"]["default"] == "plain"
     assert f"{NAME}-result" in document["components"]["schemas"]
