@@ -29,6 +29,7 @@ from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.dead_letters import dead_letter
+from streams.log.group_metrics import CountedRebalances, committed
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Decoder
 from streams.logs import get_logger
@@ -67,7 +68,7 @@ class Answerer:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop; what is begun is finished."""
         consumer = _consumer(self._bootstrap, GROUP)
-        consumer.subscribe([BATCH_ENTRIES.name, RESULTS.name])
+        consumer.subscribe([BATCH_ENTRIES.name, RESULTS.name], listener=CountedRebalances(GROUP))
         starter = bulk_producer(self._bootstrap)
         held: dict[int, _Partition] = {}
         committed_at = time.monotonic()
@@ -203,12 +204,14 @@ class _Partition:
         if answers or letters:
             async with self._producer.transaction():
                 await write_all(self._producer, [*answers, *letters])
-                committed = {tp: OffsetAndMetadata(at, "") for tp, at in offsets.items()}
-                await self._producer.send_offsets_to_transaction(committed, GROUP)
+                following = {tp: OffsetAndMetadata(at, "") for tp, at in offsets.items()}
+                await self._producer.send_offsets_to_transaction(following, GROUP)
+            committed(GROUP)
             for write in answers:
                 self.book.answered((write.key or b"").decode())
         elif self.entries in offsets:
             await self._consumer.commit(offsets)
+            committed(GROUP)
         elif offsets:
             self.passed = offsets[self.results]
             return
@@ -342,6 +345,7 @@ async def _commit_passed(consumer: AIOKafkaConsumer, partitions: Sequence[_Parti
     passed = {p.results: p.passed for p in partitions if p.passed is not None}
     if passed:
         await consumer.commit(passed)
+        committed(GROUP)
         for partition in partitions:
             partition.passed = None
 

@@ -20,6 +20,7 @@ from streams.admission.writing import Write, bulk_producer, partition_of, write_
 from streams.log.admin import kafka_admin
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
+from streams.log.group_metrics import CountedRebalances, committed
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
 from streams.logs import get_logger
@@ -78,7 +79,7 @@ class DoorReader:
                             doors = found
                             log.info("admission.doors", count=len(doors))
                             if doors:
-                                consumer.subscribe(sorted(doors))
+                                consumer.subscribe(sorted(doors), listener=CountedRebalances(GROUP))
                             else:
                                 consumer.unsubscribe()
                     if not doors:
@@ -117,6 +118,7 @@ class DoorReader:
         if done:
             await write_all(producer, writes)
             await consumer.commit(done)
+            committed(GROUP)
 
     def _wait(self, consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int, seconds: float) -> None:
         # Not for the whole time that was told: a quota may be raised meanwhile.

@@ -6,7 +6,7 @@ was acknowledged. What it does not: acknowledge by itself, expire, or write to i
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -143,6 +143,12 @@ class JobTableApp:
         return frozenset(
             tp.partition for tp in self.faust.consumer.assignment() if tp.topic == self._spec.topics[0].name
         )
+
+    @property
+    def committed(self) -> Mapping[Any, int | None]:
+        """What the group has committed, by topic and partition, as far as this member knows."""
+        consumer = self.faust.consumer
+        return dict(consumer._committed_offset) if consumer is not None else {}
 
     @property
     def failure(self) -> str:

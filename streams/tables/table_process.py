@@ -16,7 +16,7 @@ from schemas.errors import Outage, Permanent
 from streams.log.dead_letters import dead_letter
 from streams.log.protocols import LogRecord, Publisher
 from streams.logs import get_logger
-from streams.metrics import STAGE_DEAD_LETTERS, TABLE_RECOVERING
+from streams.metrics import CONSUMER_COMMIT_SECONDS, CONSUMER_REBALANCES, STAGE_DEAD_LETTERS, TABLE_RECOVERING
 from streams.metrics_server import Health
 from streams.redis_keys import Offsets
 from streams.tables.gaps import Gaps
@@ -97,6 +97,7 @@ class TableProcess(Generic[R, S]):
         self._unsent: set[tuple[int, bytes]] = set()
         self._batches = 0
         self._generation = -1
+        self._committed: Mapping[Any, int | None] = {}
         self._took_over = asyncio.Event()
         self._failure = ""
 
@@ -193,6 +194,7 @@ class TableProcess(Generic[R, S]):
                 if self._generation == self._table.generation:
                     self._failure = await self._stream_watch.look(self._keeper.folded, self._batches > 0)
             self._tell(settled)
+            self._tell_commits()
             try:
                 async with asyncio.timeout(_LOOK_S):
                     await stop.wait()
@@ -218,6 +220,7 @@ class TableProcess(Generic[R, S]):
                 return
         taking.result()
         self._generation = generation
+        CONSUMER_REBALANCES.labels(self._contents.name).inc()
         self._took_over.set()
         log.info(
             "table.taken_over",
@@ -235,6 +238,12 @@ class TableProcess(Generic[R, S]):
             self._health.set_starting(f"recovering the table of {self._contents.name}")
         else:
             self._health.set_ready()
+
+    def _tell_commits(self) -> None:
+        # Faust commits by itself and tells nobody.
+        if (now := self._table.committed) != self._committed:
+            self._committed = now
+            CONSUMER_COMMIT_SECONDS.labels(self._contents.name).set_to_current_time()
 
     async def _decoded(self, records: Sequence[LogRecord]) -> list[tuple[LogRecord, R]]:
         decoded: list[tuple[LogRecord, R]] = []
