@@ -80,3 +80,9 @@ class TableProcess:
 
     def ready(self) -> bool:
         return self.readiness()["state"] == "ready"
+
+    def metrics(self) -> dict[str, float]:
+        """Return the process's figures by name and labels, as they are written."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines) if name[:1] != "#"}

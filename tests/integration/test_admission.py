@@ -21,10 +21,11 @@ from schemas.events import JobResult, StageRequest
 from schemas.ids import keyed_job_id
 from schemas.payloads import text_payload
 from schemas.services import Allowance, Quotas, ServiceSettings
-from schemas.topics import NOOP, RESULTS, SERVICES, batch_door
+from schemas.topics import BATCH_ENTRIES, JOB_PARTITIONS, NOOP, RESULTS, SERVICES, batch_door
 from streams.log.admin import kafka_admin
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.protocols import Outgoing, Raw
+from streams.log.whole_topics import read_whole
 from streams.storage.store import open_blob_store
 from tests.services import ROOT
 
@@ -213,6 +214,29 @@ async def test_every_record_has_one_answer_when_admission_is_killed_again_and_ag
     assert all(a.result == text_payload(f"text {a.request_id[1:]}") for _, a, _ in it.answers if a.request_id != "last")
     places = [(r.partition, r.offset) for r in it.rejections]
     assert len(places) == len(set(places)) == count // 100
+
+
+async def test_garbage_among_the_entries_is_buried_and_does_not_stop_the_next_start(kafka: str, redis_url: str) -> None:
+    """The partition with the garbage is read again from its start by who takes it over."""
+    garbage = f"no entry {uuid4().hex}".encode()
+    everything = {f"{n}".encode() for n in range(JOB_PARTITIONS * 8)}  # so that every partition has some
+    buried: set[bytes | None] = set()
+    async with door(kafka, redis_url) as it:
+        await it.send(BatchRequest("first", "noop", text="x"))
+        await it.until(1)
+        for key in everything:
+            await it.publisher.publish_raw(BATCH_ENTRIES.name, key, garbage, {})
+        await it.send(BatchRequest("second", "noop", text="x"))
+        await it.until(2)
+        await it.end(signal.SIGKILL)
+        await it.start()
+        # Each is behind the garbage of its partition, whichever that is.
+        await it.send(*(BatchRequest(f"after-{n}", "noop", text="x") for n in range(JOB_PARTITIONS * 8)))
+        await it.until(2 + JOB_PARTITIONS * 8)
+        assert await it.end(signal.SIGTERM) == 0
+    async for batch in read_whole(kafka, [BATCH_ENTRIES.dead_letters]):
+        buried |= {letter.key for letter in batch if letter.value == garbage}
+    assert buried == everything
 
 
 async def test_a_door_that_was_closed_rejects_what_comes(kafka: str, redis_url: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from uuid import uuid4
@@ -282,6 +283,20 @@ async def test_a_restart_recovers_the_table(setting: Setting, signum: int, wait_
     await setting.sees(during, "queued")
     assert await client.get(redis_keys.marker(job_partition(before.job_id)))
     await client.aclose()
+
+
+async def test_its_groups_rebalances_and_commits_are_told(setting: Setting, wait_until: WaitUntil) -> None:
+    job, began = job_ref(), time.time()
+    await setting.accepted(job)
+    await setting.done(job)
+    await setting.sees(job, "done")
+
+    def has_committed() -> bool:
+        told = setting.app.metrics()
+        assert told['gateway_consumer_rebalances_total{group="job-state"}'] >= 1
+        return told.get('gateway_consumer_commit_timestamp_seconds{group="job-state"}', 0) >= began
+
+    await wait_until(has_committed)
 
 
 async def test_scaling_from_one_to_three_and_back_under_load_loses_no_job(

@@ -420,6 +420,47 @@ async def _commands_tell_the_same(ingress: Ingress, setting: Setting, key: str, 
     assert "2 pages, 0.5 work seconds: 200 KRW" in statement
 
 
+async def test_scaling_from_one_to_three_and_back_under_load_counts_everything_once(
+    setting: Setting, tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
+) -> None:
+    """Two join while events come; one of them is killed, one stopped: what is left catches up with all of it."""
+    service, sent, over = await setting.service(), 0, asyncio.Event()
+    more = [
+        TableProcess(
+            "streams.metering", setting.kafka, setting.redis.url, tmp_path_factory.mktemp(name), GATEWAY_INSTANCE=name
+        )
+        for name in ("metering-2", "metering-3")
+    ]
+
+    async def load() -> None:
+        nonlocal sent
+        while not over.is_set():
+            events = [used(service) for _ in range(10)]
+            await setting.measure(*events, events[0])
+            sent += len(events)
+            await asyncio.sleep(0.1)
+
+    loading = asyncio.create_task(load())
+    try:
+        for process in more:
+            process.start()
+        for process in (setting.app, *more):
+            await wait_until(process.ready, 60)
+        assert more[0].end(signal.SIGKILL) == -signal.SIGKILL
+        assert more[1].end(signal.SIGTERM) == 0
+        met = sent
+        await wait_until(lambda: sent > met and setting.app.ready(), 60)
+    finally:
+        over.set()
+        await loading
+
+    async def counted() -> bool:
+        return (await setting.totals(service)).get("requests") == sent
+
+    await wait_until(counted, 60)
+    assert (await setting.totals(service))["pages"] == 2 * sent
+
+
 async def test_the_counters_of_a_service_come_from_what_the_ledger_takes(setting: Setting) -> None:
     service, request = await setting.service(), new_job_id(now_ms())
     failed = used(service, request, outcome="failed", waste=True, final=False)
