@@ -44,7 +44,7 @@ def main() -> int:
                 asyncio.run(_measure(CelerySide(peer), PARTS[name], report, share))
         with probe_stack() as stack:
             asyncio.run(_of_gateway(stack.bootstrap, lambda c, s=stack: GatewaySide(s, c), PARTS[name], report, share))
-        _compare(report)
+        compare(report)
         _keep(name, report, share, load)
         whole.figures |= report.figures
         whole.aims += report.aims
@@ -75,7 +75,7 @@ async def _measure(side: Side, measure: Measure, report: Report, share: float) -
         await measure(side, http, report, share)
 
 
-def _compare(report: Report) -> None:
+def compare(report: Report) -> None:
     """Add the ratios (gateway to Celery) of what was measured and hold them against the aims."""
     f = report.figures
 
@@ -115,10 +115,11 @@ def _keep(name: str, report: Report, share: float, load: float) -> None:
     RESULTS.write_text(json.dumps({part: kept[part] for part in PARTS if part in kept}, indent=1) + "\n")
     if name == "backlog":
         PLOT.parent.mkdir(parents=True, exist_ok=True)
-        PLOT.write_text(_plot(report.figures, int(10_000 * share)))
+        PLOT.write_text(plot(report.figures, int(10_000 * share)))
 
 
-def _plot(figures: Mapping[str, float], queued: int) -> str:
+def plot(figures: Mapping[str, float], queued: int) -> str:
+    """Return the backlog's jobs a second of both sides as an SVG; `queued` is how many jobs waited."""
     sides = ("gateway", "celery")
     series = [Series(side, [figures[f"{side}_noop_jobs_per_s_at_{n}"] for n in SCALES]) for side in sides]
     groups = [f"{n} processor{'s' * (n > 1)}" for n in SCALES]
