@@ -35,9 +35,10 @@ Fetched = Mapping[TopicPartition, list[ConsumerRecord[bytes | None, bytes | None
 GROUP = "admission"
 _LOOK_S = 1.0
 _POLL_MS = 250
-_AT_ONCE = 2_000
+_AT_ONCE = 1_000
 _SESSION_MS = 6_000
 _LONGEST_WAIT_S = 2.0
+_LONGEST_PAUSE_S = 0.5
 _TRACE = ("traceparent", "tracestate")
 
 
@@ -88,7 +89,10 @@ class DoorReader:
                     self._go_on(consumer, loop.time())
                     fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
                     if fetched:
+                        began = loop.time()
                         await self._admit(consumer, producer, fetched)
+                        # Half of the time is the others': nobody waits at a batch door.
+                        await asyncio.sleep(min(loop.time() - began, _LONGEST_PAUSE_S))
             finally:
                 await close_client(consumer.stop(), of=GROUP)
                 await close_client(producer.stop(), of=GROUP)

@@ -23,6 +23,7 @@ _BEHIND = 100  # events: some 40 ms of folding on two busy cores
 _STEP = 32
 _SHRINK = 0.75
 _LOOK_S = 0.1
+_TRICKLE_S = 1.0
 
 
 def next_window(window: int, behind: int | None) -> int:
@@ -33,24 +34,36 @@ def next_window(window: int, behind: int | None) -> int:
 
 
 class Pace:
-    """The window of one process, moved every tenth of a second."""
+    """The window of one process, moved every tenth of a second, and closed while the views are behind.
+
+    Answers do not wait for the views, so a window of unanswered jobs alone would let the processors run ahead of
+    them. While they are behind (or nobody can tell) only LEAST jobs a second are started, so that a door is not
+    starved by others' load.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._window = LEAST
-        self._looked = 0.0
+        self._looked = self._trickled = 0.0
+        self._is_behind = False
 
     async def room(self, under_way: int, consumer: AIOKafkaConsumer) -> int:
         """Return how many more jobs may be started. Raises KafkaError when the log does not tell its end."""
         now = time.monotonic()
-        if under_way and now - self._looked >= _LOOK_S:
+        if (under_way or self._is_behind) and now - self._looked >= _LOOK_S:
             self._looked = now
-            # A window that is not used up says nothing: it grows only under those who use it.
             behind = await self._behind(consumer)
-            if under_way >= self._window // 2 or behind is None or behind > _BEHIND:
+            self._is_behind = behind is None or behind > _BEHIND
+            # A window that is not used up says nothing: it grows only under those who use it.
+            if under_way >= self._window // 2 or self._is_behind:
                 self._window = next_window(self._window, behind)
             BATCH_WINDOW.set(self._window)
-        return max(0, self._window - under_way)
+        if not self._is_behind:
+            return max(0, self._window - under_way)
+        if now - self._trickled < _TRICKLE_S:
+            return 0
+        self._trickled = now
+        return LEAST
 
     async def _behind(self, consumer: AIOKafkaConsumer) -> int | None:
         try:

@@ -1,8 +1,11 @@
 """How many batch jobs are under way at once, as a function of how far the views are behind."""
 
+from typing import Any, cast
+
 import pytest
 
-from streams.admission.pace import LEAST, MOST, next_window
+from streams.admission import pace
+from streams.admission.pace import LEAST, MOST, Pace, next_window
 
 
 def test_the_window_grows_to_its_end_while_the_views_are_current() -> None:
@@ -22,3 +25,43 @@ def test_it_shrinks_while_they_are_not_but_never_to_nothing(behind: int | None) 
         assert shrunk < window or shrunk == LEAST
         window = shrunk
     assert window == LEAST
+
+
+class Watched(Pace):
+    """Views that are as far behind as the test says."""
+
+    behind: int | None = 0
+
+    async def _behind(self, consumer: Any) -> int | None:
+        return self.behind
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, as a list of one."""
+    now = [1_000.0]
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    return now
+
+
+@pytest.mark.parametrize("behind", [5_000, None], ids=["far behind", "not known"])
+async def test_while_the_views_are_behind_a_few_a_second_are_started(clock: list[float], behind: int | None) -> None:
+    """However quickly the jobs before are answered."""
+    paced, started = Watched(cast("Any", None)), 0
+    paced.behind = behind
+    under_way = 1
+    for _ in range(1_000):  # ten seconds
+        clock[0] += 0.01
+        started += await paced.room(under_way, cast("Any", None))
+        under_way = 0  # answered at once
+    assert LEAST * 9 <= started <= LEAST * 11
+
+
+async def test_once_the_views_are_current_the_window_is_open_again(clock: list[float]) -> None:
+    paced = Watched(cast("Any", None))
+    paced.behind = 5_000
+    assert await paced.room(1, cast("Any", None)) == LEAST
+    assert await paced.room(1, cast("Any", None)) == 0
+    paced.behind = 0
+    clock[0] += 0.2
+    assert await paced.room(8, cast("Any", None)) == LEAST - 8
