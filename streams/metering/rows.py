@@ -6,6 +6,7 @@ of one service in one partition; the field is hour or day, key, module, model, u
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -26,6 +27,7 @@ class UsageRows:
     def __init__(self) -> None:
         self.spent = Spent()
         self._amounts: defaultdict[int, dict[bytes, Amounts]] = defaultdict(dict)
+        self._days: defaultdict[int, set[int]] = defaultdict(set)
         self._logged_ms: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -33,13 +35,14 @@ class UsageRows:
 
     def move(self, partition: int, before: Mapping[RowId, Amounts], after: Mapping[RowId, Amounts]) -> set[bytes]:
         """Replace what one entry added by what it adds now; return the keys of the rows that changed."""
-        rows = self._amounts[partition]
+        rows, days = self._amounts[partition], self._days[partition]
         changed = self.spent.move(partition, before, after)
         for row in before.keys() | after.keys():
             old, new = before.get(row, ZERO), after.get(row, ZERO)
             if old == new:
                 continue
             difference = new if old is ZERO else subtracted(new, old)
+            days.add(day_start_ms(row.start_ms))
             for key in row_keys(partition, row):
                 held = rows.get(key)
                 rows[key] = difference if held is None else added(held, difference)
@@ -59,6 +62,7 @@ class UsageRows:
     def clear(self, partitions: Iterable[int]) -> None:
         """Begin anew with these partitions, and no others."""
         self._amounts.clear()
+        self._days.clear()
         self.spent.clear()
         self._logged_ms = {p: at for p, at in self._logged_ms.items() if p in set(partitions)}
 
@@ -79,10 +83,9 @@ class UsageRows:
                 if name.split(":")[1] == BY_HOUR and amounts != ZERO:
                     yield partition, read_row(name, field), amounts
 
-    def days(self, partition: int) -> set[int]:
+    def days(self, partition: int) -> AbstractSet[int]:
         """Return the days that have rows, by their begin."""
-        names = {key.partition(b"|")[0] for key in self._amounts[partition]}
-        return {_bucket_ms(n.decode().split(":")[3]) for n in names if n.split(b":")[1] == BY_HOUR.encode()}
+        return self._days[partition]
 
     def get(self, key: bytes, /) -> bytes | None:
         """Return a row as it stands in Redis; empty for one that is no more."""
