@@ -41,7 +41,7 @@ async def measure(bootstrap: str, records: int, report: Report) -> None:
             await publisher.publish_many([_outcome(n) for n in range(start, min(records, start + _AT_ONCE))])
     until_ms = time.time_ns() // 1_000_000 + 1
     request = ReplayRequest("ocr.done", ("ocr.done",), "gongmun.extract", began_ms, until_ms, service="bench-0")
-    found = await plan(bootstrap, request, STAGES, Codec())
+    found = await plan(bootstrap, request, STAGES, Codec(), purged=frozenset())
     report.add("planned_jobs", len(found.items))
     report.add("planned_records_per_s", found.records / found.seconds)
 

@@ -103,7 +103,9 @@ async def _overhead(stack: BenchStack, model: Path, short: Path, same: Path, rep
             job = await _job(http, same)
             took = time.perf_counter() - began
             mine.append((took, _cpu(stack) - used - idle * took))
-    assert len(job["result"]["segments"]) == direct[0]["segments"], "the two sides heard different things"
+    parted = MINUTES * 60 // WINDOW_S  # a border between two windows may part a segment
+    heard = len(job["result"]["segments"]), direct[0]["segments"]
+    assert abs(heard[0] - heard[1]) <= parted, f"the two sides heard {heard[0]} and {heard[1]:.0f} segments"
     report.add("recording_minutes", job["result"]["duration"] / 60)
     wall, cpu = min(m[0] for m in mine), min(m[1] for m in mine)
     report.add("direct_s", min(d["wall"] for d in direct))

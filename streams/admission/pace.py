@@ -20,9 +20,9 @@ from streams.redis_keys import decode_marker
 LEAST = 32
 MOST = 8_192
 _BEHIND = 100  # events: some 40 ms of folding on two busy cores
-_STEP = 32
+_STEP = 16
 _SHRINK = 0.75
-_LOOK_S = 0.1
+_LOOK_S = 0.05
 _TRICKLE_S = 1.0
 
 
@@ -34,7 +34,7 @@ def next_window(window: int, behind: int | None) -> int:
 
 
 class Pace:
-    """The window of one process, moved every tenth of a second, and closed while the views are behind.
+    """The window of one process, moved twenty times a second, and closed while the views are behind.
 
     Answers do not wait for the views, so a window of unanswered jobs alone would let the processors run ahead of
     them. While they are behind (or nobody can tell) only LEAST jobs a second are started, so that a door is not
