@@ -35,7 +35,7 @@ def check(
 ) -> None:
     """Check module files; each error with its line and key. Exit code 1 when there is one."""
     from cli.environment import read_settings
-    from streams.module_files import module_problems
+    from streams.module_files import module_problems, twice_defined
     from streams.module_registry import read_folder
 
     if files:
@@ -44,7 +44,9 @@ def check(
         specs = [] if problems else [_read(file) for file in files]
         names = [spec.name for spec in specs]
         problems += [
-            _twice(file, name) for i, (file, name) in enumerate(zip(files, names, strict=False)) if name in names[:i]
+            twice_defined(file, name)
+            for i, (file, name) in enumerate(zip(files, names, strict=False))
+            if name in names[:i]
         ]
     else:
         folder = read_settings().modules_dir
@@ -155,10 +157,6 @@ def _read(file: Path) -> "ModuleSpec":
     from streams.module_files import read_module_file
 
     return read_module_file(file)
-
-
-def _twice(file: Path, name: str) -> InvalidInput:
-    return InvalidInput(f"{file.name}:1: name: another file defines the module {name!r} already", code="invalid_module")
 
 
 @asynccontextmanager

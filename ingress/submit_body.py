@@ -48,7 +48,7 @@ async def read_submit_body(
     if kind == "multipart/form-data":
         return await _read_form(request, module, Uploads(blobs, service, limit), content_type)
     if kind == "application/json" or (not kind and request.headers.get("content-length", "0") != "0"):
-        return await _read_json(request, module, blobs, service)
+        return await _read_json(request, module, blobs, service, limit)
     raise Problem(
         415,
         "unsupported_body",
@@ -81,7 +81,7 @@ async def _read_form(request: Request, module: Module, uploads: Uploads, content
     return SubmitBody(tuple(inputs), module.form_options(fields))
 
 
-async def _read_json(request: Request, module: Module, blobs: BlobStore, service: str) -> SubmitBody:
+async def _read_json(request: Request, module: Module, blobs: BlobStore, service: str, limit_bytes: int) -> SubmitBody:
     body = _parsed(await read_bounded(request, _JSON_LIMIT_BYTES))
     unknown = next((name for name in body if name not in _JSON_FIELDS), None)
     if unknown is not None:
@@ -93,9 +93,9 @@ async def _read_json(request: Request, module: Module, blobs: BlobStore, service
         raise _invalid("invalid_body", "`options` is no object", 'such as {"options": {}}')
     options = module.options(cast(dict[str, Any], given))
     if "text" in body:
-        inputs = (await _text_input(module.spec, body["text"], blobs, service),)
+        inputs = (await _text_input(module.spec, body["text"], blobs, service, limit_bytes),)
     else:
-        inputs = await _blob_inputs(module.spec, body["input"], blobs, service)
+        inputs = await _blob_inputs(module.spec, body["input"], blobs, service, limit_bytes)
     return SubmitBody(inputs, options)
 
 
@@ -125,22 +125,32 @@ def _parsed(raw: bytes) -> dict[str, Any]:
     return cast(dict[str, Any], body)
 
 
-async def _text_input(spec: ModuleSpec, text: object, blobs: BlobStore, service: str) -> Payload:
+async def _text_input(spec: ModuleSpec, text: object, blobs: BlobStore, service: str, limit_bytes: int) -> Payload:
     if not isinstance(text, str) or not text:
         raise _invalid("empty_text", "`text` is no text, or empty", "send a string that has characters")
     if "text" not in spec.inputs:
         raise _invalid("input_not_accepted", f"the module {spec.name} takes no text", "send a file")
-    return await check_in(text_payload(text), blobs, service, INLINE_TEXT_BYTES)
+    payload = text_payload(text)
+    _check_size(spec, payload.size, limit_bytes)
+    return await check_in(payload, blobs, service, INLINE_TEXT_BYTES)
 
 
-async def _blob_inputs(spec: ModuleSpec, given: object, blobs: BlobStore, service: str) -> tuple[Payload, ...]:
+async def _blob_inputs(
+    spec: ModuleSpec, given: object, blobs: BlobStore, service: str, limit_bytes: int
+) -> tuple[Payload, ...]:
     names = cast(dict[str, Any], given).get("blob") if isinstance(given, dict) else None
     wanted: list[Any] = cast(list[Any], names) if isinstance(names, list) else [names]
     if not wanted or len(wanted) > _MAX_FILES or not all(isinstance(name, str) for name in wanted):
         raise _invalid(
             "invalid_body", "`input` names no blob", 'such as {"input": {"blob": "<id from POST /v1/blobs>"}}'
         )
-    return tuple([await _blob_input(spec, name, blobs, service) for name in wanted])
+    inputs: list[Payload] = []
+    size = 0
+    for name in wanted:
+        inputs.append(await _blob_input(spec, name, blobs, service))
+        size += inputs[-1].size
+        _check_size(spec, size, limit_bytes)
+    return tuple(inputs)
 
 
 async def _blob_input(spec: ModuleSpec, blob_id: str, blobs: BlobStore, service: str) -> Payload:
@@ -154,6 +164,16 @@ async def _blob_input(spec: ModuleSpec, blob_id: str, blobs: BlobStore, service:
     payload = Payload(media_type=media_type, blob=replace(found, media_type=media_type))
     _check_kind(spec, payload)
     return payload
+
+
+def _check_size(spec: ModuleSpec, size: int, limit_bytes: int) -> None:
+    if size > limit_bytes:
+        raise Problem(
+            413,
+            "upload_too_large",
+            f"the input has {size} bytes, more than the {limit_bytes} that the module {spec.name} takes",
+            "split the document",
+        )
 
 
 def _check_kind(spec: ModuleSpec, payload: Payload) -> None:

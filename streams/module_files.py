@@ -6,13 +6,14 @@ from typing import Any, cast
 
 import orjson
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from jsonschema.exceptions import ValidationError, best_match
 
 from schemas.errors import InvalidInput
 from schemas.events import Step
-from schemas.modules import ModuleSpec, Title
+from schemas.modules import ModuleSpec, Title, encode_spec
 from streams.module_prompts import LIMIT_KEYS, LLM, PROMPT_KEYS, TEXT_RESULT, prompt_config
-from streams.module_yaml import Keys, Source, parse_module_file
+from streams.module_schemas import check_schema, validator_of
+from streams.module_yaml import Source, parse_module_file
 from streams.stages import all_stages, find_stage
 
 RESERVED_NAMES = frozenset(
@@ -122,11 +123,31 @@ def module_problems(file: Path) -> Iterator[InvalidInput]:
         yield e
 
 
+def twice_defined(file: Path, name: str) -> InvalidInput:
+    """Return the error for a file whose module another file defines already; it points to the name's line."""
+    try:
+        source, _ = parse_module_file(file)
+    except InvalidInput as e:  # changed since it was read
+        return e
+    return source.error(
+        ["name"], f"another file defines the module {name!r} already", "give one of them another name, or remove it"
+    )
+
+
 def _is_installed(kind: str) -> bool:
     return find_stage(kind) is not None
 
 
 def _spec(source: Source, body: dict[str, Any], is_stage: IsStage) -> ModuleSpec:
+    try:
+        spec = _made(source, body, is_stage)
+        encode_spec(spec)  # as it will travel: what stands in a schema's file may be deeper than the writer takes
+    except orjson.JSONEncodeError as e:
+        raise source.error([], f"it cannot be written as JSON: {e}") from e
+    return spec
+
+
+def _made(source: Source, body: dict[str, Any], is_stage: IsStage) -> ModuleSpec:
     if body["name"] in RESERVED_NAMES:
         raise source.error(["name"], f"{body['name']!r} is a path of the gateway itself", "choose another name")
     options = _options(source, body.get("options", {}))
@@ -230,11 +251,11 @@ def _check_inputs(source: Source, body: dict[str, Any], steps: tuple[Step, ...])
 def _options(source: Source, properties: dict[str, Any]) -> dict[str, Any]:
     for name, schema in properties.items():
         place = ["options", name]
-        _check_schema(source, place, schema)
+        check_schema(source, place, schema)
         if not isinstance(schema, dict) or not isinstance(schema.get("type"), str):
             raise source.error(place, "an option needs a `type`", "add one, such as `type: string`")
         if "default" in schema:
-            error = best_match(Draft202012Validator(schema).iter_errors(schema["default"]))
+            error = best_match(validator_of(schema).iter_errors(schema["default"]))
             if error is not None:
                 raise source.error([*place, "default"], error.message)
     return {"type": "object", "additionalProperties": False, "properties": properties}
@@ -243,7 +264,7 @@ def _options(source: Source, properties: dict[str, Any]) -> dict[str, Any]:
 def _result_schema(source: Source, body: dict[str, Any]) -> dict[str, Any]:
     if "result_schema_file" not in body:
         schema = body.get("result_schema", {})
-        _check_schema(source, ["result_schema"], schema)
+        check_schema(source, ["result_schema"], schema)
         return schema
     place = ["result_schema_file"]
     if "result_schema" in body:
@@ -253,12 +274,5 @@ def _result_schema(source: Source, body: dict[str, Any]) -> dict[str, Any]:
         schema = orjson.loads(file.read_bytes())
     except (OSError, orjson.JSONDecodeError) as e:
         raise source.error(place, f"{file.name} cannot be read as JSON: {type(e).__name__}") from e
-    _check_schema(source, place, schema)
+    check_schema(source, place, schema)
     return schema
-
-
-def _check_schema(source: Source, place: Keys, schema: Any) -> None:
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as e:
-        raise source.error([*place, *e.absolute_path], f"no JSON Schema: {e.message}") from e

@@ -1,13 +1,13 @@
 """The modules as the topic `modules` has them, in memory: the one truth for every replica.
 
-Files get there by `gateway modules add`, and from the modules folder by each ingress: at its start what the topic
-lacks or has otherwise, later what changes in the folder. A job carries its whole slip, prompts included, so it keeps
-the definition that it was accepted with, whatever happens here meanwhile.
+Files get there by `gateway modules add`, and from the modules folder by each ingress and admission: at their start
+what the topic lacks or has otherwise, later each file that changes, and no other. A job carries its whole slip,
+prompts included, so it keeps the definition that it was accepted with, whatever happens here meanwhile.
 """
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +17,7 @@ from schemas.topics import MODULES
 from streams.log.compacted_view import CompactedView
 from streams.log.protocols import Decoder, Publisher, Tail
 from streams.logs import get_logger
-from streams.module_files import read_module_file
+from streams.module_files import read_module_file, twice_defined
 from streams.modules import Module
 from streams.tasks import end_tasks
 
@@ -47,6 +47,7 @@ class ModuleRegistry:
         self._order: dict[str, dict[str, None]] = {}
         self._current: dict[str, Module] = {}
         self._stand_in: dict[str, Module] = {}
+        self._taken: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
         self.generation = 0
 
@@ -136,16 +137,19 @@ class ModuleRegistry:
 
     async def _take_in(self, folder: Path, *, at_start: bool) -> bool:
         """Put what the folder has and the topic lacks on the topic; False when the log does not take it now."""
-        specs, problems = await asyncio.to_thread(read_folder, folder)
-        for problem in problems:
+        files = await asyncio.to_thread(read_files, folder)
+        for problem in (found for found in files.values() if isinstance(found, InvalidInput)):
             log.error("module.refused", reason=problem.message, remedy=problem.remedy)
+        self._taken = {file: definition for file, definition in self._taken.items() if file in files}
         try:
-            for spec in specs:
+            for file, spec in changed_specs(files, self._taken).items():
+                definition = encode_spec(spec)
                 record = self._view.get(spec.key)
-                same = record is not None and record.definition == encode_spec(spec)
+                same = record is not None and record.definition == definition
                 # At the start an older version in the folder must not take the place of a newer one on the topic.
                 if not (at_start and same) and await self.add(spec):
                     log.info("module.added", module=spec.name, version=spec.version)
+                self._taken[file] = definition
         except GatewayError as e:
             log.warning("module.not_added", code=e.code, reason=e.message)
             await asyncio.sleep(_AGAIN_S)
@@ -153,27 +157,40 @@ class ModuleRegistry:
         return True
 
 
-def read_folder(folder: Path) -> tuple[list[ModuleSpec], list[InvalidInput]]:
-    """Read every `*.yml`; return the modules, and what is wrong with the files that cannot be used."""
-    found: dict[str, ModuleSpec] = {}
-    problems: list[InvalidInput] = []
+def changed_specs(files: Mapping[str, ModuleSpec | InvalidInput], taken: Mapping[str, str]) -> dict[str, ModuleSpec]:
+    """Return the modules of files that say something else than what was taken from them before, by file. Pure.
+
+    One module's file must not bring back what the topic has of another meanwhile: a newer version, or its removal.
+    """
+    return {
+        file: spec
+        for file, spec in files.items()
+        if isinstance(spec, ModuleSpec) and encode_spec(spec) != taken.get(file)
+    }
+
+
+def read_files(folder: Path) -> dict[str, ModuleSpec | InvalidInput]:
+    """Read every `*.yml`, by file name: the module, or why the file cannot be used."""
+    found: dict[str, ModuleSpec | InvalidInput] = {}
+    names: set[str] = set()
     for file in sorted(folder.glob("*.yml")):
         try:
             spec = read_module_file(file)
         except InvalidInput as e:
-            problems.append(e)
-            continue
-        if spec.name in found:
-            problems.append(
-                InvalidInput(
-                    f"{file.name}:1: name: another file defines the module {spec.name!r} already",
-                    code="invalid_module",
-                    remedy="give one of them another name, or remove it",
-                )
-            )
+            found[file.name] = e
+        except Exception as e:  # one file must not keep the others from being followed
+            log.exception("module.unreadable", file=file.name)
+            found[file.name] = InvalidInput(f"{file.name}: cannot be used: {type(e).__name__}", code="invalid_module")
         else:
-            found[spec.name] = spec
-    return list(found.values()), problems
+            found[file.name] = twice_defined(file, spec.name) if spec.name in names else spec
+            names.add(spec.name)
+    return found
+
+
+def read_folder(folder: Path) -> tuple[list[ModuleSpec], list[InvalidInput]]:
+    """Read every `*.yml`; return the modules, and what is wrong with the files that cannot be used."""
+    files = read_files(folder).values()
+    return [f for f in files if isinstance(f, ModuleSpec)], [f for f in files if isinstance(f, InvalidInput)]
 
 
 def _stamps(folder: Path) -> Stamps:

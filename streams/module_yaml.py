@@ -8,6 +8,7 @@ from typing import Any, cast
 import yaml
 
 from schemas.errors import InvalidInput
+from streams.module_values import foreign_values
 
 MOST_BYTES = 256 * 1024
 """The longest file: its definition travels as one record."""
@@ -50,7 +51,8 @@ class Source:
 def parse_module_file(file: Path) -> tuple[Source, dict[str, Any]]:
     """Read a file.
 
-    Raises InvalidInput (`invalid_module`) for what is no YAML mapping, names a key twice, or uses aliases.
+    Raises InvalidInput (`invalid_module`) for what is no YAML mapping, names a key twice, uses aliases, or holds what
+    JSON cannot.
     """
     try:
         if file.stat().st_size > MOST_BYTES:
@@ -86,6 +88,8 @@ def parse_module_text(text: str, file: Path) -> tuple[Source, dict[str, Any]]:
     source = Source(file, root)
     for twice in _repeated(root, []):
         raise twice_error(source, twice)
+    for foreign in foreign_values(root, []):
+        raise source.error(*foreign)
     return source, cast(dict[str, Any], body)
 
 

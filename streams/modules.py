@@ -1,16 +1,19 @@
 """The modules that this gateway offers, and the check of what callers set as their options."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
+from referencing.exceptions import Unresolvable
 
 from schemas.errors import InvalidInput
 from schemas.modules import ModuleSpec
-from streams.module_files import read_module_file
+from streams.module_files import read_module_file, twice_defined
+from streams.module_schemas import validator_of
+from streams.module_values import LEAST_INTEGER, MOST_INTEGER
 
 _MEASURING_MODULE = "noop"
 
@@ -21,7 +24,7 @@ class Module:
     def __init__(self, spec: ModuleSpec) -> None:
         self.spec = spec
         self._properties: Mapping[str, Mapping[str, Any]] = spec.options.get("properties", {})
-        self._checks = {name: Draft202012Validator(schema) for name, schema in self._properties.items()}
+        self._checks = {name: validator_of(schema) for name, schema in self._properties.items()}
         self._defaults = {name: s["default"] for name, s in self._properties.items() if "default" in s}
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,10 +34,10 @@ class Module:
         """
         for name, value in given.items():
             self._known(name)
-            error = best_match(self._checks[name].iter_errors(value))
-            if error is not None:
+            problem = self._problem(name, value)
+            if problem:
                 raise InvalidInput(
-                    f"option {name}: {_shortened(error.message)}",
+                    f"option {name}: {_shortened(problem)}",
                     code="invalid_option",
                     remedy=f"{name} takes {_allowed(self._properties[name])}",
                 )
@@ -47,6 +50,19 @@ class Module:
         """
         return self.options({name: _coerced(name, text, self._known(name)) for name, text in fields.items()})
 
+    def _problem(self, name: str, value: Any) -> str:
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{value} is no finite number"
+        # JSON's reader makes a float of an integer longer than 64 bits, and its writer refuses one.
+        whole = self._properties[name].get("type") == "integer" and isinstance(value, (int, float))
+        if whole and not LEAST_INTEGER <= value <= MOST_INTEGER:
+            return f"{value} has more than 64 bits"
+        try:
+            error = best_match(self._checks[name].iter_errors(value))
+        except (Unresolvable, RecursionError) as e:  # a definition from before this was checked in files
+            return f"its schema cannot be used ({type(e).__name__}): the module's file needs correction"
+        return "" if error is None else error.message
+
     def _known(self, name: str) -> Mapping[str, Any]:
         if name not in self._properties:
             raise InvalidInput(
@@ -57,8 +73,21 @@ class Module:
         return self._properties[name]
 
 
+class Offered(Protocol):
+    """The modules that there are now."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Their names, sorted."""
+        ...
+
+    def get(self, name: str) -> Module | None:
+        """Return a module, or None when there is none of this name."""
+        ...
+
+
 class Modules:
-    """The modules by name."""
+    """The modules by name, as they were read once."""
 
     def __init__(self, specs: Iterable[ModuleSpec]) -> None:
         self._modules = {spec.name: Module(spec) for spec in specs}
@@ -87,9 +116,7 @@ def load_modules(folder: Path, *, noop: bool) -> Modules:
     for file in sorted(folder.glob("*.yml")):
         spec = read_module_file(file)
         if spec.name in found:
-            raise InvalidInput(
-                f"{file.name}: another file defines the module {spec.name!r} already", code="invalid_module"
-            )
+            raise twice_defined(file, spec.name)
         found[spec.name] = spec
     return Modules(spec for spec in found.values() if noop or spec.name != _MEASURING_MODULE)
 

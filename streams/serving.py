@@ -21,6 +21,7 @@ from streams import redis_keys
 from streams.logs import get_logger
 from streams.redis_client import REDIS_FAILURES, redis_client
 from streams.settings import Settings
+from streams.stages import unknown_stage
 from streams.tasks import end_tasks
 
 log = get_logger(__name__)
@@ -48,6 +49,18 @@ def lack_of(find: Callable[[], object]) -> Lack | None:
     except Outage as missing:
         return Lack(missing.message, missing.remedy)
     return None
+
+
+def unknown_lack(kinds: Iterable[str]) -> Lack | None:
+    """Return what is missing when this process knows no topics of one of these stage kinds, None otherwise."""
+    kind = unknown_stage(kinds)
+    if kind is None:
+        return None
+    return Lack(
+        f"no stage is called {kind!r} here",
+        f"install the package that adds {kind} on every machine of the gateway, or take the module back: "
+        "./gateway modules remove NAME",
+    )
 
 
 @dataclass(frozen=True, slots=True)

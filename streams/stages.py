@@ -7,6 +7,7 @@ metadata; its value, a Processor, is loaded only where the kind is served (strea
 
 import importlib
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,11 @@ GROUP = "llm_gateway.processors"
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _PROCESS_KINDS = frozenset({"admission", "ingress", "job-state", "kafka", "metering", "redis", "supervisor"})
 """What other processes of the gateway are called: a kind is a process's name too."""
+
+
+_LOOK_AGAIN_S = 1.0
+# When a kind was last looked for and not found: to look costs tens of milliseconds, and a batch may ask 2,000 times.
+_missed: dict[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,21 @@ def find_stage(kind: str) -> StageTopics | None:
         _installed.cache_clear()
         found = all_stages().get(kind)
     return found
+
+
+def unknown_stage(kinds: Iterable[str]) -> str | None:
+    """Return the first of these kinds that there is none of here; looks again for one at most once a second."""
+    stages = all_stages()
+    for kind in kinds:
+        if kind in stages:
+            continue
+        now = time.monotonic()
+        if now - _missed.get(kind, -_LOOK_AGAIN_S) >= _LOOK_AGAIN_S:
+            if find_stage(kind) is not None:
+                continue
+            _missed[kind] = now
+        return kind
+    return None
 
 
 def declared_topics() -> Iterator[Topic]:

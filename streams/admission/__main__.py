@@ -12,7 +12,7 @@ from schemas.batch import BatchAnswer, BatchEntry, BatchRejection, BatchRequest
 from schemas.codec import Codec
 from schemas.errors import Outage
 from schemas.events import JobEvent, SchemaRecord, StageRequest
-from schemas.topics import SCHEMAS, SERVICES
+from schemas.topics import MODULES, SCHEMAS, SERVICES
 from streams.admission.answers import Answerer
 from streams.admission.checks import Checker
 from streams.admission.doors import DoorReader
@@ -24,7 +24,7 @@ from streams.log.protocols import Publisher
 from streams.log.schema_reader import SchemaReader
 from streams.logs import get_logger
 from streams.metrics_server import Health
-from streams.modules import load_modules
+from streams.module_registry import ModuleRegistry
 from streams.quota.quotas import Quotas
 from streams.redis_client import redis_client
 from streams.services import Services
@@ -46,16 +46,21 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         publisher = await stack.enter_async_context(KafkaPublisher(bootstrap, codec=codec))
         schemas = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec, publisher))
         services = await stack.enter_async_context(Services(KafkaTail(bootstrap, SERVICES.name), schemas, publisher))
-        modules = load_modules(settings.modules_dir, noop=settings.noop)
+        modules = await stack.enter_async_context(
+            ModuleRegistry(
+                KafkaTail(bootstrap, MODULES.name), schemas, publisher, noop=settings.noop, folder=settings.modules_dir
+            )
+        )
         checker = Checker(modules, open_blob_store(settings.blob_url), settings.max_upload_bytes)
         redis = redis_client(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         quotas = await stack.enter_async_context(Quotas(redis, services, uuid4().hex))
         doors = DoorReader(bootstrap, codec, EntryMaker(schemas, checker), services, quotas)
         answerer = Answerer(bootstrap, codec, schemas, lambda: doors.topics, Pace(redis))
-        health.set_starting("reading the services")
+        health.set_starting("reading the services and the modules")
         await _patiently(lambda _: _announce(publisher), stop, once=True)
         await _patiently(lambda _: services.caught_up(), stop, once=True)
+        await _patiently(lambda _: modules.caught_up(), stop, once=True)
         working = [
             asyncio.create_task(_patiently(doors.run, stop), name="doors"),
             asyncio.create_task(_patiently(answerer.run, stop), name="answers"),

@@ -18,12 +18,13 @@ from aiokafka.structs import OffsetAndMetadata
 
 from schemas.batch import BatchAnswer, BatchEntry, BatchRejection
 from schemas.codec import Codec
-from schemas.errors import GatewayError, UndecodableRecord
+from schemas.errors import GatewayError, Permanent, UndecodableRecord
 from schemas.events import JobEvent, JobEventKind, JobResult, Lane, StageRequest
 from schemas.ids import event_id
 from schemas.pipelines import request_event_id
 from schemas.topics import BATCH_ENTRIES, JOB_EVENTS, RESULTS, batch_door, service_of_door
 from streams.admission.book import Book, Refuse, Start, Waiting
+from streams.admission.entries import not_allowed
 from streams.admission.pace import Pace
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.bootstrap import client_options
@@ -35,7 +36,8 @@ from streams.log.protocols import Decoder
 from streams.logs import get_logger
 from streams.metrics import BATCH_ANSWERED, BATCH_PENDING, BATCH_REJECTED, BATCH_STARTED, STAGE_DEAD_LETTERS
 from streams.runtime.assignor import own_assignor
-from streams.stages import find_stage
+from streams.serving import unknown_lack
+from streams.stages import all_stages
 
 log = get_logger(__name__)
 
@@ -144,7 +146,8 @@ class Answerer:
             async for record in _whole(reader, [partition.entries]):
                 if record.offset < committed:
                     with suppress(UndecodableRecord):  # it is among the dead letters
-                        partition.book.take(await self._decoder.decode(record.value or b"", BatchEntry))
+                        entry = await self._decoder.decode(record.value or b"", BatchEntry)
+                        partition.book.take(startable(entry))
             async for record in _whole(reader, answers):
                 partition.book.answered((record.key or b"").decode())
         finally:
@@ -231,7 +234,7 @@ class _Partition:
                 log.warning("admission.dead_letter", partition=record.partition, offset=record.offset, code=e.code)
                 letters.append(_dead_letter(record, e))
                 continue
-            match self.book.take(entry):
+            match self.book.take(startable(entry)):
                 case Start():
                     trace = [h for h in record.headers if h[0] in _TRACE]
                     request, event = self._start(entry, trace)
@@ -265,11 +268,8 @@ class _Partition:
             at_ms=job.created_at_ms,
             inputs=entry.inputs,
         )
-        stage = find_stage(first.kind)
-        if stage is None:
-            raise AssertionError(f"module {job.module} begins with the unknown stage {first.kind}")
         key = job.job_id.encode()
-        topic = stage.requests[Lane.BULK].name
+        topic = all_stages()[first.kind].requests[Lane.BULK].name
         return (
             Write(topic, self.number, key, self._codec.encode(request), trace),
             Write(JOB_EVENTS.name, self.number, key, self._codec.encode(event), trace),
@@ -332,6 +332,18 @@ class _Partition:
     async def _all_entries_read(self) -> bool:
         end = (await self._consumer.end_offsets([self.entries]))[self.entries]
         return await self._consumer.position(self.entries) >= end
+
+
+def startable(entry: BatchEntry) -> BatchEntry:
+    """Return the entry, refused where it begins with a stage that this process knows no topics of.
+
+    Its door knew the stage: another replica, or this one before a package was taken off.
+    """
+    lack = unknown_lack(step.kind for step in entry.steps[:1])
+    if lack is None:
+        return entry
+    what = f"the module {entry.job.module} is unavailable: {lack.reason}"
+    return not_allowed(entry, Permanent(what, code="module_unavailable", remedy=lack.remedy))
 
 
 def _dead_letter(record: Any, error: GatewayError) -> Write:

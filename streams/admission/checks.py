@@ -15,13 +15,14 @@ from schemas.batch import (
     MOST_REPLY_HEADERS,
     BatchRequest,
 )
-from schemas.errors import InvalidInput
+from schemas.errors import InvalidInput, Permanent
 from schemas.events import Lane
 from schemas.media import SNIFF_BYTES, input_kind, media_type_of, sniff
 from schemas.modules import ModuleSpec
 from schemas.payloads import Payload, text_payload
 from schemas.submissions import BATCH, Submission
-from streams.modules import Module, Modules, canonical_options
+from streams.modules import Module, Offered, canonical_options
+from streams.serving import unknown_lack
 from streams.storage.blobs import BlobStore
 from streams.storage.claim_check import RESULT_LIMIT, check_in
 
@@ -34,16 +35,17 @@ _CACHED_OPTIONS = 1_000
 class Checker:
     """Turns requests into submissions; content goes to the blob store on the way."""
 
-    def __init__(self, modules: Modules, blobs: BlobStore, limit_bytes: int) -> None:
+    def __init__(self, modules: Offered, blobs: BlobStore, limit_bytes: int) -> None:
         self._modules = modules
         self._blobs = blobs
         self._limit = limit_bytes
-        self._options: dict[tuple[str, str], str] = {}
+        self._options: dict[tuple[str, str, str], tuple[Module, str]] = {}
 
     async def check(self, service: str, request: BatchRequest) -> Submission:
         """Return the submission.
 
-        Raises InvalidInput with REST's codes for what is wrong with the request, Outage when the store is down.
+        Raises InvalidInput with REST's codes for what is wrong with the request, Permanent (`module_unavailable`) for a
+        stage that there is none of here, Outage when the store is down.
         """
         check_identity(request)
         module = self._modules.get(request.module)
@@ -53,6 +55,10 @@ class Checker:
                 code="unknown_module",
                 remedy=f"the modules are {', '.join(self._modules.names)}",
             )
+        lack = unknown_lack(step.kind for step in module.spec.steps)
+        if lack is not None:
+            what = f"the module {module.spec.name} is unavailable: {lack.reason}"
+            raise Permanent(what, code="module_unavailable", remedy=lack.remedy)
         return Submission(
             module=module.spec,
             service=service,
@@ -66,9 +72,10 @@ class Checker:
 
     def _checked_options(self, module: Module, text: str) -> str:
         # A batch repeats one set of options a hundred thousand times.
-        known = self._options.get((module.spec.name, text))
-        if known is not None:
-            return known
+        key = (module.spec.name, module.spec.version, text)
+        known = self._options.get(key)
+        if known is not None and known[0] is module:  # a version may be given another definition
+            return known[1]
         try:
             given = orjson.loads(text or "{}")
         except orjson.JSONDecodeError as e:
@@ -78,7 +85,7 @@ class Checker:
         checked = canonical_options(module.options(cast(dict[str, Any], given)))
         if len(self._options) >= _CACHED_OPTIONS:
             self._options.clear()
-        self._options[(module.spec.name, text)] = checked
+        self._options[key] = (module, checked)
         return checked
 
     async def _inputs(self, spec: ModuleSpec, service: str, request: BatchRequest) -> tuple[Payload, ...]:

@@ -10,8 +10,8 @@ from schemas.events import TERMINAL
 from schemas.replays import ReplayRequest
 from schemas.topics import StageTopics
 from streams.api_keys import check_service
-from streams.modules import Module
-from streams.replay.sources import Offered, find_source
+from streams.modules import Module, Offered
+from streams.replay.sources import find_source
 
 MOST_A_SECOND = 10_000
 DEFAULT_RATE = 50

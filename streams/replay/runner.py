@@ -34,11 +34,11 @@ from schemas.topics import JOB_EVENTS, REPLAYS, RESULTS, StageTopics
 from streams.log.kafka_times import read_offsets, time_ranges
 from streams.log.protocols import Decoder, Outgoing, Partition, Publisher
 from streams.logs import get_logger
+from streams.modules import Offered
 from streams.purge.purged import PurgedJobs
 from streams.replay.heads import StageHead, stage_heads
 from streams.replay.outcomes import Ends, promotion_id, read_outcomes
 from streams.replay.planner import Item, decode_items, encode_items, plan, record_of
-from streams.replay.sources import Offered
 from streams.replay.starting import NewJob, new_job
 from streams.replay.view import Replays
 from streams.runtime.lease import work_while_leased

@@ -2,25 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from schemas.errors import InvalidInput
 from schemas.events import Lane
 from schemas.topics import StageTopics, Topic
-from streams.modules import Module
-
-
-class Offered(Protocol):
-    """The modules that there are now."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Their names, sorted."""
-        ...
-
-    def get(self, name: str) -> Module | None:
-        """Return a module's current version, or None."""
-        ...
+from streams.modules import Module, Offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +69,13 @@ def _of_module(module: Module, stage: str, stages: Mapping[str, StageTopics]) ->
             f"the module {spec.name} has no stage {wanted}",
             code="wrong_stage",
             remedy=f"its stages are {', '.join(kinds)}",
+        )
+    unknown = next((kind for kind in kinds if kind not in stages), None)
+    if unknown is not None:
+        raise InvalidInput(
+            f"the module {spec.name} has the stage {unknown}, which there is none of here",
+            code="unknown_stage",
+            remedy=f"install the package that adds {unknown}",
         )
     place = kinds.index(wanted)
     before = stages[kinds[place - 1]].done if place else None

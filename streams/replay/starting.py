@@ -11,8 +11,7 @@ from schemas.ids import event_id
 from schemas.pipelines import request_event_id
 from schemas.replays import ReplayRequest, replayed_id
 from schemas.topics import StageTopics, Topic
-from streams.modules import Module, canonical_options
-from streams.replay.sources import Offered
+from streams.modules import Module, Offered, canonical_options
 
 
 class NewJob(NamedTuple):

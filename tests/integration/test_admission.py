@@ -21,7 +21,7 @@ from schemas.events import JobResult, StageRequest
 from schemas.ids import keyed_job_id
 from schemas.payloads import text_payload
 from schemas.services import Allowance, Quotas, ServiceSettings
-from schemas.topics import BATCH_ENTRIES, JOB_PARTITIONS, NOOP, RESULTS, SERVICES, batch_door
+from schemas.topics import BATCH_ENTRIES, JOB_PARTITIONS, MODULES, NOOP, RESULTS, SERVICES, batch_door
 from streams.log.admin import kafka_admin
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.protocols import Outgoing, Raw
@@ -188,6 +188,28 @@ async def test_each_kind_of_record_is_answered_once_with_its_reason(kafka: str, 
     reused = next(r for r in it.rejections if r.code == "request_id_reused")
     assert reused.job_id == good.job_id
     assert good.job_id in reused.message
+
+
+async def test_modules_come_and_change_while_the_door_is_open(kafka: str, redis_url: str) -> None:
+    """A file that is broken changes nothing, not even at the start."""
+    name = f"late-{uuid4().hex[:8]}"
+    text = (ROOT / "modules" / "noop.yml").read_text().replace("name: noop", f"name: {name}")
+    assert f"name: {name}" in text
+    async with door(kafka, redis_url) as it:
+        modules, sent = it.folder / "modules", 0
+        await it.end(signal.SIGTERM)
+        (modules / "broken.yml").write_text("name: [")
+        await it.start()
+        for version in ("1", "2"):
+            (modules / "late.yml").write_text(text.replace('version: "1"', f'version: "{version}"'))
+            while version not in {r.job.module_version for r in it.requests if r.job.module == name}:
+                sent += 1
+                await it.send(BatchRequest(f"r{sent}", name, text="x"))
+                await it.until(sent)
+        for version in ("1", "2"):
+            await it.publisher.publish_raw(MODULES.name, f"{name}@{version}".encode(), None, {})
+    assert {r.code for r in it.rejections} <= {"unknown_module"}
+    assert len(it.answers) + len(it.rejections) == sent
 
 
 async def test_every_record_has_one_answer_when_admission_is_killed_again_and_again(kafka: str, redis_url: str) -> None:

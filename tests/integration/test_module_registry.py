@@ -14,8 +14,10 @@ from typer.testing import CliRunner
 
 from cli.main import build_app
 from schemas.errors import InvalidInput
-from schemas.events import StageRequest
+from schemas.events import StageRequest, Step
+from schemas.modules import ModuleSpec, Title
 from schemas.topics import LLM
+from streams.module_registry import ModuleRegistry
 from tests.integration.ingress_harness import own_database, records, running_ingress, settings_for
 from tests.integration.worker_harness import WaitUntil
 
@@ -41,8 +43,10 @@ prompt: |
 class Replicas:
     """Two ingress; only the first has the modules folder that the test writes to."""
 
-    def __init__(self, folder: Path, clients: tuple[httpx.AsyncClient, ...], wait_until: WaitUntil) -> None:
-        self.folder, self.clients = folder, clients
+    def __init__(
+        self, folder: Path, clients: tuple[httpx.AsyncClient, ...], registry: ModuleRegistry, wait_until: WaitUntil
+    ) -> None:
+        self.folder, self.clients, self.registry = folder, clients, registry
         self._wait_until = wait_until
 
     async def until(self, version: str | None) -> list[dict[str, Any]]:
@@ -68,7 +72,7 @@ async def replicas(kafka: str, redis_url: str, tmp_path: Path, wait_until: WaitU
         key = await first.key(f"team-{NAME}")
         async with first.client(key) as a, second.client(key) as b:
             await wait_until(lambda: _is(b.get("/v1/modules"), 200))
-            yield Replicas(folders[0], (a, b), wait_until)
+            yield Replicas(folders[0], (a, b), first.dependencies.modules, wait_until)
 
 
 async def test_a_file_is_live_on_every_replica_and_so_is_its_change(
@@ -139,6 +143,25 @@ async def test_a_module_is_added_by_the_command(
     await replicas.until(None)
     with pytest.raises(InvalidInput, match=NAME):
         await asyncio.to_thread(_run, "show", NAME)
+
+
+async def test_a_stage_that_this_gateway_does_not_know_is_unavailable(
+    kafka: str, replicas: Replicas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else, who has the package, put the module on the log: the answer tells what to install."""
+    monkeypatch.setenv("GATEWAY_KAFKA_BOOTSTRAP", kafka)
+    said = Title("가", "a")
+    steps = (Step("nobody-here", "nobody-here"),)
+    await replicas.registry.add(ModuleSpec(NAME, "1", said, said, frozenset({"text"}), steps))
+    for module in await replicas.until("1"):
+        assert module["available"] is False
+        assert "nobody-here" in module["reason"]
+    for client in replicas.clients:
+        refused = await client.post(f"/v1/{NAME}", json={"text": "안녕"})
+        assert (refused.status_code, refused.json()["code"]) == (503, "module_unavailable")
+        assert "install the package that adds nobody-here" in refused.json()["remedy"]
+    await asyncio.to_thread(_run, "remove", NAME)
+    await replicas.until(None)
 
 
 async def _listed(client: httpx.AsyncClient) -> dict[str, Any]:

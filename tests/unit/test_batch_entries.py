@@ -1,5 +1,6 @@
 """What a record of a batch door becomes: the same submission that REST would make of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,14 @@ import pytest
 
 from schemas.batch import BatchRequest
 from schemas.codec import Codec
+from schemas.events import ErrorInfo, Step
+from schemas.modules import ModuleSpec, Title
 from schemas.submissions import UNNAMED_MODEL
+from streams.admission.answers import startable
 from streams.admission.checks import Checker
 from streams.admission.entries import EntryMaker
 from streams.log.protocols import LogRecord
-from streams.modules import load_modules
+from streams.modules import Module, Modules, load_modules
 from streams.storage.fake import FakeBlobs
 
 FOLDER = Path(__file__).resolve().parents[2] / "modules"
@@ -25,8 +29,12 @@ class Decoder:
         return CODEC.decode(data, kind)
 
 
-async def entry(request: BatchRequest) -> Any:
-    maker = EntryMaker(Decoder(), Checker(load_modules(FOLDER, noop=True), FakeBlobs(), 1 << 20))
+def checker(modules: Any = None) -> Checker:
+    return Checker(modules or load_modules(FOLDER, noop=True), FakeBlobs(), 1 << 20)
+
+
+async def entry(request: BatchRequest, checker: Checker) -> Any:
+    maker = EntryMaker(Decoder(), checker)
     record = LogRecord("batch.hr", 0, 7, b"any", CODEC.encode(request), {}, 0)
     return await maker.entry("hr", record, is_open=True)
 
@@ -41,16 +49,75 @@ async def entry(request: BatchRequest) -> Any:
     ],
 )
 async def test_the_model_that_it_asks_for_is_told(module: str, options: str, model: str) -> None:
-    made, asked = await entry(BatchRequest("r1", module, text="x", options=options))
+    made, asked = await entry(BatchRequest("r1", module, text="x", options=options), checker())
     assert made.refusal is None, made.refusal
     assert asked == model
 
 
 async def test_a_text_goes_straight_to_the_model() -> None:
-    made, _ = await entry(BatchRequest("r1", "summary", text="x"))
+    made, _ = await entry(BatchRequest("r1", "summary", text="x"), checker())
     assert [step.kind for step in made.steps] == ["llm"]
 
 
 async def test_what_is_refused_asks_for_no_model() -> None:
-    made, asked = await entry(BatchRequest("r1", "llm", text="", options='{"model": "big"}'))
+    made, asked = await entry(BatchRequest("r1", "llm", text="", options='{"model": "big"}'), checker())
     assert (made.refusal.code, asked) == ("empty_text", "")
+
+
+class Changing:
+    """Modules that change while the door is open, as a registry's do."""
+
+    def __init__(self, spec: ModuleSpec) -> None:
+        self.module = Module(spec)
+        self.names = (spec.name,)
+
+    def get(self, name: str) -> Module | None:
+        return self.module if name == self.module.spec.name else None
+
+
+SAID = Title("가", "a")
+ECHO = ModuleSpec("echo", "1", SAID, SAID, frozenset({"text"}), (Step("noop", "noop"),))
+
+
+def with_default(version: str, default: int) -> ModuleSpec:
+    return replace(ECHO, version=version, options={"properties": {"n": {"type": "integer", "default": default}}})
+
+
+async def test_options_follow_a_module_that_changes() -> None:
+    """Also when the change has the version that was there before."""
+    modules = Changing(with_default("1", 1))
+    checking = checker(modules)
+    request = BatchRequest("r1", "echo", text="x", options="{}")
+    for version, default in (("1", 1), ("2", 2), ("2", 3), ("1", 1)):
+        modules.module = Module(with_default(version, default))
+        for _ in range(2):
+            made, _ = await entry(request, checking)
+            assert (made.job.module_version, made.options) == (version, f'{{"n":{default}}}')
+
+
+async def test_a_stage_that_there_is_none_of_here_is_rejected() -> None:
+    """Wherever it stands in the slip; what to do is told."""
+    for steps in ((Step("a", "nobody-here"),), (Step("noop", "noop"), Step("a", "nobody-here"))):
+        made, _ = await entry(BatchRequest("r1", "echo", text="x"), checker(Modules([replace(ECHO, steps=steps)])))
+        assert made.refusal.code == "module_unavailable"
+        assert "nobody-here" in made.refusal.message
+        assert "install the package that adds nobody-here" in made.refusal.remedy
+
+
+async def test_a_schema_that_cannot_be_used_rejects_the_record() -> None:
+    """The process goes on; met again, the record is rejected again."""
+    options = {"properties": {"n": {"type": "integer", "$ref": "http://127.0.0.1:1/n"}}}
+    made, _ = await entry(
+        BatchRequest("r1", "echo", text="x", options='{"n": 1}'), checker(Modules([replace(ECHO, options=options)]))
+    )
+    assert (made.refusal.code, made.steps) == ("invalid_option", ())
+
+
+async def test_an_entry_of_a_stage_that_is_gone_is_refused_when_it_is_to_be_started() -> None:
+    """Its door knew the stage, so that the entry is on the log; others are left as they are."""
+    made, _ = await entry(BatchRequest("r1", "noop", text="x"), checker())
+    assert startable(made) is made
+    refused = startable(replace(made, steps=(Step("a", "nobody-here"),)))
+    assert isinstance(refused.refusal, ErrorInfo)
+    assert (refused.refusal.code, refused.steps, refused.job) == ("module_unavailable", (), made.job)
+    assert startable(refused) is refused

@@ -6,7 +6,8 @@ import pytest
 
 from schemas.errors import InvalidInput
 from schemas.events import Step
-from streams.modules import canonical_options, load_modules
+from schemas.modules import ModuleSpec, Title
+from streams.modules import Module, canonical_options, load_modules
 
 FOLDER = Path(__file__).resolve().parents[2] / "modules"
 
@@ -22,6 +23,7 @@ options:
   loud: {type: boolean, default: false}
   words: {type: array, items: {type: string}}
   ratio: {type: number}
+  seed: {type: integer}
 """
 
 
@@ -59,6 +61,26 @@ def test_the_modules_that_ship():
         ("name: echo", "name: Echo", "echo.yml:1: name: "),
         ("inputs: [text]", "inputs: [text", "echo.yml:6: no YAML"),
         ("inputs: [text]", "result_schema_file: x.json\ninputs: [text]", "echo.yml:5: result_schema_file: x.json"),
+        ("  times:", "  on: {type: string}\n  times:", "echo.yml:8: options.on: YAML reads this key as bool"),
+        ("default: 1}", f"default: {10**20}}}", "echo.yml:8: options.times.default: the number has more than 64 bits"),
+        ("number}", "number, default: .nan}", "echo.yml:11: options.ratio.default: .nan is no number"),
+        ("number}", "number, const: 2020-01-01}", "echo.yml:11: options.ratio.const: YAML reads this as timestamp"),
+        ("number}", 'number, title: "\\ud800"}', "echo.yml:11: options.ratio.title: the text holds half a character"),
+        ("number}", f"number, enum: {'[' * 60}{']' * 60}}}", "echo.yml:11: options.ratio.enum.0.0.0."),
+        ("number}", 'number, $ref: "#/$defs/a"}', "echo.yml:11: options.ratio.$ref: it refers to no schema"),
+        ("number}", 'number, $ref: "#/type"}', "echo.yml:11: options.ratio.$ref: it refers to no schema"),
+        ("number}", 'number, $ref: "http://127.0.0.1:1/a"}', "echo.yml:11: options.ratio.$ref: it refers to no schema"),
+        ("number}", 'number, $ref: "#"}', "echo.yml:11: options.ratio: no JSON Schema: it refers to itself"),
+        (
+            "inputs: [text]",
+            'result_schema: {properties: {a: {items: {$ref: "#/$defs/b"}}}}\ninputs: [text]',
+            "echo.yml:5: result_schema.properties.a.items.$ref: it refers to no schema",
+        ),
+        (
+            "inputs: [text]",
+            'result_schema: {$ref: "#/x/b", x: {b: {type: letter}}}\ninputs: [text]',
+            "echo.yml:5: result_schema.$ref: it refers to no schema",
+        ),
     ],
 )
 def test_an_error_points_to_file_line_and_key(tmp_path: Path, old: str, new: str, said: str):
@@ -71,7 +93,7 @@ def test_an_error_points_to_file_line_and_key(tmp_path: Path, old: str, new: str
 def test_two_modules_of_one_name(tmp_path: Path):
     """The second file is the error."""
     (tmp_path / "another.yml").write_text(MINIMAL)
-    with pytest.raises(InvalidInput, match=r"^echo\.yml: another file defines"):
+    with pytest.raises(InvalidInput, match=r"^echo\.yml:1: name: another file defines"):
         _load(tmp_path, MINIMAL)
 
 
@@ -92,6 +114,9 @@ def test_options_get_their_defaults_and_types(tmp_path: Path):
         ({"times": "10"}, "invalid_option", "times"),
         ({"loud": "maybe"}, "invalid_option", "loud"),
         ({"volume": "1"}, "unknown_option", "volume"),
+        ({"seed": "99999999999999999999"}, "invalid_option", "seed"),
+        ({"ratio": "nan"}, "invalid_option", "ratio"),
+        ({"ratio": "-inf"}, "invalid_option", "ratio"),
     ],
 )
 def test_a_wrong_option_is_named(tmp_path: Path, fields: dict[str, str], code: str, named: str):
@@ -102,3 +127,42 @@ def test_a_wrong_option_is_named(tmp_path: Path, fields: dict[str, str], code: s
         echo.form_options(fields)
     assert caught.value.code == code
     assert caught.value.remedy
+
+
+def test_an_integer_that_json_made_a_float_of_is_refused(tmp_path: Path):
+    """As the form's is; the largest that can travel is taken."""
+    echo = _load(tmp_path, MINIMAL).get("echo")
+    assert echo is not None
+    with pytest.raises(InvalidInput, match="option seed"):
+        echo.options({"seed": 1e20})
+    assert canonical_options(echo.form_options({"seed": str(2**64 - 1)})).endswith(f'"seed":{2**64 - 1},"times":1}}')
+
+
+def test_references_within_a_schema_are_followed(tmp_path: Path):
+    """A tree is a schema that refers to itself, and ends with its values."""
+    tree = '{type: object, properties: {inner: {$ref: "#"}, size: {$ref: "#/$defs/n"}}, $defs: {n: {type: integer}}}'
+    echo = _load(tmp_path, MINIMAL + f"  tree: {tree}\n").get("echo")
+    assert echo is not None
+    assert echo.options({"tree": {"inner": {"size": 1}}})["tree"] == {"inner": {"size": 1}}
+    with pytest.raises(InvalidInput, match="option tree"):
+        echo.options({"tree": {"inner": {"size": "1"}}})
+
+
+def test_a_schema_file_deeper_than_json_is_written_is_refused(tmp_path: Path):
+    (tmp_path / "deep.json").write_text('{"examples": ' + "[" * 400 + "]" * 400 + "}")
+    with pytest.raises(InvalidInput, match=r"^echo\.yml:1: .*cannot be written as JSON"):
+        _load(tmp_path, MINIMAL + "result_schema_file: deep.json\n")
+
+
+@pytest.mark.parametrize("reference", ["http://127.0.0.1:1/schema", "#/$defs/none", "#"])
+def test_a_definition_from_before_fails_its_option_and_nothing_else(reference: str):
+    """It may be on the topic since a time when files were not checked for this; nothing is fetched."""
+    properties = {"x": {"type": "string", "$ref": reference}, "y": {"type": "string"}}
+    said = Title("가", "a")
+    module = Module(
+        ModuleSpec("old", "1", said, said, frozenset({"text"}), (Step("noop", "noop"),), {"properties": properties})
+    )
+    assert module.options({"y": "1"}) == {"y": "1"}
+    with pytest.raises(InvalidInput, match="option x: its schema cannot be used") as caught:
+        module.options({"x": "1"})
+    assert caught.value.code == "invalid_option"

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import InvalidInput
+from schemas.events import Step
 from schemas.ids import is_job_id
+from schemas.modules import ModuleSpec, Title
 from schemas.replay_diff import compare, diff_document
 from schemas.replays import (
     ReplayEvent,
@@ -21,9 +23,12 @@ from schemas.replays import (
     replayed_id,
     slot_of,
 )
+from schemas.topics import STAGES
 from streams.log.kafka_times import Range
 from streams.log.protocols import Partition
+from streams.modules import Modules
 from streams.replay.planner import check_range
+from streams.replay.sources import find_source
 
 ASKED = ReplayRequest("ocr.done", ("ocr.done",), "", 1_000, 2_000)
 
@@ -150,3 +155,16 @@ def test_a_period_that_retention_has_removed_is_refused_and_one_that_is_whole_is
     with pytest.raises(InvalidInput) as empty:
         check_range(asked, {place: Range(9, 9, first=0, first_ms=None)}, kept, now)
     assert empty.value.code == "empty_range"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "stage"), [(("nobody",), ""), (("nobody", "noop"), "noop"), (("noop", "nobody"), "")]
+)
+def test_a_module_with_a_stage_that_there_is_none_of_here_is_no_source(kinds: tuple[str, ...], stage: str) -> None:
+    """Its topics are not known; the answer says what is missing."""
+    said = Title("가", "a")
+    steps = tuple(Step(kind, kind) for kind in kinds)
+    modules = Modules([ModuleSpec("chain", "1", said, said, frozenset({"text"}), steps)])
+    with pytest.raises(InvalidInput, match="nobody") as caught:
+        find_source("chain", stage, modules, STAGES)
+    assert caught.value.code == "unknown_stage"
