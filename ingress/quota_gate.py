@@ -1,58 +1,53 @@
 """Quotas at the doors of ingress: estimates of jobs and calls, and refusals as answers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from ingress.auth import Caller
 from ingress.chat.replies import Reply
 from ingress.chat.requests import Asked, characters
 from ingress.dependencies import Dependencies
-from ingress.problems import Problem
+from ingress.problems import Problem, unavailable
 from processors.llm.protocols.values import Task
 from schemas.events import JobRef
-from schemas.payloads import Payload
 from schemas.quota_costs import worst_cost
+from schemas.quota_estimates import UNSET_COMPLETION, job_estimate
 from schemas.quotas import Ask, Estimate, NotAllowed, QuotaExceeded
 from schemas.submissions import Submission
 from schemas.usage_report import ledger_day
-from streams.quota.quotas import CALL_MODULE, Reservation
+from streams.quota.quotas import CALL_MODULE
+from streams.quota.reservations import Reservation
 
 WARNING_HEADER = "X-Quota-Warning"
 
-_UNSET_COMPLETION = 1_024
-"""Tokens reserved for the answer of a call that sets no limit."""
-
 _PROMPT_MARGIN = 1.25
-_TOKENS_A_BYTE = 0.3
-_PDF_BYTES_A_PAGE = 150_000
-_AUDIO_BYTES_A_SECOND = {"audio/wav": 32_000, "audio/flac": 32_000}
-_PACKED_AUDIO_BYTES_A_SECOND = 8_000
 
 
-async def reserve_job(
+@asynccontextmanager
+async def reserved_job(
     dependencies: Dependencies, caller: Caller, job: JobRef, submission: Submission
-) -> Reservation | None:
-    """Reserve for a job. Raises Problem 403 or 429."""
+) -> AsyncGenerator[Reservation | None]:
+    """Reserve for a job that is put on the log meanwhile; given back when that fails, in whatever way.
+
+    Raises Problem 403 or 429, or 503 while the quotas are being read.
+    """
     quotas = dependencies.quotas
     estimate = Estimate()
     if quotas.limited(caller.service, caller.key_id):
-        estimate = _job_estimate(submission.inputs)
-        cost = worst_cost(
-            dependencies.prices.now(),
-            ledger_day(job.created_at_ms),
-            prompt_tokens=estimate.tokens,
-            completion_tokens=estimate.tokens,
-            pages=estimate.pages,
-            audio_seconds=estimate.audio_seconds,
-        )
-        estimate = estimate._replace(money_micros=cost)
+        estimate = job_estimate(submission.inputs, dependencies.prices.now(), ledger_day(job.created_at_ms))
     ask = Ask(job.job_id, caller.service, caller.key_id, job.module, estimate, submission.model)
-    return await _reserved(dependencies, ask)
+    held = await _reserved(dependencies, ask)
+    try:
+        yield held
+    except BaseException:
+        dependencies.quotas.release(held)
+        raise
 
 
 async def reserve_call(dependencies: Dependencies, asked: Asked, reply: Reply) -> Reservation | None:
-    """Reserve for an interactive call; a warning goes out with the reply. Raises Problem 403 or 429."""
+    """Reserve for an interactive call; a warning goes out with the reply. Raises Problem as `reserved_job` does."""
     caller, quotas = asked.caller, dependencies.quotas
     estimate = Estimate()
     if quotas.limited(caller.service, caller.key_id):
@@ -81,6 +76,9 @@ def warning_headers(held: Reservation | None) -> dict[str, str]:
 
 
 async def _reserved(dependencies: Dependencies, ask: Ask) -> Reservation | None:
+    if not dependencies.services.loaded:
+        # What is not known yet would pass for a service without limits.
+        raise unavailable("services_loading", "the quotas are still being read from the log", retry_after_s=1)
     try:
         return await dependencies.quotas.reserve(ask)
     except NotAllowed as e:
@@ -90,22 +88,6 @@ async def _reserved(dependencies: Dependencies, ask: Ask) -> Reservation | None:
         raise Problem(429, e.code, e.message, e.remedy, headers=headers) from e
 
 
-def _job_estimate(inputs: tuple[Payload, ...]) -> Estimate:
-    tokens = pages = audio = 0
-    for payload in inputs:
-        size = payload.blob.size if payload.blob else len(payload.inline or b"")
-        kind = payload.media_type
-        if kind.startswith("audio/"):
-            audio += math.ceil(size / _AUDIO_BYTES_A_SECOND.get(kind, _PACKED_AUDIO_BYTES_A_SECOND))
-        elif kind.startswith("image/"):
-            pages += 1
-        elif kind.startswith(("text/", "application/json")):
-            tokens += math.ceil(size * _TOKENS_A_BYTE) + _UNSET_COMPLETION
-        else:
-            pages += max(1, math.ceil(size / _PDF_BYTES_A_PAGE))
-    return Estimate(tokens=tokens, pages=pages, audio_seconds=audio)
-
-
 def _completion(body: Mapping[str, Any]) -> int:
     options = body.get("options")
     native = cast("Mapping[str, Any]", options).get("num_predict") if isinstance(options, dict) else None
@@ -113,4 +95,4 @@ def _completion(body: Mapping[str, Any]) -> int:
     answers = body.get("n") or 1
     if isinstance(most, int) and most > 0 and isinstance(answers, int):
         return most * max(1, answers)
-    return _UNSET_COMPLETION
+    return UNSET_COMPLETION

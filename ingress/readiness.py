@@ -50,10 +50,11 @@ class Readiness:
 
 def essential_checks(dependencies: Dependencies) -> dict[str, Check]:
     """Return the checks that cost nothing and decide whether jobs are taken."""
-    log_up, loaded = dependencies.publisher.healthy, dependencies.keys.loaded
+    log_up, loaded, limits = dependencies.publisher.healthy, dependencies.keys.loaded, dependencies.services.loaded
     return {
         "log": Check(log_up, required=True, reason="" if log_up else "Kafka does not answer"),
         "keys": Check(loaded, required=True, reason="" if loaded else "the API keys are still being read"),
+        "services": Check(limits, required=True, reason="" if limits else "the quotas are still being read"),
     }
 
 

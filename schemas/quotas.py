@@ -81,16 +81,27 @@ _KINDS: Mapping[str, tuple[str, str, str]] = {
 
 
 class QuotaExceeded(Transient):
-    """A limit is reached. `limit` names it; `retry_after_s` is when to ask again, in whole seconds."""
+    """A limit is reached. `limit` names it; `retry_after_s` is when to ask again, in whole seconds.
+
+    `never`: the request alone takes more than the whole limit, so that waiting is of no use.
+    """
 
     default_code = "quota_exceeded"
 
     def __init__(
-        self, message: str, *, code: str | None = None, remedy: str = "", limit: str = "", retry_after_s: int = 1
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        remedy: str = "",
+        limit: str = "",
+        retry_after_s: int = 1,
+        never: bool = False,
     ) -> None:
         super().__init__(message, code=code, remedy=remedy)
         self.limit = limit
         self.retry_after_s = retry_after_s
+        self.never = never
 
 
 class NotAllowed(Permanent):
@@ -159,7 +170,9 @@ def exceeded(limit: Limit, ask: Ask, used: int, retry_after_s: int) -> QuotaExce
     if asked > limit.most:
         message += f", and this request may need {limit.shown(asked)}"
         remedy = "ask for less (a smaller max_tokens, a smaller file), or have the limit raised"
-    return QuotaExceeded(message, remedy=remedy, limit=limit.name, retry_after_s=retry_after_s)
+    # A limit of 0 is a door that was shut for a while, not one that is too narrow.
+    never = asked > limit.most > 0
+    return QuotaExceeded(message, remedy=remedy, limit=limit.name, retry_after_s=retry_after_s, never=never)
 
 
 def warnings_of(limits: Iterable[Limit], used: Iterable[int]) -> tuple[SoftWarning, ...]:

@@ -19,7 +19,7 @@ from ingress.auth import Caller
 from ingress.dependencies import Dependencies, dependencies_of
 from ingress.job_document import is_final
 from ingress.problems import Problem, problem_of, unavailable
-from ingress.quota_gate import reserve_job
+from ingress.quota_gate import reserved_job, warning_headers
 from ingress.routes.cancel import put_cancellation
 from ingress.routes.submit import check_available, idempotency_key, put_on_log, submitted_before
 from ingress.submission import Submission, job_of
@@ -90,15 +90,13 @@ async def _serve(request: Request, task: str) -> Response:
     )
     job = job_of(submission, int(time.time() * 1000))
     request.scope["job_id"] = job.job_id
+    told = {"Location": f"/v1/jobs/{job.job_id}", "X-Job-Id": job.job_id}
     if key is None or await submitted_before(dependencies, caller, job) is None:
-        held = await reserve_job(dependencies, caller, job, submission)
-        try:
+        async with reserved_job(dependencies, caller, job, submission) as held:
             await put_on_log(dependencies, submission, job, trace_headers(request))
-        except Problem:
-            dependencies.quotas.release(held)
-            raise
+        told.update(warning_headers(held))
     view = await _ended(request, dependencies, job, keep=key is not None)
-    return await _answered(dependencies, caller, job, view, call)
+    return await _answered(dependencies, caller, job, view, call, told)
 
 
 async def _ended(request: Request, dependencies: Dependencies, job: JobRef, *, keep: bool) -> JobView | None:
@@ -119,9 +117,8 @@ async def _ended(request: Request, dependencies: Dependencies, job: JobRef, *, k
 
 
 async def _answered(
-    dependencies: Dependencies, caller: Caller, job: JobRef, view: JobView | None, call: AudioCall
+    dependencies: Dependencies, caller: Caller, job: JobRef, view: JobView | None, call: AudioCall, told: dict[str, str]
 ) -> Response:
-    where = {"Location": f"/v1/jobs/{job.job_id}", "X-Job-Id": job.job_id}
     if view is None:
         raise Problem(
             504,
@@ -130,14 +127,14 @@ async def _answered(
             f"{job.job_id}",
             f"look at GET /v1/jobs/{job.job_id}",
             # Clients repeat a 504 by themselves, which would be another job.
-            headers={**where, "x-should-retry": "false"},
+            headers={**told, "x-should-retry": "false"},
         )
     assert view.service == caller.service
     if view.document["status"] != JobStatus.DONE or view.result is None:
-        raise _failed(view, where)
+        raise _failed(view, told)
     result = await claim_check.read(view.result, dependencies.blobs)
     body = answer(result, call.form, call.granularities)
-    return Response(body, 200, where, MEDIA_TYPES[call.form])
+    return Response(body, 200, told, MEDIA_TYPES[call.form])
 
 
 def _failed(view: JobView, where: dict[str, str]) -> Problem:

@@ -12,7 +12,7 @@ from ingress.dependencies import Dependencies, dependencies_of
 from ingress.examples import SUBMIT_DOC
 from ingress.job_document import links
 from ingress.problems import Problem, unavailable
-from ingress.quota_gate import reserve_job, warning_headers
+from ingress.quota_gate import reserved_job, warning_headers
 from ingress.responses import json_response
 from ingress.submission import Submission, accepted, first_request, job_of
 from ingress.submit_body import read_submit_body
@@ -62,12 +62,8 @@ async def submit(request: Request) -> Response:
         before = await submitted_before(dependencies, caller, job)
         if before is not None:
             return _answer(job, before.document["created_at"], replayed=True)
-    held = await reserve_job(dependencies, caller, job, submission)
-    try:
+    async with reserved_job(dependencies, caller, job, submission) as held:
         await put_on_log(dependencies, submission, job, trace_headers(request))
-    except Problem:
-        dependencies.quotas.release(held)
-        raise
     return _answer(job, iso_time(job.created_at_ms), more=warning_headers(held))
 
 

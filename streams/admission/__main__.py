@@ -23,6 +23,7 @@ from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import Publisher
 from streams.log.schema_reader import SchemaReader
 from streams.logs import get_logger
+from streams.metering.price_file import BudgetPrices
 from streams.metrics_server import Health
 from streams.module_registry import ModuleRegistry
 from streams.quota.quotas import Quotas
@@ -55,7 +56,8 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         redis = redis_client(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         quotas = await stack.enter_async_context(Quotas(redis, services, uuid4().hex))
-        doors = DoorReader(bootstrap, codec, EntryMaker(schemas, checker), services, quotas)
+        prices = BudgetPrices(settings.models_file)
+        doors = DoorReader(bootstrap, codec, EntryMaker(schemas, checker), services, quotas, prices)
         answerer = Answerer(bootstrap, codec, schemas, lambda: doors.topics, Pace(redis))
         health.set_starting("reading the services and the modules")
         await _patiently(lambda _: _announce(publisher), stop, once=True)

@@ -1,7 +1,8 @@
 """Reads every door: checks each record and writes an entry of it, keyed by its job, then commits.
 
 A crash between the two repeats entries, which the book does not mind. Doors are looked for every second.
-A door whose service has used up a quota waits, from the record that found it so; the others go on.
+A door whose service has used up a quota waits, from the record that found it so; the others go on. A record that
+alone takes more than the whole quota would hold its door up for good: it is rejected.
 """
 
 import asyncio
@@ -12,8 +13,10 @@ from aiokafka.structs import ConsumerRecord
 
 from schemas.batch import BatchEntry
 from schemas.codec import Codec
+from schemas.quota_estimates import job_estimate
 from schemas.quotas import Ask, Estimate, NotAllowed, QuotaExceeded
 from schemas.topics import BATCH_ENTRIES, service_of_door
+from schemas.usage_report import ledger_day
 from streams.admission.checks import KEY_ID
 from streams.admission.entries import EntryMaker, not_allowed
 from streams.admission.writing import Write, bulk_producer, partition_of, write_all
@@ -24,6 +27,7 @@ from streams.log.group_metrics import CountedRebalances, committed
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
 from streams.logs import get_logger
+from streams.metering.price_file import BudgetPrices
 from streams.metrics import BATCH_READ
 from streams.quota.quotas import Quotas
 from streams.services import Services
@@ -45,12 +49,21 @@ _TRACE = ("traceparent", "tracestate")
 class DoorReader:
     """Reads the doors until `stop`; raises when the log fails it, to be started again."""
 
-    def __init__(self, bootstrap: str, codec: Codec, maker: EntryMaker, services: Services, quotas: Quotas) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        codec: Codec,
+        maker: EntryMaker,
+        services: Services,
+        quotas: Quotas,
+        prices: BudgetPrices,
+    ) -> None:
         self._bootstrap = bootstrap
         self._codec = codec
         self._maker = maker
         self._services = services
         self._quotas = quotas
+        self._prices = prices
         self._waiting: dict[TopicPartition, float] = {}
         self.topics: frozenset[str] = frozenset()
 
@@ -108,14 +121,15 @@ class DoorReader:
                 record = to_log_record(raw)
                 entry, model = await self._maker.entry(service, record, is_open=is_open)
                 if entry.refusal is None:
-                    ask = Ask(entry.job.job_id, service, KEY_ID, entry.job.module, Estimate(), model)
                     try:
-                        await self._quotas.reserve(ask)
+                        await self._quotas.reserve(self._ask(service, entry, model))
                     except NotAllowed as e:
                         entry = not_allowed(entry, e)
                     except QuotaExceeded as e:
-                        self._wait(consumer, tp, record.offset, e.retry_after_s)
-                        break
+                        if not e.never:
+                            self._wait(consumer, tp, record.offset, e.retry_after_s)
+                            break
+                        entry = not_allowed(entry, e)
                 writes.append(self._write(record, entry))
                 done[tp] = record.offset + 1
                 BATCH_READ.labels(service).inc()
@@ -123,6 +137,12 @@ class DoorReader:
             await write_all(producer, writes)
             await consumer.commit(done)
             committed(GROUP)
+
+    def _ask(self, service: str, entry: BatchEntry, model: str) -> Ask:
+        estimate = Estimate()
+        if self._quotas.limited(service, KEY_ID):
+            estimate = job_estimate(entry.inputs, self._prices.now(), ledger_day(entry.job.created_at_ms))
+        return Ask(entry.job.job_id, service, KEY_ID, entry.job.module, estimate, model)
 
     def _wait(self, consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int, seconds: float) -> None:
         # Not for the whole time that was told: a quota may be raised meanwhile.

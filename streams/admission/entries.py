@@ -53,7 +53,7 @@ class EntryMaker:
 
 
 def not_allowed(entry: BatchEntry, error: GatewayError) -> BatchEntry:
-    """Return the entry of a request that is in order, but not allowed to its service."""
+    """Return the entry of a request that is in order, but not allowed to its service or too large for its quotas."""
     refusal = ErrorInfo(error.code, error.message, "", error.remedy)
     return replace(entry, steps=(), inputs=(), refusal=refusal)
 

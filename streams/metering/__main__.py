@@ -4,6 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack, suppress
 
 from schemas.codec import Codec
+from schemas.errors import Outage
 from schemas.topics import API_KEYS, LEDGER_TABLE_CHANGELOG, SCHEMAS, SERVICES, USAGE_EVENTS
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
@@ -23,6 +24,7 @@ from streams.replay.hosting import host_replays
 from streams.services import Services as ServiceSettingsView
 from streams.settings import Settings
 from streams.storage.collecting import host_collector
+from streams.tables.job_reader import JobReader
 from streams.tables.job_table import JobTableApp, TableSpec
 from streams.tables.log_ends import KafkaLogEnds, LogEnds
 from streams.tables.positions import GroupPositions
@@ -99,10 +101,11 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         ends = KafkaLogEnds(bootstrap, tuple(topic.name for topic in TABLE.topics))
         stack.push_async_callback(ends.stop)
         app = MeteringApp(settings, codec, schemas, publisher, services, RowsView(redis), ends, health)
-        reconciling = asyncio.create_task(_reconcile(Reconciler(redis, app.settled), settings_view), name="reconcile")
-        closer = OrphanCloser(
-            bootstrap, schemas, publisher, HeldLedger(app.folded, app.settled), settings.orphan_seconds
-        )
+        ledger, job_ends = HeldLedger(app.folded, app.settled), KafkaLogEnds(bootstrap)
+        stack.push_async_callback(job_ends.stop)
+        reconciler = Reconciler(redis, ledger, ends, JobReader(redis, job_ends))
+        reconciling = asyncio.create_task(_reconcile(reconciler, settings_view), name="reconcile")
+        closer = OrphanCloser(bootstrap, schemas, publisher, ledger, settings.orphan_seconds)
         closing = asyncio.create_task(closer.run(), name="orphans")
         # Here, because nobody waits for this process: planning a replay keeps a core busy for seconds.
         replaying = asyncio.create_task(host_replays(settings, codec, schemas, publisher, stop), name="replays")
@@ -116,7 +119,7 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
 async def _reconcile(reconciler: Reconciler, services: ServiceSettingsView) -> None:
     while True:
         limited = [s.service for s in services.all() if any(a.quotas.limited for a in (s.allowance, *s.keys.values()))]
-        with suppress(*REDIS_FAILURES):
+        with suppress(*REDIS_FAILURES, Outage):
             closed = await reconciler.turn(limited)
             if closed:
                 log.info("quota.closed", reservations=closed)

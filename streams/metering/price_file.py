@@ -25,6 +25,14 @@ class BudgetPrices:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._version: tuple[int, int] | None = None
+        self._prices = PriceList()
+
+    def now(self) -> PriceList:
+        """Return the prices as they are now; a file that has become wrong leaves the last good ones in place."""
+        found = self.changed()
+        if found is not None:
+            self._prices = found
+        return self._prices
 
     def changed(self) -> PriceList | None:
         """Return the prices when they are other ones than at the last call; None when they are not."""

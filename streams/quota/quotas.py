@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn, Self, cast
 
 from redis.asyncio import Redis
@@ -33,6 +33,7 @@ from schemas.quotas import (
 from schemas.topics import JOB_PARTITIONS
 from streams import redis_keys
 from streams.metrics import QUOTA_REFUSALS, QUOTA_UNKNOWN, QUOTA_WARNINGS
+from streams.quota.reservations import Reservation, Unrecorded, concerns, entry_of
 from streams.quota.scripts import ADD_OPEN, RESERVE, SETTLE, SYNC
 from streams.redis_client import REDIS_FAILURES
 from streams.services import Services
@@ -44,22 +45,14 @@ LIFE_MS = 4_000
 SILENCE_MS = 3_000
 """When no replica was in touch for so long, Redis was away for all of them: the counters begin anew."""
 
+CALL_MS, JOB_MS = 3_600_000, 14 * 86_400_000
+"""So long a reservation holds that nobody settles: of a call, of a job."""
+
 _EVERY_S = 0.4
-_CALL_MS = 3_600_000
-_JOB_MS = 14 * 86_400_000
 _CHECKED_AT_ONCE = 500
 _AT_ONCE = 16
+_ADDED_AT_ONCE = 200
 CALL_MODULE = "chat"
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """What was granted. `second` is Redis' clock; `warnings` are for the caller."""
-
-    ask: Ask
-    second: int
-    expires_ms: int
-    warnings: tuple[SoftWarning, ...] = ()
 
 
 class Quotas:
@@ -79,6 +72,7 @@ class Quotas:
         )
         self._asking = asyncio.Semaphore(_AT_ONCE)
         self._open: dict[str, Reservation] = {}
+        self._unrecorded = Unrecorded()
         self._recent: deque[Reservation] = deque()
         self._known: dict[tuple[str, str, str, str], int] = {}
         self._since: Counter[tuple[str, str, str, str]] = Counter()
@@ -115,7 +109,7 @@ class Quotas:
         limits = limits_for(settings, ask.key_id)
         if not limits:
             return None
-        lives_ms = _CALL_MS if ask.module == CALL_MODULE else _JOB_MS
+        lives_ms = CALL_MS if ask.module == CALL_MODULE else JOB_MS
         made = Reservation(ask, int(self._now()), int(self._now() * 1000) + lives_ms)
         answer = await self._asked(made, limits)
         if answer is None:
@@ -139,11 +133,14 @@ class Quotas:
         if held is None:
             return
         settled = replace(held, ask=replace(held.ask, estimate=held.ask.estimate._replace(tokens=tokens)))
-        self._close(held, _entry(settled, self._replica, jobs=0), tokens - held.ask.estimate.tokens, taken_back=False)
+        if held.ask.request_id in self._unrecorded:
+            self._unrecorded.keep(settled)
+        self._close(held, entry_of(settled, self._replica, jobs=0), tokens - held.ask.estimate.tokens, taken_back=False)
 
     def release(self, held: Reservation | None) -> None:
         """Give a reservation back whose work never began."""
         if held is not None:
+            self._unrecorded.forget(held.ask.request_id)
             self._close(held, "", -held.ask.estimate.tokens, taken_back=True)
 
     async def _asked(self, made: Reservation, limits: Sequence[Limit]) -> list[int] | None:
@@ -153,7 +150,7 @@ class Quotas:
         month = month_of(int(self._now() * 1000))
         arguments: list[Any] = [
             ask.request_id,
-            _entry(made, self._replica),
+            entry_of(made, self._replica),
             LIFE_MS,
             SILENCE_MS,
             ask.key_id,
@@ -192,17 +189,15 @@ class Quotas:
                 self._refuse(limit, ask, own, 2)
         for limit in limits:
             self._since[_name(ask.service, limit)] += limit.asked(ask)
+        self._unrecorded.keep(made)
         return self._keep(made)
 
     def _own(self, service: str, limit: Limit) -> int:
-        def of(held: Reservation) -> bool:
-            return held.ask.service == service and limit.key_id in ("", held.ask.key_id)
-
         match limit.window:
             case "minute":
-                return sum(limit.asked(held.ask) for held in self._within_window() if of(held))
+                return sum(limit.asked(held.ask) for held in self._within_window() if concerns(held, service, limit))
             case "now":
-                return sum(1 for held in self._open.values() if of(held))
+                return sum(1 for held in self._open.values() if concerns(held, service, limit))
             case _:
                 return self._since[_name(service, limit)]
 
@@ -220,9 +215,9 @@ class Quotas:
     def _learn(self, ask: Ask, limits: Sequence[Limit], used: Sequence[int]) -> None:
         for limit, amount in zip(limits, used, strict=True):
             if limit.window == MONTH and amount >= 0:
-                # What was granted alone since has been added again: it is in the amount.
+                # What was granted alone and added since is in the amount.
                 self._known[_name(ask.service, limit)] = amount
-                self._since.pop(_name(ask.service, limit), None)
+                self._since[_name(ask.service, limit)] = self._unrecorded.amount(ask.service, limit)
 
     def _warnings(self, ask: Ask, limits: Sequence[Limit], used: Sequence[int]) -> tuple[SoftWarning, ...]:
         found = warnings_of(
@@ -265,14 +260,17 @@ class Quotas:
         while not self._leaving:
             try:
                 born = await self._in_touch()
-                self._reachable = True
                 if born != self._born:
                     await self._add_again()
                     self._born = born
                 else:
+                    await self._add_to_counters(tuple(self._unrecorded), minutes=True)
                     await self._forget_settled()
+                # Only now: what is asked of the counters should find in them what was granted without.
+                self._reachable = True
             except REDIS_FAILURES:
                 self._reachable = False
+            self._unrecorded.prune(self._open, self._now())
             await asyncio.sleep(_EVERY_S)
 
     async def _in_touch(self, *, leaving: bool = False) -> str:
@@ -288,42 +286,59 @@ class Quotas:
 
     async def _add_again(self) -> None:
         """Tell the counters what they cannot know: the open reservations and the last minute of this replica."""
-        for held in tuple(self._open.values()):
-            service = held.ask.service
-            await self._add(
-                keys=[redis_keys.quota_open(service), redis_keys.quota_sums(service)],
-                args=[held.ask.request_id, _entry(held, self._replica)],
-            )
         minutes: dict[str, Counter[str]] = {}
         for held in self._within_window():
             for key in {"", held.ask.key_id}:
                 fields = minutes.setdefault(redis_keys.quota_minute(held.ask.service, key), Counter())
                 fields[f"{held.second}|r|{self._replica}"] += 1
                 fields[f"{held.second}|t|{self._replica}"] += held.ask.estimate.tokens
+        await self._add_to_counters((*self._open.values(), *self._unrecorded), minutes=False)
         async with self._redis.pipeline(transaction=False) as pipe:
             for name, fields in minutes.items():
                 pipe.hset(name, mapping=cast("dict[Any, Any]", dict(fields)))
                 pipe.expire(name, 2 * WINDOW_S)
             await cast("Awaitable[Any]", pipe.execute())
 
+    async def _add_to_counters(self, some: Sequence[Reservation], *, minutes: bool) -> None:
+        for start in range(0, len(some), _ADDED_AT_ONCE):
+            step = some[start : start + _ADDED_AT_ONCE]
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for held in step:
+                    if held.ask.request_id in self._open or held.ask.request_id in self._unrecorded:
+                        await self._add(*self._addition(held, minutes=minutes), client=pipe)
+                await cast("Awaitable[Any]", pipe.execute())
+            for held in step:
+                self._unrecorded.forget(held.ask.request_id)
+
+    def _addition(self, held: Reservation, *, minutes: bool) -> tuple[list[str], list[str | int]]:
+        ask = held.ask
+        keys = [
+            redis_keys.quota_open(ask.service),
+            redis_keys.quota_sums(ask.service),
+            redis_keys.quota_minute(ask.service, ""),
+            redis_keys.quota_minute(ask.service, ask.key_id),
+        ]
+        entry = entry_of(held, self._replica, jobs=int(ask.request_id in self._open))
+        second = held.second if minutes else ""
+        return keys, [ask.request_id, entry, second, ask.estimate.tokens, self._replica, ask.key_id]
+
     async def _forget_settled(self) -> None:
-        """Forget the jobs that metering has settled."""
-        jobs = [h for h in self._open.values() if h.ask.module != CALL_MODULE][:_CHECKED_AT_ONCE]
+        """Forget the jobs that Redis held and holds no more: metering has settled them."""
+        jobs = [h for h in self._open.values() if h.ask.module != CALL_MODULE]
+        jobs = [h for h in jobs if h.ask.request_id not in self._unrecorded][:_CHECKED_AT_ONCE]
         if not jobs:
             return
         async with self._redis.pipeline(transaction=False) as pipe:
             for held in jobs:
                 pipe.hexists(redis_keys.quota_open(held.ask.service), held.ask.request_id)
-            there = cast("list[bool]", await pipe.execute())
+            pipe.hget(redis_keys.QUOTA_STATE, "born")
+            *there, born = await pipe.execute()
+        if born is None or born.decode() != self._born:
+            return  # emptied meanwhile: what is gone was not settled
         for held, still in zip(jobs, there, strict=True):
             self._open.pop(held.ask.request_id, None)
             if still:
                 self._open[held.ask.request_id] = held  # to the end: the others' turn comes
-
-
-def _entry(held: Reservation, replica: str, *, jobs: int = 1) -> str:
-    ask = held.ask
-    return f"{ask.key_id or '-'} {jobs} {' '.join(map(str, ask.estimate))} {held.expires_ms} {replica}"
 
 
 def _name(service: str, limit: Limit) -> tuple[str, str, str, str]:

@@ -1,34 +1,48 @@
-"""Closes reservations that nothing else closed: settled while Redis was away, expired, or of jobs that ended unused."""
+"""Closes reservations that nothing else closed.
+
+Those that were settled while Redis was away, that expired, of jobs that ended unused, and of jobs that never came
+to be.
+"""
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, cast
+from collections.abc import Awaitable, Iterable
+from typing import Any, NamedTuple, cast
 
 import orjson
 from redis.asyncio import Redis
 
 from schemas.events import TERMINAL
 from streams import redis_keys
+from streams.admission.checks import KEY_ID
+from streams.metering.orphans import HeldLedger
+from streams.quota.quotas import CALL_MS, JOB_MS
 from streams.quota.scripts import SETTLE
+from streams.tables.job_reader import JobReader, Missing
+from streams.tables.log_ends import LogEnds
+from streams.tables.partitions import job_partition
+
+UNKNOWN_MS = 10 * 60_000
+"""After so long a job that REST reserved for is on the log, or never will be: its publication takes seconds."""
 
 _LOOKED_AT = 500
+_ASKED_AT_ONCE = 20  # jobs without a view: each may cost half a second while views are behind
 
 
 class Reconciler:
     """Looks at some reservations of each service a turn.
 
-    `settled` tells of a request whether the ledger has counted it: None where another process has its partition.
-    A job that ended is closed on the second look, for its usage may be on its way.
+    A job that ended is closed once the ledger has folded all that was on its log when the end was seen, for the
+    job's usage may be on its way; `ends` tells where that log ends, `jobs` which jobs there are.
     """
 
-    def __init__(self, redis: Redis, settled: Callable[[str], bool | None]) -> None:
-        self._redis, self._settled = redis, settled
+    def __init__(self, redis: Redis, ledger: HeldLedger, ends: LogEnds, jobs: JobReader) -> None:
+        self._redis, self._ledger, self._ends, self._jobs = redis, ledger, ends, jobs
         self._take_out = redis.register_script(SETTLE)
         self._cursors: dict[str, int] = {}
-        self._ended: dict[str, set[str]] = {}
+        self._ended: dict[str, dict[str, int]] = {}
 
     async def turn(self, services: Iterable[str]) -> int:
-        """Look once; returns how many were closed. Raises what the Redis client raises."""
+        """Look once; returns how many were closed. Raises what the Redis client raises, Outage when the log is down."""
         return sum([await self._turn(service) for service in services])
 
     async def _turn(self, service: str) -> int:
@@ -38,29 +52,64 @@ class Reconciler:
             self._redis.hscan(name, self._cursors.get(service, 0), count=_LOOKED_AT),
         )
         self._cursors[service], found = answer
-        mine = {raw.decode(): entry for raw, entry in found.items() if self._settled(raw.decode()) is not None}
-        ended = await self._ended_jobs([r for r in mine if not self._settled(r)])
-        again = ended & self._ended.get(service, set())
-        self._ended[service] = ended
+        mine = {raw.decode(): _entry(entry) for raw, entry in found.items()}
+        mine = {r: entry for r, entry in mine.items() if self._ledger.settled(r) is not None}
         now_ms = time.time() * 1000
-        due = [r for r, entry in mine.items() if self._settled(r) or r in again or _expires_ms(entry) < now_ms]
+        due = {r for r, entry in mine.items() if self._ledger.settled(r) or entry.expires_ms < now_ms}
+        due |= self._surely_unused(service)
+        left = [r for r in mine if r not in due]
+        ended, unseen = await self._looked_up(left)
+        lost = [r for r in unseen if mine[r].came_to_nothing(now_ms)][:_ASKED_AT_ONCE]
+        due |= {r for r in lost if isinstance(await self._jobs.get(r), Missing)}
         keys = [name, redis_keys.quota_sums(service), *[redis_keys.quota_minute(service, "")] * 2]
         for request_id in due:
             await self._take_out(keys=keys, args=[request_id, 0, 0, "", "", "", 0])
+        await self._note_ended(service, ended)
         return len(due)
 
-    async def _ended_jobs(self, ids: list[str]) -> set[str]:
+    def _surely_unused(self, service: str) -> set[str]:
+        """Return the ended jobs for which the ledger can have nothing more to come; they are noted no longer."""
+        waiting, folded = self._ended.get(service, {}), self._ledger.folded()
+        done = {r for r, end in waiting.items() if folded.get(job_partition(r), end) >= end}
+        for request_id in done:
+            del waiting[request_id]
+        return {r for r in done if job_partition(r) in folded}
+
+    async def _looked_up(self, ids: list[str]) -> tuple[list[str], list[str]]:
+        """Return which of these jobs have ended, and which have no view."""
         if not ids:
-            return set()
-        views = cast("list[bytes | None]", await self._redis.mget([redis_keys.job(r) for r in ids]))
-        return {r for r, view in zip(ids, views, strict=True) if view and _status(view) in TERMINAL}
+            return [], []
+        found = cast("list[bytes | None]", await self._redis.mget([redis_keys.job(r) for r in ids]))
+        views = list(zip(ids, found, strict=True))
+        ended = [r for r, view in views if view and _status(view) in TERMINAL]
+        return ended, [r for r, view in views if not view]
+
+    async def _note_ended(self, service: str, ended: Iterable[str]) -> None:
+        noted = self._ended.setdefault(service, {})
+        new = [r for r in ended if r not in noted]
+        if new:
+            ends = await self._ends.all_ends(sorted({job_partition(r) for r in new}))
+            noted.update({r: ends[job_partition(r)].events for r in new})
+
+
+class _Entry(NamedTuple):
+    key_id: str
+    expires_ms: float
+
+    def came_to_nothing(self, now_ms: float) -> bool:
+        """Tell whether it is of a job that should be on the log by now.
+
+        Calls are on it before their work, and expire soon. A batch's jobs wait for their start as long as it takes.
+        """
+        left_ms = self.expires_ms - now_ms
+        return self.key_id != KEY_ID and CALL_MS < left_ms < JOB_MS - UNKNOWN_MS
+
+
+def _entry(raw: bytes) -> _Entry:
+    parts = raw.split()
+    return _Entry(parts[0].decode(), float(parts[6])) if len(parts) > 6 else _Entry("", 0.0)
 
 
 def _status(view: bytes) -> str:
     document: Any = orjson.loads(view)
     return str(document["document"]["status"])
-
-
-def _expires_ms(entry: bytes) -> float:
-    parts = entry.split()
-    return float(parts[6]) if len(parts) > 6 else 0.0

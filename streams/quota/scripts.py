@@ -179,12 +179,20 @@ end
 return {tostring(born), alive, tonumber(t[1])}
 """
 
-# KEYS: open, sums. ARGV: request id, entry, … . Adds what is not there.
+# KEYS: open, sums, minute of the service, minute of the key.
+# ARGV: request id, entry, second of the reservation ('': the minutes are told otherwise), tokens, replica, key.
+# Adds what is not there.
 ADD_OPEN = (
     OPEN_FUNCTIONS
     + """
-for i = 1, #ARGV, 2 do
-  if redis.call('HEXISTS', KEYS[1], ARGV[i]) == 0 then put_in(KEYS[1], KEYS[2], ARGV[i], ARGV[i + 1]) end
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 0 end
+put_in(KEYS[1], KEYS[2], ARGV[1], ARGV[2])
+for n = 3, 4 do
+  if ARGV[3] ~= '' and (n == 3 or ARGV[6] ~= '') then
+    redis.call('HINCRBY', KEYS[n], ARGV[3] .. '|r|' .. ARGV[5], 1)
+    if ARGV[4] ~= '0' then redis.call('HINCRBY', KEYS[n], ARGV[3] .. '|t|' .. ARGV[5], ARGV[4]) end
+    redis.call('EXPIRE', KEYS[n], 120)
+  end
 end
 return 1
 """

@@ -102,7 +102,7 @@ async def running_ingress(settings: Settings, env: Mapping[str, str] | None = No
         )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server._serve())
-        await _until(lambda: server.started and dependencies.keys.loaded)
+        await _until(lambda: server.started and dependencies.keys.loaded and dependencies.services.loaded)
         try:
             yield Ingress(dependencies, f"http://127.0.0.1:{settings.http_port}")
         finally:

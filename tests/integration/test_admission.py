@@ -2,16 +2,18 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 from aiokafka import AIOKafkaConsumer
 
@@ -22,16 +24,20 @@ from schemas.ids import keyed_job_id
 from schemas.payloads import text_payload
 from schemas.services import Allowance, Quotas, ServiceSettings
 from schemas.topics import BATCH_ENTRIES, JOB_PARTITIONS, MODULES, NOOP, RESULTS, SERVICES, batch_door
+from streams import redis_keys
 from streams.log.admin import kafka_admin
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.protocols import Outgoing, Raw
 from streams.log.whole_topics import read_whole
+from streams.redis_client import redis_client
 from streams.storage.store import open_blob_store
-from tests.services import ROOT
+from tests.integration.ingress_harness import own_database
+from tests.services import ROOT, free_port
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 CODEC = Codec()
+WaitUntil = Callable[..., Awaitable[None]]
 
 
 @dataclass
@@ -43,6 +49,7 @@ class Door:
     publisher: KafkaPublisher
     folder: Path
     redis_url: str
+    metrics_port: int = 0
     process: asyncio.subprocess.Process | None = None
     answers: list[tuple[bytes, BatchAnswer, dict[str, bytes]]] = field(default_factory=list)
     rejections: list[BatchRejection] = field(default_factory=list)
@@ -57,7 +64,7 @@ class Door:
             "GATEWAY_REDIS_URL": self.redis_url,
             "GATEWAY_MODULES_DIR": str(self.folder / "modules"),
             "GATEWAY_NOOP": "1",
-            "GATEWAY_METRICS_PORT": "0",
+            "GATEWAY_METRICS_PORT": str(self.metrics_port),
         }
         with (self.folder / "log").open("ab") as out:
             self.process = await asyncio.create_subprocess_exec(
@@ -110,7 +117,7 @@ def _ended(request: StageRequest) -> JobResult:
 
 
 @asynccontextmanager
-async def door(kafka: str, redis_url: str) -> AsyncGenerator[Door]:
+async def door(kafka: str, redis_url: str, limits: Quotas | None = None, metrics_port: int = 0) -> AsyncGenerator[Door]:
     service = f"svc-{uuid4().hex[:8]}"
     topics = batch_door(service)
     with tempfile.TemporaryDirectory() as folder:
@@ -120,8 +127,9 @@ async def door(kafka: str, redis_url: str) -> AsyncGenerator[Door]:
         async with KafkaPublisher(kafka, delivery_timeout_s=30) as publisher:
             async with kafka_admin(kafka) as admin:
                 await admin.ensure_topics(topics.topics)
-            await publisher.publish(SERVICES, service, ServiceSettings(service, batch=True))
-            it = Door(service, kafka, publisher, Path(folder), redis_url)
+            allowance = Allowance(quotas=limits or Quotas())
+            await publisher.publish(SERVICES, service, ServiceSettings(service, batch=True, allowance=allowance))
+            it = Door(service, kafka, publisher, Path(folder), redis_url, metrics_port)
             consumer = AIOKafkaConsumer(
                 topics.results.name,
                 topics.rejected.name,
@@ -288,6 +296,51 @@ async def test_a_used_up_quota_makes_the_door_wait_and_refuses_nothing(kafka: st
         await it.until(8)
     assert not it.rejections
     assert sorted(a.request_id for _, a, _ in it.answers) == [f"r{n}" for n in range(8)]
+
+
+async def test_a_used_up_budget_makes_the_door_wait_until_it_is_raised(
+    kafka: str, redis_url: str, wait_until: WaitUntil
+) -> None:
+    """A short text is reckoned as some thousand tokens, so the budget is enough for two of eight."""
+    url, port = own_database(redis_url, 4), free_port()
+    redis = redis_client(url)
+    await redis.flushdb()
+    for p in range(JOB_PARTITIONS):
+        await redis.set(redis_keys.usage_marker(p), "g 5 0")  # as metering does once its rows are in Redis
+    async with door(kafka, url, Quotas(tokens_per_month=2_100), port) as it, httpx.AsyncClient(trust_env=False) as http:
+
+        async def refused() -> float:
+            text = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+            found = re.search(rf'gateway_quota_refusals_total{{.*service="{it.service}".*}} (\S+)', text)
+            return float(found[1]) if found else 0.0
+
+        async def refused_again(before: float) -> bool:
+            return await refused() > before
+
+        await it.send(*(BatchRequest(f"r{n}", "noop", text="x") for n in range(8)))
+        await it.until(2)
+        before = await refused()
+        await wait_until(lambda: refused_again(before))
+        assert len(it.answers) == 2
+        reserved = await redis.hget(redis_keys.quota_sums(it.service), "|tokens")
+        assert 2_000 < int(reserved or 0) <= 2_100
+        more = Allowance(quotas=Quotas(tokens_per_month=100_000))
+        await it.publisher.publish(SERVICES, it.service, ServiceSettings(it.service, batch=True, allowance=more))
+        await it.until(8)
+    await redis.aclose()
+    assert not it.rejections
+    assert sorted(a.request_id for _, a, _ in it.answers) == [f"r{n}" for n in range(8)]
+
+
+async def test_a_request_larger_than_the_whole_quota_is_rejected_and_holds_up_nobody(
+    kafka: str, redis_url: str
+) -> None:
+    async with door(kafka, redis_url, Quotas(tokens_per_minute=5_000)) as it:
+        await it.send(BatchRequest("large", "noop", text="x" * 100_000), BatchRequest("small", "noop", text="x"))
+        await it.until(2)
+    assert [(r.request_id, r.code) for r in it.rejections] == [("large", "quota_exceeded")]
+    assert "this request may need" in it.rejections[0].message
+    assert [a.request_id for _, a, _ in it.answers] == ["small"]
 
 
 async def test_a_module_that_is_not_allowed_to_the_service_is_rejected(kafka: str, redis_url: str) -> None:

@@ -1,7 +1,7 @@
 """OpenAI's audio routes with OpenAI's own client, over the real stage with a tiny model."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,8 +22,10 @@ from ingress.app import create_app
 from processors.stt.checkpoints import MemoryCheckpoints
 from processors.stt.handler import build_processor
 from processors.stt.models import find_model
-from schemas.topics import STT
+from schemas.services import Allowance, Quotas, ServiceSettings
+from schemas.topics import SERVICES, STT
 from streams import redis_keys
+from streams.quota.quotas import LIFE_MS
 from streams.redis_client import redis_client
 from streams.runtime.kafka_subscriber import KafkaSubscriber
 from streams.runtime.worker import Worker, group_of
@@ -174,6 +176,22 @@ async def test_without_a_key(door: Door) -> None:
     async with openai.AsyncOpenAI(base_url=f"{door.ingress.base_url}/v1", api_key="wrong") as client:
         with pytest.raises(openai.AuthenticationError):
             await client.audio.transcriptions.create(model="whisper-1", file=door.recording)
+
+
+async def test_a_warning_goes_out_with_the_text(door: Door, wait_until: Callable[..., Awaitable[None]]) -> None:
+    dependencies, service = door.ingress.dependencies, f"team-{uuid4().hex[:8]}"
+    few = ServiceSettings(service, allowance=Allowance(quotas=Quotas(requests_per_minute=1)))
+    await dependencies.publisher.publish(SERVICES, service, few)
+    await wait_until(lambda: dependencies.services.known(service))
+    redis = redis_client(door.settings.redis_url)
+    # Counters are believed once they are old enough: nobody here has to wait for that.
+    await redis.hset(redis_keys.QUOTA_STATE, "born", now_ms() - LIFE_MS - 1_000)
+    await redis.aclose()
+    async with door.ingress.client(await door.ingress.key(service)) as client:
+        recording = {"file": ("a.mp3", door.recording.read_bytes())}
+        answer = await client.post("/v1/audio/transcriptions", data={"model": "whisper-1"}, files=recording)
+    assert (answer.status_code, answer.json()["text"]) == (200, SAID)
+    assert answer.headers["x-quota-warning"] == "requests_per_minute 100%"
 
 
 async def test_who_does_not_wait_long_enough_gets_the_job(door: Door, tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """Quotas as callers meet them, set with `gateway services …` as it is typed, while ingress runs."""
 
 import asyncio
+import io
 import json
 import time
+import wave
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,10 +15,16 @@ import pytest_asyncio
 from typer.testing import CliRunner
 
 from cli.main import build_app
+from ingress.app import create_app
+from schemas.codec import Codec
 from schemas.errors import InvalidInput
+from schemas.topics import SERVICES
 from streams import redis_keys
+from streams.log.memory import MemoryLog, MemoryTail
+from streams.log.schema_reader import CodecDecoder
 from streams.quota.quotas import LIFE_MS
 from streams.redis_client import redis_client
+from streams.services import Services
 from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service, simulators
 from tests.integration.ingress_harness import Ingress, own_database
 
@@ -76,6 +85,30 @@ async def submit(client: httpx.AsyncClient) -> httpx.Response:
     return await client.post("/v1/noop", json={"text": "x"})
 
 
+async def transcribe(client: httpx.AsyncClient) -> httpx.Response:
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as out:
+        out.setparams((1, 2, 16_000, 0, "NONE", ""))
+        out.writeframes(bytes(32_000))
+    files = {"file": ("a.wav", sound.getvalue())}
+    return await client.post("/v1/audio/transcriptions", data={"model": "whisper-1"}, files=files)
+
+
+def inside(ingress: Ingress, client: httpx.AsyncClient, **changed: Any) -> httpx.AsyncClient:
+    """Return a client, with the other one's key, of the same ingress with some dependencies changed."""
+    transport = httpx.ASGITransport(create_app(replace(ingress.dependencies, **changed)), raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=client.headers)
+
+
+class BrokenPublisher:
+    """Fails in a way that nobody has thought of."""
+
+    healthy = True
+
+    async def publish(self, *_: object) -> None:
+        raise RuntimeError("a bug")
+
+
 async def test_a_job_over_its_quota_is_refused_with_what_ran_out(
     ingress: Ingress, client: httpx.AsyncClient, service: str, wait_until: WaitUntil
 ) -> None:
@@ -114,6 +147,52 @@ async def test_a_warning_goes_out_from_80_percent_on(
     answers.append(await client.post("/v1/chat/completions", json=CALL))
     told = [answer.headers.get("x-quota-warning") for answer in answers]
     assert told == [None, None, None, "requests_per_minute 80%", "requests_per_minute 100%"]
+
+
+async def test_a_warning_goes_out_with_a_recording_too(
+    ingress: Ingress, client: httpx.AsyncClient, service: str, wait_until: WaitUntil
+) -> None:
+    await limited(ingress, service, wait_until, "--requests-per-minute", "1")
+    impatient = replace(ingress.dependencies.settings, audio_wait_seconds=0)
+    async with inside(ingress, client, settings=impatient) as nobody_waits:
+        answer = await transcribe(nobody_waits)
+    assert answer.status_code == 504, answer.text
+    assert answer.headers["x-quota-warning"] == "requests_per_minute 100%"
+    assert answer.headers["location"] == f"/v1/jobs/{answer.headers['x-job-id']}"
+
+
+@pytest.mark.parametrize("send", [submit, transcribe])
+async def test_a_submission_that_fails_in_whatever_way_gives_its_reservation_back(
+    ingress: Ingress,
+    client: httpx.AsyncClient,
+    service: str,
+    wait_until: WaitUntil,
+    send: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]],
+) -> None:
+    async def accepted() -> bool:
+        return (await submit(client)).status_code == 202
+
+    await limited(ingress, service, wait_until, "--concurrent-jobs", "1")
+    async with inside(ingress, client, publisher=BrokenPublisher()) as broken:
+        assert (await send(broken)).status_code == 500
+    await wait_until(accepted)
+
+
+async def test_until_the_quotas_are_read_nothing_is_granted_and_ingress_is_not_ready(
+    ingress: Ingress, client: httpx.AsyncClient
+) -> None:
+    unread = Services(MemoryTail(MemoryLog(), SERVICES.name), CodecDecoder(Codec()), None)
+    async with inside(ingress, client, services=unread) as early:
+        job, call, ready = (
+            await submit(early),
+            await early.post("/v1/chat/completions", json=CALL),
+            await early.get("/readyz"),
+        )
+    assert (job.status_code, job.json()["code"], job.headers["retry-after"]) == (503, "services_loading", "1")
+    assert (call.status_code, call.json()["error"]["code"]) == (503, "services_loading")
+    assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
+    assert ready.json()["dependencies"]["services"]["ok"] is False
+    assert (await submit(client)).status_code == 202
 
 
 async def test_a_module_that_is_not_allowed_is_refused(

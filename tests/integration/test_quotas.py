@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -16,12 +16,17 @@ from schemas.services import Allowance, ServiceSettings
 from schemas.services import Quotas as Limits
 from schemas.topics import JOB_PARTITIONS, SERVICES
 from streams import redis_keys
+from streams.admission.checks import KEY_ID
 from streams.log.memory import MemoryLog, MemoryPublisher, MemoryTail
 from streams.log.schema_reader import CodecDecoder
-from streams.quota.quotas import LIFE_MS, Quotas, Reservation
-from streams.quota.reconcile import Reconciler
+from streams.metering.orphans import HeldLedger
+from streams.quota.quotas import LIFE_MS, Quotas
+from streams.quota.reconcile import UNKNOWN_MS, Reconciler
+from streams.quota.reservations import Reservation
 from streams.redis_client import redis_client
+from streams.redis_keys import Marker, Offsets
 from streams.services import Services
+from streams.tables.job_reader import JobReader
 from tests.integration.ingress_harness import own_database
 from tests.services import free_port
 
@@ -59,6 +64,24 @@ class Setting:
         await self.redis.hset(redis_keys.QUOTA_STATE, "born", int(time.time() * 1000) - LIFE_MS - 1_000)
 
 
+class Metering:
+    """What metering knows, and the log whose end it knows, with the reconciler over both."""
+
+    def __init__(self, setting: Setting, settled: Callable[[str], bool | None], end: int = 0, folded: int = 0) -> None:
+        self.end, self.folded = end, folded
+        ledger = HeldLedger(lambda: dict.fromkeys(range(JOB_PARTITIONS), self.folded), settled)
+        self.reconciler = Reconciler(setting.redis, ledger, self, JobReader(setting.redis, self))
+
+    async def ends(self, partition: int) -> Offsets:
+        return Offsets(self.end, 0)
+
+    async def all_ends(self, partitions: Sequence[int]) -> dict[int, Offsets]:
+        return {p: await self.ends(p) for p in partitions}
+
+    async def begins(self, partition: int) -> Offsets:
+        return Offsets(0, 0)
+
+
 @pytest.fixture
 async def setting(redis_url: str) -> AsyncIterator[Setting]:
     # Patient: on a busy machine a late answer would be an outage, and exact figures hold only without one.
@@ -74,6 +97,28 @@ async def setting(redis_url: str) -> AsyncIterator[Setting]:
 
 def ask(request_id: str, tokens: int = 0, service: str = "s", **more: int) -> Ask:
     return Ask(request_id, service, "k1", "chat", Estimate(tokens=tokens, **more), "tiny")
+
+
+def job(request_id: str, tokens: int = 0, key_id: str = "k1") -> Ask:
+    return Ask(request_id, "s", key_id, "ocr", Estimate(tokens=tokens))
+
+
+async def known_to_both(setting: Setting, wait_until: WaitUntil) -> None:
+    """Wait until both replicas have added what they had to counters that are old enough."""
+    await setting.known()
+    born = str(int(await setting.redis.hget(redis_keys.QUOTA_STATE, "born") or 0))
+    for replica in setting.replicas:
+        await wait_until(lambda r=replica: (r._born, r._replicas) == (born, 2))
+
+
+async def touched(setting: Setting, wait_until: WaitUntil) -> None:
+    """Wait until the first replica was in touch once more."""
+    before = await setting.redis.hget(redis_keys.QUOTA_STATE, "replica:a")
+
+    async def again() -> bool:
+        return await setting.redis.hget(redis_keys.QUOTA_STATE, "replica:a") != before
+
+    await wait_until(again)
 
 
 async def tried(quotas: Quotas, asked: Ask) -> Reservation | QuotaExceeded | None:
@@ -175,6 +220,35 @@ async def test_months_are_unknown_while_metering_has_not_seeded_them(setting: Se
     assert (granted.count(0), granted.count(1)) == (5, 5)
 
 
+async def test_what_is_granted_while_nobody_can_tell_is_added_soon_and_granted_once(
+    setting: Setting, wait_until: WaitUntil
+) -> None:
+    """Redis is there and whole, metering is late: grants are added while the counters' birth stays the same."""
+    a, b = setting.replicas
+    await setting.set("s", Limits(concurrent_jobs=8, requests_per_minute=100, tokens_per_month=100_000))
+    await known_to_both(setting, wait_until)
+    answers = [await tried(a, job(f"j{n}", 100)) for n in range(5)]
+    assert [isinstance(answer, Reservation) for answer in answers] == [True] * 4 + [False]
+    await wait_until(lambda: _sum_is(setting, "jobs", 4))
+    minute = await setting.redis.hgetall(redis_keys.quota_minute("s", ""))
+    assert sum(int(amount) for field, amount in minute.items() if b"|r|" in field) == 4
+    for _ in range(2):  # what was forgotten at a touch would be granted again
+        await touched(setting, wait_until)
+    assert isinstance(await tried(a, job("j5", 100)), QuotaExceeded)
+    await setting.seeded(tokens=90_000)
+    assert isinstance(await tried(b, job("more", 9_601)), QuotaExceeded)
+    assert isinstance(await tried(b, job("rest", 9_600)), Reservation)
+
+
+async def test_a_call_that_ended_before_it_was_added_keeps_no_place(setting: Setting, wait_until: WaitUntil) -> None:
+    await setting.set("s", Limits(concurrent_jobs=8, tokens_per_month=100_000))
+    await known_to_both(setting, wait_until)
+    a = setting.replicas[0]
+    a.settle(await a.reserve(ask("r1", 100)), 30)
+    await wait_until(lambda: _sum_is(setting, "tokens", 30))
+    assert await _sum_is(setting, "jobs", 0)
+
+
 async def test_without_redis_a_replica_keeps_to_a_share_and_without_limits_it_asks_nobody(setting: Setting) -> None:
     await setting.set("s", Limits(requests_per_minute=40, concurrent_jobs=8))
     away = redis_client(f"redis://127.0.0.1:{free_port()}/0")
@@ -207,9 +281,41 @@ async def test_reservations_that_the_ledger_has_counted_or_that_expired_are_clos
     for name in ("counted", "open", "elsewhere"):
         await setting.replicas[0].reserve(ask(name))
     state = {"counted": True, "open": False, "elsewhere": None}
-    assert await Reconciler(setting.redis, state.__getitem__).turn(["s"]) == 1
+    assert await Metering(setting, state.__getitem__).reconciler.turn(["s"]) == 1
     assert set(await setting.redis.hkeys(redis_keys.quota_open("s"))) == {b"open", b"elsewhere"}
     assert await _sum_is(setting, "jobs", 2)
+
+
+async def test_an_ended_job_is_closed_when_the_ledger_has_all_that_was_on_its_log_then(setting: Setting) -> None:
+    """With more reservations than are looked at in one turn, of which the ledger counts none."""
+    await setting.set("s", Limits(concurrent_jobs=10_000))
+    await setting.known()
+    names = [f"j{n}" for n in range(600)]
+    await asyncio.gather(*(setting.replicas[0].reserve(job(name)) for name in names))
+    await setting.redis.mset({redis_keys.job(name): b'{"document": {"status": "done"}}' for name in names})
+    metering = Metering(setting, lambda _: False, end=7, folded=6)
+    for _ in range(8):
+        assert await metering.reconciler.turn(["s"]) == 0
+    metering.end, metering.folded = 90, 7  # what came on the log since then is of others
+    assert await metering.reconciler.turn(["s"]) == 600
+    assert await _sum_is(setting, "jobs", 0)
+
+
+async def test_a_job_that_never_came_to_be_is_closed_after_minutes(setting: Setting) -> None:
+    await setting.set("s", Limits(concurrent_jobs=9))
+    await setting.known()
+    past = Quotas(setting.redis, setting.services, "c", now=lambda: time.time() - UNKNOWN_MS / 1000 - 60)
+    for asked in (job("lost"), job("alive"), job("waiting", key_id=KEY_ID), ask("call")):
+        assert await past.reserve(asked)
+    assert await setting.replicas[0].reserve(job("new"))
+    await setting.redis.set(redis_keys.job("alive"), b'{"document": {"status": "running"}}')
+    reconciler = Metering(setting, lambda _: False, end=5).reconciler
+    assert await reconciler.turn(["s"]) == 0  # without markers nobody can tell which jobs there are
+    for p in range(JOB_PARTITIONS):
+        await setting.redis.set(redis_keys.marker(p), Marker("g", Offsets(5, 5)).encode())
+    assert await reconciler.turn(["s"]) == 1
+    left = await setting.redis.hkeys(redis_keys.quota_open("s"))
+    assert sorted(left) == [b"alive", b"call", b"new", b"waiting"]
 
 
 _steps = st.lists(
@@ -234,7 +340,7 @@ async def test_sums_are_those_over_what_is_open(setting: Setting, steps: list[tu
             case "release":
                 quotas.release(held.pop(name, None))
             case _:
-                await Reconciler(setting.redis, {name: True}.get).turn(["p"])
+                await Metering(setting, {name: True}.get).reconciler.turn(["p"])
         await asyncio.gather(*quotas._settling)
     entries = (await setting.redis.hgetall(redis_keys.quota_open("p"))).values()
     sums = await setting.redis.hgetall(redis_keys.quota_sums("p"))
