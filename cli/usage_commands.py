@@ -10,7 +10,7 @@ from schemas.errors import InvalidInput
 
 if TYPE_CHECKING:
     from schemas.usage_query import UsageQuery
-    from streams.metering.verify import Proof
+    from streams.metering.proof import Proof
 
 FromOption = Annotated[str | None, typer.Option("--from", help="Date or time; else the month's first day.")]
 ToOption = Annotated[str | None, typer.Option("--to", help="Date (that day included) or time; else today.")]
@@ -20,6 +20,7 @@ ServiceOption = Annotated[str | None, typer.Option("--service", help="Only this 
 KeyOption = Annotated[str | None, typer.Option("--key", help="API key; else GATEWAY_API_KEY, else the stack's own.")]
 _DAYS_VERIFIED = 399
 _NUMBERS = ("requests", "prompt_tokens", "completion_tokens", "pages", "audio_seconds", "work_seconds", "cost")
+_WASTED = ("prompt_tokens", "completion_tokens", "pages", "audio_seconds", "work_seconds", "cost")
 _DEFAULT_BY = "service,module,model"
 
 
@@ -43,6 +44,7 @@ def report(
     ] = _DEFAULT_BY,
     csv: Annotated[bool, typer.Option("--csv", help="CSV, as a spreadsheet opens it.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the gateway's own JSON.")] = False,
+    waste: Annotated[bool, typer.Option("--waste", help="Also attempts, and what was used and not charged.")] = False,
     zone: ZoneOption = None,
     service: ServiceOption = None,
     key: KeyOption = None,
@@ -67,7 +69,7 @@ def report(
     if as_json:
         typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
         return
-    _show(found)
+    _show(found, waste=waste)
 
 
 def statement(
@@ -161,6 +163,7 @@ async def _verify(query: "UsageQuery", now_ms: int) -> "Proof":
     from schemas.topics import SCHEMAS, USAGE_EVENTS
     from streams.log.kafka_tail import KafkaTail
     from streams.log.schema_reader import SchemaReader
+    from streams.metering.price_file import BudgetPrices
     from streams.metering.reader import UsageReader
     from streams.metering.verify import verify as prove
     from streams.redis_client import redis_client
@@ -174,7 +177,8 @@ async def _verify(query: "UsageQuery", now_ms: int) -> "Proof":
         ends = KafkaLogEnds(bootstrap, (USAGE_EVENTS.name,))
         stack.push_async_callback(ends.stop)
         schemas = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), Codec()))
-        return await prove(bootstrap, schemas, UsageReader(redis, ends), query, now_ms)
+        prices = BudgetPrices(settings.models_file).changed()
+        return await prove(bootstrap, schemas, UsageReader(redis, ends), query, now_ms, prices)
 
 
 def _print_proof(proof: "Proof") -> None:
@@ -191,8 +195,12 @@ def _print_proof(proof: "Proof") -> None:
         typer.echo(f"conflict: {event_id} came again with other content; the first is kept")
     for difference in proof.differences:
         row = " / ".join(str(part) or "-" for part in difference.row)
-        typer.echo(f"difference: {row}: reported {difference.reported}, the log makes {difference.recomputed}")
+        made = f"reported {difference.reported}, the log makes {difference.recomputed}"
+        typer.echo(f"difference: {difference.level} {row}: {made}")
         typer.echo(f"  made by {', '.join(difference.requests) or 'nothing on the log'}")
+    for wrong in proof.sums:
+        about = " / ".join(str(part) or "-" for part in wrong.about)
+        typer.echo(f"budget sum: {about}: kept {tuple(wrong.reported)}, the log makes {tuple(wrong.recomputed)}")
     for job_id, missing in proof.unmetered.items():
         typer.echo(f"unmetered: {job_id}: {missing}")
     for event_id in proof.wrongly_refused:
@@ -207,20 +215,30 @@ def _print_proof_json(proof: "Proof") -> None:
     import orjson
 
     document = {
-        **asdict(replace(proof, differences=[], refused=Counter(), reasons=Counter())),
+        **asdict(replace(proof, differences=[], sums=[], refused=Counter(), reasons=Counter())),
         # Not by `asdict`, which counts a counter's pairs.
         "refused": dict(proof.refused),
         "reasons": dict(proof.reasons),
         "holds": proof.holds,
         "differences": [
-            {"row": d.row._asdict(), "reported": d.reported, "recomputed": d.recomputed, "requests": d.requests}
+            {
+                "level": d.level,
+                "row": d.row._asdict(),
+                "reported": d.reported,
+                "recomputed": d.recomputed,
+                "requests": d.requests,
+            }
             for d in proof.differences
+        ],
+        "sums": [
+            {"sum": s.about._asdict(), "reported": s.reported._asdict(), "recomputed": s.recomputed._asdict()}
+            for s in proof.sums
         ],
     }
     typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: dict[str, Any], *, waste: bool = False) -> None:
     from rich.table import Table
 
     from cli.stack.view import make_console
@@ -230,11 +248,15 @@ def _show(found: dict[str, Any]) -> None:
         table.add_column(column)
     for column in _NUMBERS:
         table.add_column(column.replace("_", " "), justify="right")
+    for column in ("attempts", *(f"waste {name.replace('_', ' ')}" for name in _WASTED)) if waste else ():
+        table.add_column(column, justify="right")
     for row in [*found["rows"], found["total"]]:
         groups = [str(row.get(column, "")) or "-" for column in found["group_by"]]
         if row is found["total"] and groups:
             groups = ["total", *[""] * (len(groups) - 1)]
-        table.add_row(*groups, *(f"{row[column]:,}" for column in _NUMBERS))
+        numbers = [row[column] for column in _NUMBERS]
+        numbers += [row["attempts"], *(row["waste"][name] for name in _WASTED)] if waste else []
+        table.add_row(*groups, *(f"{number:,}" for number in numbers))
     make_console().print(table)
     typer.echo(f"{found['from']} to {found['to']}, complete through {found['complete_through']}", err=True)
     if found["unpriced"]:

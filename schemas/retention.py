@@ -4,6 +4,7 @@ Kafka keeps a topic's records for the topic's own time, whoever they belong to. 
 (or a longer) time for one service is what stands outside of the topics: its jobs' views and its blobs.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
@@ -50,11 +51,13 @@ def blob_lifetime(settings: ServiceSettings, job_ttl: timedelta) -> timedelta:
 
 
 def retention_table(topics: Iterable[Topic]) -> str:
-    """Return the topics, by name, as a Markdown table; dead letter topics share one row."""
+    """Return the topics, by name, as a Markdown table; dead letter topics that are kept equally long share one row."""
     every = sorted(topics, key=lambda topic: topic.name)
     letters = [topic for topic in every if topic.record is None]
+    usual = Counter(kept(t) for t in letters).most_common(1)
     rows = [f"| `{t.name}` | {t.record.__name__} | {kept(t)} |" for t in every if t.record is not None]
-    rows += [f"| `<topic>.dlt` | original bytes | {one} |" for one in sorted({kept(t) for t in letters})]
+    rows += [f"| `<topic>.dlt` | original bytes | {one} |" for one, _ in usual]
+    rows += [f"| `{t.name}` | original bytes | {kept(t)} |" for t in letters if kept(t) != usual[0][0]]
     return "\n".join(("| topic | record | kept |", "|---|---|---|", *rows))
 
 

@@ -52,7 +52,8 @@ class Topic:
     """A topic's declaration. `retention` None with `compact` keeps the last record of each key for ever.
 
     `compression` is what the broker stores: `producer` leaves a record as its writer made it, so that bytes
-    that are compressed already (a foreign client's) are not compressed again.
+    that are compressed already (a foreign client's) are not compressed again. `broker_time`: the records' times
+    are the broker's, whatever the clocks of those who write.
     """
 
     name: str
@@ -62,6 +63,8 @@ class Topic:
     compact: bool = False
     compression: str = "lz4"
     max_bytes: int = MAX_RECORD_BYTES
+    broker_time: bool = False
+    letters_kept: timedelta = DEAD_LETTER_RETENTION
 
     @property
     def dead_letters(self) -> str:
@@ -109,7 +112,10 @@ STAGES: dict[str, StageTopics] = {s.kind: s for s in (OCR, STT, LLM, GONGMUN_EXT
 RESULTS = Topic("results", JobResult, JOB_PARTITIONS, JOB_RETENTION)
 JOB_EVENTS = Topic("job.events", JobEvent, JOB_PARTITIONS, JOB_RETENTION)
 CHAT_REQUESTS = Topic("chat.requests", ChatRequest, JOB_PARTITIONS, JOB_RETENTION)
-USAGE_EVENTS = Topic("usage.events", UsageEvent, JOB_PARTITIONS, LEDGER_RETENTION)
+USAGE_EVENTS = Topic(
+    "usage.events", UsageEvent, JOB_PARTITIONS, LEDGER_RETENTION, broker_time=True, letters_kept=LEDGER_RETENTION
+)
+"""Its dead letters are kept as long as its records: only they tell which events the ledger has left out, and why."""
 
 API_KEYS = Topic("api.keys", ApiKey, 1, None, compact=True)
 SERVICES = Topic("services", ServiceSettings, 1, None, compact=True)
@@ -176,7 +182,7 @@ def all_topics(stages: Mapping[str, StageTopics] = STAGES) -> Iterator[Topic]:
 
 def dead_letter_topic(topic: Topic) -> Topic:
     """Declare the dead letter topic of `topic`; its values are the original bytes, so it has no record."""
-    return Topic(topic.dead_letters, None, 1, DEAD_LETTER_RETENTION, max_bytes=topic.max_bytes + DEAD_LETTER_ROOM)
+    return Topic(topic.dead_letters, None, 1, topic.letters_kept, max_bytes=topic.max_bytes + DEAD_LETTER_ROOM)
 
 
 def _primary_topics(stages: Mapping[str, StageTopics]) -> Iterator[Topic]:

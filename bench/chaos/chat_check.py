@@ -179,6 +179,6 @@ def _was_open(asked_ms: int, deaths: Sequence[Death]) -> bool:
 def _shortly(proof: Mapping[str, Any]) -> str:
     if "events" not in proof:
         return f"no proof: {proof.get('said', 'it was not asked')}"
-    wrong = {name: len(proof[name]) for name in ("differences", "unmetered", "wrongly_refused") if proof[name]}
+    wrong = {name: len(proof[name]) for name in ("differences", "sums", "unmetered", "wrongly_refused") if proof[name]}
     found = ", ".join(f"{n} {name}" for name, n in wrong.items()) or "0 differences"
     return f"{found} in {proof['rows']} rows of {proof['events']} events, {proof['pending']} still pending"

@@ -215,6 +215,8 @@ def topic_configs(topic: Topic, replicas: int) -> dict[str, str]:
 
 def _declared(topic: Topic) -> dict[str, str]:
     configs = {"compression.type": topic.compression, "max.message.bytes": str(topic.max_bytes)}
+    if topic.broker_time:
+        configs["message.timestamp.type"] = "LogAppendTime"
     if topic.retention is not None:
         configs["cleanup.policy"] = "compact,delete" if topic.compact else "delete"
         configs["retention.ms"] = str(int(topic.retention.total_seconds() * 1000))

@@ -12,7 +12,7 @@ Headers = Mapping[str, bytes]
 
 
 class LogRecord(NamedTuple):
-    """One record as it stands on the log; `timestamp_ms` is the writer's time."""
+    """One record as it stands on the log; `timestamp_ms` is the writer's time, or by `Topic.broker_time` the log's."""
 
     topic: str
     partition: int

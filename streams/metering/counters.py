@@ -28,12 +28,16 @@ class UsageCounters:
         self._new: Counter[tuple[str, Labels]] = Counter()
 
     def count(self, before: Mapping[RowId, Amounts], after: Mapping[RowId, Amounts]) -> None:
-        """Count what `after` has more than `before`."""
+        """Count what `after` has more than `before`.
+
+        A request is counted with the first end that it has: counters cannot go back, and a better end takes its place.
+        """
+        ended = any(amounts[_AT["requests"]] for amounts in before.values())
         for row, amounts in after.items():
             held = before.get(row, ZERO)
             for column, at in _COUNTED:
                 more = amounts[at] - held[at]
-                if more > 0:
+                if more > 0 and not (ended and column == "requests"):
                     self._new[column, (row.service, row.module, row.model, row.outcome)] += more
 
     def tell(self) -> None:

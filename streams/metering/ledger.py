@@ -4,7 +4,6 @@ A day is closed when the log's own time says that no event of it can be taken an
 kept as they are, in the same table, and the entries that have nothing later are removed.
 """
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from itertools import islice
 
@@ -30,7 +29,6 @@ GROUP = "metering"
 
 _CLOSED = b"\x00closed:"
 _LOOKED_AT = 500  # entries a turn, so that removing old ones costs no pause
-_PRICES_S = 1.0
 _CLOSING_MARGIN_MS = 2 * HOUR_MS
 
 
@@ -53,7 +51,7 @@ class Ledger(Contents[UsageEvent]):
         self._closed: dict[int, set[int]] = {}
         self._closed_keys: dict[bytes, int] = {}
         self._rows = rows
-        self._prices, self._prices_seen = prices, 0.0
+        self._prices, self._repriced = prices, False
         self._counters = UsageCounters()
         self._round: Iterator[tuple[int, bytes]] = iter(())
 
@@ -81,7 +79,6 @@ class Ledger(Contents[UsageEvent]):
         changed: dict[tuple[int, bytes], LedgerEntry] = {}
         shown: dict[int, dict[bytes, bytes]] = {}
         folded = 0
-        repriced = self._repriced()
         for record, event in batch:
             partition, key = record.partition, event.request_id.encode()
             before = changed.get((partition, key)) or self._entries.get(key)
@@ -95,8 +92,6 @@ class Ledger(Contents[UsageEvent]):
                 self._counters.count(old, new)
                 if ending(charged(after)) is not None:
                     keys.add(settlement(event.service, event.request_id))
-            if repriced:
-                keys.update(self._rows.spent.keys(partition))
             shown.setdefault(partition, {}).update(dict.fromkeys(keys, b""))
             folded += 1
         changes: list[Change] = [(p, key, self._entries.put(p, key, entry)) for (p, key), entry in changed.items()]
@@ -117,15 +112,20 @@ class Ledger(Contents[UsageEvent]):
         entry = self._entries.peek(request_id.encode())
         return entry is not None and ending(charged(entry)) is not None
 
-    def _repriced(self) -> bool:
-        if self._prices is None or time.monotonic() - self._prices_seen < _PRICES_S:
-            return False
-        self._prices_seen = time.monotonic()
-        found = self._prices.changed()
-        if found is None:
-            return False
-        self._rows.spent.reprice(found, self._rows.hours())
-        return True
+    def outdated(self) -> Mapping[int, Iterable[bytes]]:
+        """Return the sums of all partitions when they were added up with other prices than before."""
+        self._reprice()
+        return {p: self._rows.spent.keys(p) for p in self._closed} if self._repriced else {}
+
+    def shown_again(self) -> None:
+        """Take note that the sums stand in Redis as they are."""
+        self._repriced = False
+
+    def _reprice(self) -> None:
+        found = self._prices.changed() if self._prices is not None else None
+        if found is not None:
+            self._rows.spent.reprice(found, self._rows.hours())
+            self._repriced = True
 
     def recovered(self, partition: int, key: bytes, present: bool) -> None:
         """Take note of a record that was recovered from the changelog."""
@@ -138,6 +138,8 @@ class Ledger(Contents[UsageEvent]):
         """Derive the rows of these partitions from the closed days and, for all others, from the entries."""
         self._entries.settle(partitions)
         self._rows.clear(partitions)
+        # Before anything is added up: rows that are rebuilt from here must not say that it was for nothing.
+        self._reprice()
         self._closed = {p: set() for p in partitions}
         for key, partition in tuple(self._closed_keys.items()):
             if partition in partitions:

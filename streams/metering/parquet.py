@@ -9,7 +9,7 @@ from schemas.codec import Codec
 from schemas.errors import InvalidInput, UndecodableRecord
 from schemas.events import UsageEvent
 from schemas.topics import SCHEMAS, USAGE_EVENTS
-from schemas.usage_ledger import HOUR_MS
+from schemas.usage_admission import FUTURE_MS
 from schemas.usage_query import UsageQuery
 from streams.log.kafka_range import log_ends, read_range
 from streams.log.kafka_tail import KafkaTail
@@ -34,7 +34,7 @@ async def export_ledger(bootstrap: str, query: UsageQuery, out: Path) -> int:
             rows: list[Mapping[str, Any]] = []
             ends = await log_ends(bootstrap, topic)
             # A clock may have been ahead of the log's.
-            async for batch in read_range(bootstrap, topic, ends, since_ms=query.from_ms - HOUR_MS):
+            async for batch in read_range(bootstrap, topic, ends, since_ms=query.from_ms - FUTURE_MS):
                 for record in batch:
                     try:
                         event = await schemas.decode(record.value or b"", UsageEvent)

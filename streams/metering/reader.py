@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -16,6 +17,8 @@ from schemas.usage_query import UsageQuery
 from schemas.usage_rows import LEDGER_OFFSET_MS, WIDTH, Amounts, RowId
 from streams import redis_keys
 from streams.metering.rows import BY_DAY, BY_HOUR, read_row
+from streams.metering.spent import LEVEL as SUMS
+from streams.metering.spent import SumAmounts, SumId, read_sum
 from streams.redis_client import REDIS_FAILURES
 from streams.redis_keys import NOTHING_FOLDED, decode_marker
 from streams.tables.log_ends import LogEnds
@@ -46,6 +49,28 @@ class UsageUnknown:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class EverythingFound:
+    """All that is shown of a period at one moment: rows of both levels, and the sums that quotas count of its months.
+
+    A sum that is no sum is in none of them; `folded` is as in UsageFound.
+    """
+
+    hours: Mapping[RowId, Amounts]
+    days: Mapping[RowId, Amounts]
+    sums: Mapping[SumId, SumAmounts]
+    folded: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What stands in Redis at one moment: hashes by level, and for each partition its offset and the log's time."""
+
+    hashes: Mapping[str, Hashes]
+    folded: tuple[int, ...]
+    logged: Sequence[bytes | None]
+
+
 class UsageReader:
     """Answers from the rows. Never raises for what Redis or Kafka do: it answers UsageUnknown."""
 
@@ -57,8 +82,23 @@ class UsageReader:
     async def read(self, query: UsageQuery) -> UsageFound | UsageUnknown:
         """Return the rows of a query's period and service."""
         level = BY_DAY if query.by_day else BY_HOUR
+        shown = await self._shown(query, (level,))
+        if isinstance(shown, UsageUnknown):
+            return shown
+        rows = _merged(shown.hashes[level], query)
+        return UsageFound(rows, shown.folded, await self._complete_through(shown.folded, shown.logged))
+
+    async def read_all(self, query: UsageQuery) -> EverythingFound | UsageUnknown:
+        """Return everything that is shown of a query's period, to be proved rather than reported."""
+        shown = await self._shown(query, (BY_HOUR, BY_DAY, SUMS))
+        if isinstance(shown, UsageUnknown):
+            return shown
+        hours, days = (_merged(shown.hashes[level], query) for level in (BY_HOUR, BY_DAY))
+        return EverythingFound(hours, days, _sums(shown.hashes[SUMS]), shown.folded)
+
+    async def _shown(self, query: UsageQuery, levels: Sequence[str]) -> _Shown | UsageUnknown:
         try:
-            names = await self._names(query, level)
+            names = await self._names(query, levels)
             markers, logged, hashes = await self._snapshot(names)
         except REDIS_FAILURES:
             return UsageUnknown("Redis does not answer")
@@ -66,21 +106,22 @@ class UsageReader:
         folded = tuple(m.folded.events for m in found if m is not None and m.folded != NOTHING_FOLDED)
         if len(folded) < JOB_PARTITIONS:
             return UsageUnknown("the usage rows are being rebuilt")
-        rows = _merged(hashes, query)
-        return UsageFound(rows, folded, await self._complete_through(folded, logged))
+        by_level = {level: [(n, fields) for n, fields in hashes if n.split(":")[1] == level] for level in levels}
+        return _Shown(by_level, folded, logged)
 
-    async def _names(self, query: UsageQuery, level: str) -> list[str]:
-        """Return the names of the hashes that may hold rows of the period."""
-        buckets = _buckets(query, level)
+    async def _names(self, query: UsageQuery, levels: Sequence[str]) -> list[str]:
+        """Return the names of the hashes that may hold something of the period."""
+        buckets = [(level, bucket) for level in levels for bucket in _buckets(query, level)]
         if query.service is not None:
-            return [f"{p}:{level}:{query.service}:{b}" for p in range(JOB_PARTITIONS) for b in buckets]
+            return [f"{p}:{level}:{query.service}:{b}" for p in range(JOB_PARTITIONS) for level, b in buckets]
         wanted = set(buckets)
         async with self._redis.pipeline(transaction=False) as pipe:
             for p in range(JOB_PARTITIONS):
                 pipe.smembers(redis_keys.usage_index(p))
             indices = cast("list[set[bytes]]", await pipe.execute())
         names = [name.decode() for index in indices for name in index]
-        return [n for n in names if (parts := n.split(":"))[1] == level and parts[3] in wanted]
+        # The log's time stands in a hash that has no bucket.
+        return [n for n in names if len(parts := n.split(":")) == 4 and (parts[1], parts[3]) in wanted]
 
     async def _snapshot(self, names: Sequence[str]) -> tuple[list[bytes | None], list[bytes | None], Hashes]:
         # One transaction: rows of a moment, with the markers of the same moment.
@@ -113,6 +154,16 @@ def _buckets(query: UsageQuery, level: str) -> list[str]:
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     form = "%Y-%m-%d" if level == BY_HOUR else "%Y-%m"
     return list(dict.fromkeys(day.strftime(form) for day in days))
+
+
+def _sums(hashes: Hashes) -> dict[SumId, SumAmounts]:
+    found: dict[SumId, SumAmounts] = {}
+    for name, fields in hashes:
+        for field, text in fields.items():
+            with suppress(ValueError):
+                about, amounts = read_sum(name, field.decode(), text)
+                found[about] = amounts
+    return found
 
 
 def _merged(hashes: Hashes, query: UsageQuery) -> dict[RowId, Amounts]:

@@ -5,10 +5,11 @@ or nothing for the whole service, value `tokens pages audio_ms money_micros`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from schemas.prices import Price, PriceList
 from schemas.quota_costs import micros
@@ -23,6 +24,24 @@ _PROMPT, _COMPLETION, _PAGES, _AUDIO = (
 LEVEL = "q"
 _NOTHING = Decimal(0)
 _PRICES_KEPT = 10_000
+
+
+class SumId(NamedTuple):
+    """What a sum is about; `key` is empty for a whole service."""
+
+    partition: int
+    service: str
+    month: str
+    key: str
+
+
+class SumAmounts(NamedTuple):
+    """What was spent in a month; money in millionths."""
+
+    tokens: int
+    pages: int
+    audio_ms: int
+    money: int
 
 
 class _Sum:
@@ -81,6 +100,13 @@ class Spent:
         """Return the keys of a partition."""
         return tuple(self._sums[partition])
 
+    def everything(self) -> Iterator[tuple[SumId, SumAmounts]]:
+        """Yield all sums."""
+        for sums in self._sums.values():
+            for key, held in sums.items():
+                name, _, field = key.decode().partition("|")
+                yield read_sum(name, field, held.text())
+
     def _add(self, partition: int, row: RowId, amounts: Amounts, sign: int) -> tuple[bytes, bytes]:
         price = self._price(row) if self._prices.entries else None
         cost = price.cost(amounts) if price is not None else _NOTHING
@@ -102,6 +128,13 @@ class Spent:
                 self._found.clear()
             self._found[name] = self._prices.price_of(row, day)
         return self._found[name]
+
+
+def read_sum(name: str, field: str, text: bytes) -> tuple[SumId, SumAmounts]:
+    """Return the sum that stands in a hash of this name under this field. Raises ValueError when it is none."""
+    partition, _, service, month = name.split(":")
+    tokens, pages, audio_ms, money = map(int, text.split())
+    return SumId(int(partition), service, month, field), SumAmounts(tokens, pages, audio_ms, money)
 
 
 @lru_cache(maxsize=4_096)

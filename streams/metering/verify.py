@@ -1,88 +1,71 @@
 """Proves the usage report: everything is computed again from the log, by a plain consumer, and compared row by row."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from schemas.errors import InvalidInput, Outage, UndecodableRecord
-from schemas.events import ChatRequest, JobResult, JobStatus, UsageEvent
-from schemas.topics import CHAT_REQUESTS, RESULTS, USAGE_EVENTS
-from schemas.usage_admission import admitted_usage
-from schemas.usage_ledger import ABORTED, DAY_MS, LedgerEntry, fold_usage
+from schemas.events import ChatRequest, JobEvent, JobEventKind, JobResult, JobStatus, UsageEvent
+from schemas.prices import PriceList
+from schemas.topics import CHAT_REQUESTS, JOB_EVENTS, RESULTS, USAGE_EVENTS
+from schemas.usage_admission import FUTURE_MS, admitted_usage
+from schemas.usage_ledger import ABORTED, DAY_MS, HORIZON_MS, LedgerEntry, fold_usage
 from schemas.usage_query import UsageQuery
-from schemas.usage_rows import Amounts, RowId, entry_rows, sum_rows
 from streams.log.kafka_range import log_ends, read_range
 from streams.log.protocols import Decoder
+from streams.metering.ends import excuse, missing_steps, unmetered, unread
+from streams.metering.proof import Proof, compare
 from streams.metering.reader import UsageReader, UsageUnknown
 from streams.tables.folding import Position, check_key
 
-# Attempts before the period decide which one in it is charged.
-_LEAD_MS = 2 * DAY_MS
+# Attempts before the period decide which one in it is charged: as long as the ledger has them, and a day is closed.
+_LEAD_MS = HORIZON_MS + 2 * DAY_MS
 # A job's result and its usage are written together, but not in one step.
 _SETTLING_MS = 60_000
 # A call may last that long before its usage is due.
 _CALL_MS = 15 * 60_000
-_NAMED = 20
+_AT_WORK = frozenset({JobEventKind.STAGE_STARTED, JobEventKind.PROGRESS, JobEventKind.STAGE_DONE})
 
 UNKNOWN_SERVICE = "unknown_service"
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A row that is not as the log makes it; None stands for no row. `requests` are some that make it."""
-
-    row: RowId
-    reported: Amounts | None
-    recomputed: Amounts | None
-    requests: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Proof:
-    """What was found. Only `differences`, `unmetered` and `wrongly_refused` mean that the report is wrong."""
-
-    events: int = 0
-    requests: int = 0
-    rows: int = 0
-    jobs: int = 0
-    calls: int = 0
-    differences: list[Difference] = field(default_factory=list[Difference])
-    unmetered: dict[str, str] = field(default_factory=dict[str, str])
-    wrongly_refused: list[str] = field(default_factory=list[str])
-    conflicts: list[str] = field(default_factory=list[str])
-    refused: Counter[str] = field(default_factory=Counter[str])
-    reasons: Counter[str] = field(default_factory=Counter[str])
-    pending: int = 0
-
-    @property
-    def holds(self) -> bool:
-        """Whether the report is what the log makes it."""
-        return not (self.differences or self.unmetered or self.wrongly_refused)
-
-
 @dataclass(slots=True)
 class _Recomputed:
-    """The ledger, made again. `entries` only up to what the report has folded, `steps` of all that is on the log."""
+    """The ledger, made again.
+
+    `entries` only up to what the report has folded; of all that is on the log `steps`, and by step the codes of
+    what was `refused`.
+    """
 
     entries: dict[str, LedgerEntry] = field(default_factory=dict[str, LedgerEntry])
     steps: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict[str, set[str]](set))
-    refused: dict[str, str] = field(default_factory=dict[str, str])
+    refused: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict[str, dict[str, str]](dict))
 
 
-async def verify(bootstrap: str, decoder: Decoder, reader: UsageReader, query: UsageQuery, now_ms: int) -> Proof:
+async def verify(
+    bootstrap: str,
+    decoder: Decoder,
+    reader: UsageReader,
+    query: UsageQuery,
+    now_ms: int,
+    prices: PriceList | None = None,
+) -> Proof:
     """Compute the report for a period again and compare; jobs that finished in it must have their usage, or a reason.
+
+    `prices` are those that budgets are counted with; without them money is not compared.
 
     Raises Outage when the log or the report cannot be read.
     """
     finished = await log_ends(bootstrap, RESULTS.name)
     asked = await log_ends(bootstrap, CHAT_REQUESTS.name)
-    found = await reader.read(replace(query, group_by=("hour",), service=None))
+    found = await reader.read_all(replace(query, service=None))
     if isinstance(found, UsageUnknown):
         raise Outage(f"there is no report to verify: {found.reason}", remedy="try again when metering is ready")
     proof = Proof()
     buried = await _buried(bootstrap)
     ledger = await _recompute(bootstrap, decoder, query, found.folded, buried, proof)
-    _compare(found.rows, ledger.entries, query, proof)
+    compare(found, ledger.entries, query, prices, now_ms, proof)
     await _check_jobs(bootstrap, decoder, query, finished, ledger, now_ms, proof)
     await _check_calls(bootstrap, decoder, query, asked, ledger, now_ms, proof)
     return proof
@@ -128,7 +111,7 @@ async def _recompute(
                 refused = code if code == UNKNOWN_SERVICE else ""
             if refused:
                 proof.refused[refused] += 1
-                ledger.refused[event.request_id] = refused
+                ledger.refused[event.request_id][event.step] = refused
                 continue
             if code:
                 proof.wrongly_refused.append(event.event_id)
@@ -160,20 +143,6 @@ def _lasting(event: UsageEvent) -> UsageEvent:
     return replace(event, measured_at_ms=0, usage=replace(event.usage, work_seconds=0.0))
 
 
-def _compare(
-    reported: Mapping[RowId, Amounts], entries: Mapping[str, LedgerEntry], query: UsageQuery, proof: Proof
-) -> None:
-    by_request = {request: entry_rows(entry) for request, entry in entries.items()}
-    every = sum_rows(by_request.values())
-    recomputed = {row: amounts for row, amounts in every.items() if query.from_ms <= row.start_ms < query.to_ms}
-    proof.rows = len(recomputed)
-    for row in sorted(reported.keys() | recomputed.keys()):
-        said, is_so = reported.get(row), recomputed.get(row)
-        if said != is_so:
-            named = (request for request, rows in by_request.items() if row in rows)
-            proof.differences.append(Difference(row, said, is_so, tuple(sorted(named))[:_NAMED]))
-
-
 async def _check_jobs(
     bootstrap: str,
     decoder: Decoder,
@@ -184,6 +153,7 @@ async def _check_jobs(
     proof: Proof,
 ) -> None:
     seen: set[str] = set()
+    cancelled: list[JobResult] = []
     async for batch in read_range(bootstrap, RESULTS.name, finished, since_ms=query.from_ms):
         for record in batch:
             try:
@@ -194,16 +164,56 @@ async def _check_jobs(
             if result.job.job_id in seen or not query.from_ms <= at_ms < query.to_ms:
                 continue
             seen.add(result.job.job_id)
-            missing = _missing(result, ledger)
-            if missing and now_ms - record.timestamp_ms < _SETTLING_MS:
-                proof.pending += 1
-            elif missing:
-                reason = _reason(result, ledger)
-                if reason:
-                    proof.reasons[reason] += 1
-                else:
-                    proof.unmetered[result.job.job_id] = missing
+            if now_ms - record.timestamp_ms < _SETTLING_MS:
+                missing = missing_steps(result, _metered(result, ledger), frozenset())
+                proof.pending += bool(missing or unread(result, _metered(result, ledger)))
+            elif result.status == JobStatus.CANCELLED:
+                cancelled.append(result)
+            else:
+                _judge(result, ledger, frozenset(), proof)
+    begun = await _begun(bootstrap, decoder, [r for r in cancelled if not _is_whole(r, ledger)])
+    for result in cancelled:
+        _judge(result, ledger, begun[result.job.job_id], proof)
     proof.jobs = len(seen)
+
+
+def _judge(result: JobResult, ledger: _Recomputed, begun: AbstractSet[str], proof: Proof) -> None:
+    metered, refused = _metered(result, ledger), ledger.refused.get(result.job.job_id, {})
+    missing = missing_steps(result, metered, begun)
+    reason = excuse(missing, refused) if missing else unread(result, metered | refused.keys())
+    if reason:
+        proof.reasons[reason] += 1
+    elif missing:
+        proof.unmetered[result.job.job_id] = unmetered(result, missing)
+
+
+def _metered(result: JobResult, ledger: _Recomputed) -> AbstractSet[str]:
+    return ledger.steps.get(result.job.job_id, frozenset[str]())
+
+
+def _is_whole(result: JobResult, ledger: _Recomputed) -> bool:
+    return {step.name for step in result.steps} <= _metered(result, ledger)
+
+
+async def _begun(bootstrap: str, decoder: Decoder, results: Sequence[JobResult]) -> defaultdict[str, set[str]]:
+    """Return the steps of these jobs that the log knows work to have begun on."""
+    begun: defaultdict[str, set[str]] = defaultdict(set)
+    if not results:
+        return begun
+    jobs = {result.job.job_id for result in results}
+    since_ms = min(result.job.created_at_ms for result in results) - FUTURE_MS
+    ends = await log_ends(bootstrap, JOB_EVENTS.name)
+    async for batch in read_range(bootstrap, JOB_EVENTS.name, ends, since_ms=since_ms):
+        for record in batch:
+            if (record.key or b"").decode(errors="replace") not in jobs:
+                continue
+            try:
+                event = await decoder.decode(record.value or b"", JobEvent)
+            except UndecodableRecord:
+                continue
+            if event.kind in _AT_WORK:
+                begun[event.job.job_id].add(event.step)
+    return begun
 
 
 async def _check_calls(
@@ -227,29 +237,9 @@ async def _check_calls(
             if call.request_id in ledger.steps:
                 continue
             if call.request_id in ledger.refused:
-                proof.reasons[f"refused: {ledger.refused[call.request_id]}"] += 1
+                codes = sorted(set(ledger.refused[call.request_id].values()))
+                proof.reasons[f"refused: {', '.join(codes)}"] += 1
             elif now_ms - record.timestamp_ms < _CALL_MS:
                 proof.pending += 1
             else:
                 proof.unmetered[call.request_id] = "a call without usage"
-
-
-def _missing(result: JobResult, ledger: _Recomputed) -> str:
-    """Return what is missing of a job's usage, for people; empty when nothing is."""
-    have = ledger.steps.get(result.job.job_id, set[str]())
-    if result.status == JobStatus.DONE:
-        steps = [step.name for step in result.steps if step.name not in have]
-        return f"done without usage of {', '.join(steps)}" if steps else ""
-    return "" if have else f"{result.status} without any usage"
-
-
-def _reason(result: JobResult, ledger: _Recomputed) -> str:
-    """Return why there is no usage; empty when there is no reason for that."""
-    refused = ledger.refused.get(result.job.job_id)
-    if refused:
-        return f"refused: {refused}"
-    if result.status == JobStatus.CANCELLED:
-        return "cancelled before work began"
-    if result.status == JobStatus.FAILED and result.error is not None:
-        return f"failed: {result.error.code}"
-    return ""

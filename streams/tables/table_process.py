@@ -71,6 +71,13 @@ class Contents(ABC, Generic[R]):
         """Return what is to be removed or put together by now; called every second or so."""
         return []
 
+    def outdated(self) -> Mapping[int, Iterable[bytes]]:
+        """Return the keys, by partition, of what has to be shown anew although no record came, until it is shown."""
+        return {}
+
+    def shown_again(self) -> None:
+        """Take note that what was outdated is shown."""
+
 
 class TableProcess(Generic[R, S]):
     """Everything of a table's process between its consumer and its views."""
@@ -189,6 +196,7 @@ class TableProcess(Generic[R, S]):
                 now = time.monotonic()
                 if now - checked >= _CHECK_S:
                     await self._keeper.check()
+                    await self._show_outdated()
                     await (await self._table.write_changelog(await self._contents.tidy()))
                     checked = now
                 if self._generation == self._table.generation:
@@ -200,6 +208,13 @@ class TableProcess(Generic[R, S]):
                     await stop.wait()
             except TimeoutError:
                 continue
+
+    async def _show_outdated(self) -> None:
+        if self._generation != self._table.generation:
+            return
+        outdated = self._contents.outdated()
+        if outdated and await self._keeper.show_again(outdated):
+            self._contents.shown_again()
 
     async def _take_over(self) -> None:
         generation = self._table.generation

@@ -81,6 +81,8 @@ class PartitionKeeper(ABC, Generic[S, W]):
         self._lock = asyncio.Lock()
         self._outage = ""
         self._rebuilding = 0
+        # A batch is counted as folded and waits for Redis: until it is shown no marker may move.
+        self._unshown = False
 
     @abstractmethod
     def views(self, states: Iterable[tuple[bytes, S]], /) -> list[W]:
@@ -113,6 +115,7 @@ class PartitionKeeper(ABC, Generic[S, W]):
         """
         async with self._lock:
             self._taken.clear()
+            self._unshown = False
             while True:
                 try:
                     await self._take(partitions, group_generation)
@@ -135,11 +138,24 @@ class PartitionKeeper(ABC, Generic[S, W]):
             async with self._lock:
                 try:
                     refused = await self._publish([p for p in following if p in self._taken], changed, following)
-                    self._outage = ""
+                    self._outage, self._unshown = "", False
                     return refused
                 except Outage as e:
-                    self._outage = e.message
+                    self._outage, self._unshown = e.message, True
             await asyncio.sleep(_RETRY_S)
+
+    async def show_again(self, keys: Mapping[int, Iterable[bytes]]) -> bool:
+        """Show these states, by partition, as they are now, and move no marker; False when that must wait for Redis."""
+        async with self._lock:
+            if self._unshown:
+                return False
+            changed = {p: {k: s for k in every if (s := self._states.get(k)) is not None} for p, every in keys.items()}
+            try:
+                await self._publish(sorted(self._taken.keys() & changed.keys()), changed, {})
+            except Outage as e:
+                self._outage = e.message
+                return False
+        return True
 
     async def check(self) -> None:
         """Look whether the markers still stand; rebuild the views of those that do not."""
@@ -174,7 +190,7 @@ class PartitionKeeper(ABC, Generic[S, W]):
         writes: list[PartitionWrite[W]] = []
         for p in due:
             mine = self._taken[p]
-            mine.folded = _furthest(mine.folded, following[p])
+            mine.folded = _furthest(mine.folded, following.get(p, mine.folded))
             jobs = dict(changed.get(p, {}))
             if mine.horizon is not None:
                 mine.waiting.update(jobs)

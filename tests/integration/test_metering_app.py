@@ -16,13 +16,13 @@ from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from schemas.codec import Codec
-from schemas.events import ChatRequest, JobResult, Step, Usage, UsageEvent
+from schemas.events import ChatRequest, ErrorInfo, JobEvent, JobResult, Step, Usage, UsageEvent
 from schemas.ids import event_id, new_job_id, usage_id
 from schemas.prices import PriceList
-from schemas.topics import API_KEYS, CHAT_REQUESTS, RESULTS, USAGE_EVENTS
+from schemas.topics import API_KEYS, CHAT_REQUESTS, JOB_EVENTS, RESULTS, USAGE_EVENTS
 from schemas.usage_admission import FUTURE_MS
 from schemas.usage_query import UsageQuery, usage_query
 from schemas.usage_report import make_report
@@ -32,8 +32,10 @@ from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.protocols import Outgoing
 from streams.log.schema_reader import CodecDecoder
 from streams.metering.open_calls import aborted
+from streams.metering.price_file import BudgetPrices
+from streams.metering.proof import Proof
 from streams.metering.reader import UsageFound, UsageReader, UsageUnknown
-from streams.metering.verify import Proof, verify
+from streams.metering.verify import verify
 from streams.redis_client import redis_client
 from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.partitions import job_partition
@@ -100,10 +102,17 @@ class Setting:
                     return {name: n for name, n in zip(COLUMNS, report.total.amounts, strict=True) if n}
                 await asyncio.sleep(0.02)
 
-    async def proof(self, after_ms: int = 120_000) -> Proof:
+    async def proof(self, after_ms: int = 120_000, prices: PriceList | None = None) -> Proof:
         """Verify the last days, as if it were later."""
         later = now_ms() + after_ms
-        return await verify(self.kafka, CodecDecoder(Codec()), self.reader, query(None, 40), later)
+        return await verify(self.kafka, CodecDecoder(Codec()), self.reader, query(None, 40), later, prices)
+
+    async def money(self, service: str) -> int:
+        """Return what budgets have of a service's money, in millionths, as it stands in Redis."""
+        client = redis_client(self.redis.url)
+        sums = [await client.hget(key, "") async for key in client.scan_iter(f"gw:usage:*:q:{service}:*")]
+        await client.aclose()
+        return sum(int((text or b"0 0 0 0").split()[3]) for text in sums)
 
 
 def call(service: str, request_id: str, asked_ms: int) -> ChatRequest:
@@ -126,10 +135,17 @@ def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
 
 
 @pytest.fixture(scope="module")
-def process(kafka: str, own_redis: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TableProcess]:
-    process = TableProcess(
-        "streams.metering", kafka, own_redis.url, tmp_path_factory.mktemp("metering"), GATEWAY_ORPHAN_SECONDS="240"
-    )
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of prices that the process reads; at first there is none."""
+    return tmp_path_factory.mktemp("models") / "models.yml"
+
+
+@pytest.fixture(scope="module")
+def process(
+    kafka: str, own_redis: OwnRedis, models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TableProcess]:
+    env = {"GATEWAY_ORPHAN_SECONDS": "240", "GATEWAY_MODELS_FILE": str(models)}
+    process = TableProcess("streams.metering", kafka, own_redis.url, tmp_path_factory.mktemp("metering"), **env)
     process.start()
     yield process
     assert process.end() == 0
@@ -341,6 +357,108 @@ async def test_a_row_that_was_tampered_with_is_found_with_its_requests(setting: 
     await client.hset(name, field, amounts)
     await client.aclose()
     assert (await setting.proof()).differences == []
+
+
+@pytest.mark.parametrize("level", ["d", "q"])
+async def test_a_day_or_a_budget_that_was_tampered_with_is_found(setting: Setting, level: str) -> None:
+    """Whole-day reports and statements read the rows of days, budgets the sums of months."""
+    service = await setting.service()
+    event = used(service)
+    await setting.measure(event)
+    await setting.totals(service)
+    partition = job_partition(event.request_id)
+    client = redis_client(setting.redis.url)
+    (name,) = [key async for key in client.scan_iter(f"gw:usage:{partition}:{level}:{service}:*")]
+    held = await client.hgetall(name)
+    for field, amounts in held.items():
+        await client.hset(name, field, b"9" + amounts)
+        proof = await setting.proof()
+        assert not proof.holds
+        wrong = proof.differences if level == "d" else proof.sums
+        assert len(wrong) == len(proof.differences) + len(proof.sums) == 1
+        await client.hset(name, field, amounts)
+    await client.delete(name)
+    proof = await setting.proof()
+    assert [(d.level, d.reported, d.requests) for d in proof.differences] == (
+        [("day", None, (event.request_id,))] if level == "d" else []
+    )
+    assert {s.about.key for s in proof.sums} == (set() if level == "d" else {"", "k1"})
+    await client.hset(name, mapping=held)
+    await client.aclose()
+    proof = await setting.proof()
+    assert (proof.differences, proof.sums) == ([], [])
+
+
+async def test_a_job_that_was_at_work_has_no_excuse(setting: Setting) -> None:
+    """Failed and cancelled work writes its usage too; only what nobody read may have none."""
+    service, steps = await setting.service(), (Step("ocr", "ocr"), Step("extract", "gongmun.extract"))
+    unread, begun, first, second = (job_ref(service=service, module="ocr") for _ in range(4))
+    error = ErrorInfo("invalid_document", "", "extract")
+    failed = JobResult("", first, "failed", steps, error=error, step="extract", finished_at_ms=now_ms())
+    cancelled = JobResult("", unread, "cancelled", steps, finished_at_ms=now_ms())
+    for result in (cancelled, replace(cancelled, job=begun), failed, replace(failed, job=second)):
+        await setting.publisher.publish(RESULTS, result.job.job_id, replace(result, event_id=uuid4().hex))
+    started = JobEvent(uuid4().hex, begun, "stage_started", steps, now_ms(), step="ocr", attempt=1)
+    await setting.publisher.publish(JOB_EVENTS, begun.job_id, started)
+    await setting.measure(
+        used(service, first.job_id, step="extract", outcome="failed", event_id=uuid4().hex),
+        used(service, second.job_id, final=False),
+    )
+    assert (await setting.proof(after_ms=0)).pending >= 4
+    proof = await setting.proof()
+    assert unread.job_id not in proof.unmetered
+    assert proof.reasons["cancelled before its request was read"] >= 1
+    assert proof.unmetered[begun.job_id] == "cancelled without usage of ocr"
+    assert proof.unmetered[first.job_id] == "failed without usage of ocr"
+    assert proof.unmetered[second.job_id] == "failed without usage of extract"
+
+
+async def test_a_price_counts_in_budgets_at_once_and_after_a_restart(
+    setting: Setting, models: Path, wait_until: WaitUntil
+) -> None:
+    """In every partition, though no event comes; and with everything of Redis lost."""
+    service = await setting.service()
+    await setting.measure(*(used(service) for _ in range(60)))
+    await setting.totals(service)
+    assert await setting.money(service) == 0
+
+    async def spent(micros: int) -> bool:
+        return await setting.money(service) == micros
+
+    try:
+        await asyncio.to_thread(models.write_text, "prices: {tesseract: [{since: 2020-01-01, page: 3}]}")
+        await wait_until(lambda: spent(360_000_000))
+        assert setting.app.end(signal.SIGKILL) == -signal.SIGKILL
+        client = redis_client(setting.redis.url)
+        await client.flushall()
+        await client.aclose()
+        setting.app.start()
+        await wait_until(setting.app.ready, 60)
+        assert await spent(360_000_000)
+        # What the killed process had not committed comes again; the proof is of what is read up to here.
+        await setting.totals(service)
+        proof = await setting.proof(prices=BudgetPrices(models).changed())
+        assert (proof.differences, proof.sums) == ([], [])
+        assert {s.about.service for s in (await setting.proof(prices=PriceList())).sums} >= {service}
+    finally:
+        await asyncio.to_thread(models.unlink)
+    await wait_until(lambda: spent(0))
+
+
+async def test_the_ledger_s_time_is_the_broker_s(setting: Setting) -> None:
+    """A writer whose clock is months behind, or ahead, changes nothing in what is too late or from the future."""
+    service = await setting.service()
+    producer = AIOKafkaProducer(bootstrap_servers=setting.kafka)
+    await producer.start()
+    try:
+        for days in (-100, 100):
+            event = used(service)
+            key, value = event.request_id.encode(), Codec().encode(event)
+            stamp, partition = now_ms() + days * DAY_MS, job_partition(event.request_id)
+            await producer.send_and_wait(USAGE_EVENTS.name, value, key, partition=partition, timestamp_ms=stamp)
+    finally:
+        await producer.stop()
+    assert (await setting.totals(service))["requests"] == 2
 
 
 async def test_the_report_over_http(setting: Setting, tmp_path: Path) -> None:

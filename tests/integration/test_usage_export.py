@@ -11,7 +11,7 @@ import pytest
 from schemas.events import Usage, UsageEvent
 from schemas.ids import new_job_id, usage_id
 from schemas.topics import USAGE_EVENTS
-from schemas.usage_query import usage_query
+from schemas.usage_query import UsageQuery, usage_query
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.metering.parquet import export_ledger
 from tests.builders import now_ms
@@ -61,3 +61,15 @@ async def test_the_file_has_the_period_as_it_stands_on_the_log(kafka: str, tmp_p
     assert (first["pages"], first["work_seconds"], first["bytes_in"]) == (2, 0.5, 100)
     assert first["measured_at"] == datetime.fromtimestamp((now - 2 * HOUR_MS) / 1000, UTC)
     assert [row["offset"] for row in rows] == sorted(row["offset"] for row in rows)
+
+
+async def test_what_a_clock_that_is_ahead_measured_is_in_the_file(kafka: str, tmp_path: Path) -> None:
+    """As far ahead as the ledger takes it: such a record was logged up to two hours before it was measured."""
+    service, now = f"t-{uuid4().hex[:12]}", now_ms()
+    ahead = _event(service, now + 100 * 60_000)
+    async with KafkaPublisher(kafka) as publisher:
+        await publisher.publish(USAGE_EVENTS, ahead.request_id, ahead)
+    query = UsageQuery(now + 90 * 60_000, now + 4 * HOUR_MS, (), "Asia/Seoul")
+    await export_ledger(kafka, query, tmp_path / "usage.parquet")
+    rows = parquet.read_table(tmp_path / "usage.parquet").to_pylist()
+    assert [row["event_id"] for row in rows if row["service"] == service] == [ahead.event_id]

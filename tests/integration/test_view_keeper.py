@@ -1,11 +1,13 @@
 """The keeper of the views on a real Redis: who may write, what is rebuilt, and that no job is seen to go back."""
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import pytest
 from redis.asyncio import Redis
 
 from schemas.codec import Codec
+from schemas.errors import Outage
 from schemas.events import JobEvent, JobRef, JobResult, Step
 from schemas.job_state import JobState, fold
 from schemas.topics import JOB_PARTITIONS
@@ -16,7 +18,7 @@ from streams.tables.expiry import Expiry
 from streams.tables.job_reader import JobPage, JobReader, Missing, Unknown
 from streams.tables.job_states import JobStates
 from streams.tables.partitions import job_partition
-from streams.tables.redis_view import RedisView
+from streams.tables.redis_view import Fenced, PartitionWrite, RedisView, ViewWrite
 from streams.tables.view_json import decode_view
 from streams.tables.view_keeper import ViewKeeper
 from tests.builders import job_ref, now_ms
@@ -219,3 +221,51 @@ def test_states_that_are_not_ours_are_let_go() -> None:
     assert states.get(b"a") is None
     assert states.get(b"b") == state
     assert len(states) == 1
+
+
+async def test_what_is_outdated_is_shown_again_as_it_is_and_moves_no_marker(redis: Redis, log: FixedLog) -> None:
+    worker, job = Worker(redis, log), job_ref()
+    partition, key = job_partition(job.job_id), job.job_id.encode()
+    await worker.keeper.take_over(EVERY, 1)
+    await worker.fold(accepted(job), 0, Offsets(1, 0))
+    before = await marker(redis, job)
+    worker.states.put(partition, key, fold(worker.states.get(key), done(job), 0))
+    assert await worker.keeper.show_again({partition: [key]})
+    assert await status(redis, job) == "done"
+    assert await marker(redis, job) == before
+
+
+async def test_a_partition_that_is_not_held_is_not_shown_again(redis: Redis, log: FixedLog) -> None:
+    worker, job = Worker(redis, log), job_ref()
+    partition, key = job_partition(job.job_id), job.job_id.encode()
+    await worker.keeper.take_over(EVERY - {partition}, 1)
+    worker.states.put(partition, key, fold(None, accepted(job), 0))
+    assert await worker.keeper.show_again({partition: [key]})
+    assert await status(redis, job) is None
+
+
+async def test_while_a_batch_waits_for_redis_nothing_is_shown_again(redis: Redis, log: FixedLog) -> None:
+    """The batch counts as folded: a marker that moved before its views stand would say that they do."""
+
+    class Failing(RedisView):
+        failing, tried = False, asyncio.Event()
+
+        async def write(self, writes: Sequence[PartitionWrite[ViewWrite]]) -> list[Fenced | None]:
+            if self.failing:
+                self.tried.set()
+                raise Outage("Redis does not answer")
+            return await super().write(writes)
+
+    worker, job, view = Worker(redis, log), job_ref(), Failing(redis)
+    worker.keeper = ViewKeeper(view, worker.states, log, lambda _: TTL_S)
+    partition, key = job_partition(job.job_id), job.job_id.encode()
+    await worker.keeper.take_over(EVERY, 1)
+    view.failing = True
+    folding = asyncio.create_task(worker.fold(accepted(job), 0, Offsets(1, 0)))
+    await view.tried.wait()
+    view.failing = False
+    assert not await worker.keeper.show_again({partition: [key]})
+    assert (await marker(redis, job)).folded == Offsets(0, 0)
+    await folding
+    assert await worker.keeper.show_again({partition: [key]})
+    assert (await marker(redis, job)).folded == Offsets(1, 0)

@@ -6,6 +6,7 @@ from schemas.codec import RECORD_TYPES
 from schemas.topics import (
     API_KEYS,
     CHAT_REQUESTS,
+    DEAD_LETTER_RETENTION,
     JOB_EVENTS,
     JOB_PARTITIONS,
     JOB_TABLE_CHANGELOG,
@@ -16,7 +17,9 @@ from schemas.topics import (
     STAGES,
     USAGE_EVENTS,
     all_topics,
+    dead_letter_topic,
 )
+from streams.log.admin import topic_configs
 
 
 def test_every_topic_is_declared_once() -> None:
@@ -50,6 +53,17 @@ def test_what_must_be_kept_for_ever_is_compacted() -> None:
     for topic in (API_KEYS, SCHEMAS, JOB_TABLE_CHANGELOG, LEDGER_TABLE_CHANGELOG):
         assert topic.compact
         assert topic.retention is None
+
+
+def test_what_the_ledger_refused_is_known_as_long_as_the_ledger() -> None:
+    assert dead_letter_topic(USAGE_EVENTS).retention == USAGE_EVENTS.retention
+    assert dead_letter_topic(RESULTS).retention == DEAD_LETTER_RETENTION
+
+
+def test_the_ledger_s_time_is_the_broker_s() -> None:
+    assert topic_configs(USAGE_EVENTS, 1)["message.timestamp.type"] == "LogAppendTime"
+    others = [t for t in all_topics() if "message.timestamp.type" in topic_configs(t, 1)]
+    assert others == [USAGE_EVENTS]
 
 
 def test_every_record_on_a_topic_has_a_schema() -> None:

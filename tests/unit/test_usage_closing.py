@@ -10,6 +10,7 @@ from streams.log.memory import MemoryLog, MemoryTail
 from streams.log.protocols import LogRecord
 from streams.log.schema_reader import CodecDecoder
 from streams.metering.ledger import Ledger
+from streams.metering.price_file import BudgetPrices
 from streams.metering.rows import UsageRows
 from streams.metering.services import Services
 from streams.tables.partitions import job_partition
@@ -21,11 +22,11 @@ LATER = HOUR + HORIZON_MS + DAY_MS + 4 * HOUR_MS
 class Table:
     """A ledger over a store, as a process has it after its recovery."""
 
-    def __init__(self, store: dict[bytes, bytes]) -> None:
+    def __init__(self, store: dict[bytes, bytes], prices: BudgetPrices | None = None) -> None:
         self.rows, self.store = UsageRows(), store
         codec = Codec()
         services = Services(MemoryTail(MemoryLog(), API_KEYS.name), CodecDecoder(codec), None)
-        self.ledger = Ledger(store, codec, CodecDecoder(codec), services, self.rows)
+        self.ledger = Ledger(store, codec, CodecDecoder(codec), services, self.rows, prices)
         for key in store:
             self.ledger.recovered(partition_of(key), key, True)
         self.ledger.settle(frozenset(range(8)))
