@@ -8,11 +8,11 @@ import pytest_asyncio
 
 from processors.noop import NOOP
 from schemas.errors import InvalidInput
-from schemas.events import JobRef, Lane, Progress, StageRequest, Step
+from schemas.events import JobRef, Lane, Progress, StageRequest, Step, Usage
 from schemas.payloads import text_payload
 from streams.runtime.children import ChildPool
 from streams.runtime.context import WorkContext
-from streams.runtime.processor import Context
+from streams.runtime.processor import Context, Result
 from streams.runtime.testing import FakeContext
 from streams.storage.blobs import BlobMissing
 from streams.storage.store import open_blob_store
@@ -33,11 +33,18 @@ def told() -> list[Progress]:
     return []
 
 
+@pytest.fixture
+def spent() -> list[Result]:
+    return []
+
+
 @pytest_asyncio.fixture(params=["real", "fake"])
-async def context(request: pytest.FixtureRequest, tmp_path: Path, told: list[Progress]) -> AsyncIterator[Context]:
+async def context(
+    request: pytest.FixtureRequest, tmp_path: Path, told: list[Progress], spent: list[Result]
+) -> AsyncIterator[Context]:
     if request.param == "fake":
         fake = FakeContext(service=SERVICE, attempt=ATTEMPT)
-        fake.reported = told
+        fake.reported, fake.used = told, spent
         yield fake
         return
 
@@ -46,7 +53,15 @@ async def context(request: pytest.FixtureRequest, tmp_path: Path, told: list[Pro
 
     async with ChildPool(1) as children:
         blobs = open_blob_store(f"file:{tmp_path}")
-        yield WorkContext(NOOP, REQUEST, ATTEMPT, blobs, children, on_progress=told.append, before_call=nothing)
+        yield WorkContext(
+            NOOP, REQUEST, ATTEMPT, blobs, children, on_progress=told.append, on_spent=spent.append, before_call=nothing
+        )
+
+
+async def test_what_was_used_so_far_is_told(context: Context, spent: list[Result]) -> None:
+    so_far = Result((), Usage(pages=3), model="m")
+    context.spent(so_far)
+    assert spent == [so_far]
 
 
 async def test_the_attempt_is_told(context: Context) -> None:

@@ -21,7 +21,7 @@ from schemas.pages import decode_document
 from schemas.payloads import BlobRef, Payload, text_payload
 from streams.runtime.children import ChildPool
 from streams.runtime.context import WorkContext
-from streams.runtime.processor import Context, Processor
+from streams.runtime.processor import Context, Processor, Result
 from streams.runtime.testing import FakeContext
 from streams.settings import Settings
 from streams.storage.fake import FakeBlobs
@@ -126,6 +126,7 @@ async def test_in_child_processes_pages_are_read_and_bad_input_is_told() -> None
                 FakeBlobs(),
                 children,
                 on_progress=lambda _: None,
+                on_spent=lambda _: None,
                 before_call=_nothing,
             )
 
@@ -197,7 +198,7 @@ async def test_pages_of_one_document_are_read_at_the_same_time_by_different_chil
     request = _request(
         *(Payload("application/pdf", f"{name}.pdf", inline=text_pdf(name)) for name in ("FIRST", "SECOND"))
     )
-    everybody, met = asyncio.Barrier(2), set[str]()
+    everybody, met, used = asyncio.Barrier(2), set[str](), list[Result]()
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         met.add((await reader.readline()).decode())
@@ -211,11 +212,19 @@ async def test_pages_of_one_document_are_read_at_the_same_time_by_different_chil
         MeetingPool(2, tmp_path / "point") as children,
     ):
         context = WorkContext(
-            processor, request, 1, FakeBlobs(), children, on_progress=lambda _: None, before_call=_nothing
+            processor,
+            request,
+            1,
+            FakeBlobs(),
+            children,
+            on_progress=lambda _: None,
+            on_spent=used.append,
+            before_call=_nothing,
         )
         result = await processor.handle(request, context)
     assert orjson.loads(result.outputs[0].inline or b"")["text"] == "FIRST\fSECOND"
     assert len(met) == 2, "each by a child of its own"
+    assert [so_far.usage.pages for so_far in used] == [1, 2]
 
 
 async def _nothing() -> None:

@@ -101,7 +101,9 @@ def _common(body: Mapping[str, Any], model: str, stream: bool) -> Json:
         raise _unsupported("n > 1", "ask once for each answer, or choose a model on an OpenAI-compatible server")
     known = _WITHOUT_COUNTERPART | _TRANSLATED | _OPTIONS.keys()
     made: Json = {key: value for key, value in body.items() if key not in known}
-    options: Json = dict(body.get("options") or {})
+    given = body.get("options")
+    # A caller of OpenAI's protocol may send anything under this name: only Ollama's own form of it means something.
+    options: Json = dict(cast("Json", given)) if isinstance(given, dict) else {}
     options.update({_OPTIONS[k]: v for k, v in body.items() if k in _OPTIONS and v is not None})
     made["model"] = model
     made["stream"] = stream

@@ -47,6 +47,7 @@ class Bench:
             self._children,
             pools={"paddle": self.own},
             on_progress=self.told.append,
+            on_spent=lambda _: None,
             before_call=_nothing,
         )
         return await self.processor.handle(request, context)

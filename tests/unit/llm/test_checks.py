@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from processors.llm.errors import CallRefused, NoUpstream, QueueFull, UnknownModel, UpstreamFailed
@@ -150,6 +150,7 @@ _ODD = st.recursive(
     st.dictionaries(st.sampled_from(_FIELDS), _ODD, max_size=4),
     st.lists(_ODD, max_size=2),
 )
+@example(Dialect.OPENAI, Dialect.OLLAMA, Task.CHAT, {"options": [""]}, [])
 def test_whatever_a_body_holds_it_is_sent_or_refused(
     dialect: Dialect, upstream: Dialect, task: Task, odd: Json, messages: list[Any]
 ) -> None:
