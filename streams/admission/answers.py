@@ -47,6 +47,8 @@ _POLL_MS = 100
 _FETCH_MS = 250
 # Results that nobody waits for are all that this reads on most days: a commit for each would cost more than the rest.
 _COMMIT_S = 1.0
+# aiokafka may wait for ever for the coordinator of a broker that was killed; a new connection finds it.
+_ROUND_S = 30.0
 _AT_ONCE = 4_000
 _LEAST_ENTRIES = 100
 _SESSION_MS = 6_000
@@ -87,14 +89,15 @@ class Answerer:
                 if not held:
                     await asyncio.sleep(_POLL_MS / 1000)
                     continue
-                fetched = await self._fetch(consumer, held)
-                numbers = {tp.partition for tp in fetched} & held.keys()
-                # Of a partition that came (back) in the meantime the position is not ours yet.
-                current = {tp.partition for tp in consumer.assignment()}
-                await asyncio.gather(*(held[n].work(fetched) for n in numbers & current))
-                if time.monotonic() - committed_at >= _COMMIT_S:
-                    await _commit_passed(consumer, [held[n] for n in held.keys() & current])
-                    committed_at = time.monotonic()
+                async with asyncio.timeout(_ROUND_S):
+                    fetched = await self._fetch(consumer, held)
+                    numbers = {tp.partition for tp in fetched} & held.keys()
+                    # Of a partition that came (back) in the meantime the position is not ours yet.
+                    current = {tp.partition for tp in consumer.assignment()}
+                    await asyncio.gather(*(held[n].work(fetched) for n in numbers & current))
+                    if time.monotonic() - committed_at >= _COMMIT_S:
+                        await _commit_passed(consumer, [held[n] for n in held.keys() & current])
+                        committed_at = time.monotonic()
         finally:
             self.ready = False
             for partition in held.values():

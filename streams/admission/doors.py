@@ -43,6 +43,7 @@ _AT_ONCE = 1_000
 _SESSION_MS = 6_000
 _LONGEST_WAIT_S = 2.0
 _LONGEST_PAUSE_S = 0.5
+_CALL_S = 30.0
 _TRACE = ("traceparent", "tracestate")
 
 
@@ -134,8 +135,9 @@ class DoorReader:
                 done[tp] = record.offset + 1
                 BATCH_READ.labels(service).inc()
         if done:
-            await write_all(producer, writes)
-            await consumer.commit(done)
+            async with asyncio.timeout(_CALL_S):  # aiokafka may wait for ever after a broker's death
+                await write_all(producer, writes)
+                await consumer.commit(done)
             committed(GROUP)
 
     def _ask(self, service: str, entry: BatchEntry, model: str) -> Ask:
