@@ -244,12 +244,7 @@ class Quotas:
 
     async def _closed(self, held: Reservation, entry: str, tokens: int, taken_back: bool) -> None:
         ask = held.ask
-        keys = [
-            redis_keys.quota_open(ask.service),
-            redis_keys.quota_sums(ask.service),
-            redis_keys.quota_minute(ask.service, ""),
-            redis_keys.quota_minute(ask.service, ask.key_id),
-        ]
+        keys = _counters_of(ask)
         arguments = [ask.request_id, held.second, tokens, self._replica, ask.key_id, entry, int(taken_back)]
         # Metering settles it too, and what is left expires.
         with contextlib.suppress(*REDIS_FAILURES):
@@ -312,12 +307,7 @@ class Quotas:
 
     def _addition(self, held: Reservation, *, minutes: bool) -> tuple[list[str], list[str | int]]:
         ask = held.ask
-        keys = [
-            redis_keys.quota_open(ask.service),
-            redis_keys.quota_sums(ask.service),
-            redis_keys.quota_minute(ask.service, ""),
-            redis_keys.quota_minute(ask.service, ask.key_id),
-        ]
+        keys = _counters_of(ask)
         entry = entry_of(held, self._replica, jobs=int(ask.request_id in self._open))
         second = held.second if minutes else ""
         return keys, [ask.request_id, entry, second, ask.estimate.tokens, self._replica, ask.key_id]
@@ -343,3 +333,13 @@ class Quotas:
 
 def _name(service: str, limit: Limit) -> tuple[str, str, str, str]:
     return service, limit.key_id, limit.window, limit.measure
+
+
+def _counters_of(ask: Ask) -> list[str]:
+    """Return the keys of what a reservation moves: the open ones, their sums, the minutes of service and key."""
+    return [
+        redis_keys.quota_open(ask.service),
+        redis_keys.quota_sums(ask.service),
+        redis_keys.quota_minute(ask.service, ""),
+        redis_keys.quota_minute(ask.service, ask.key_id),
+    ]

@@ -33,11 +33,6 @@ class Turns:
         return self._in_handler < self._concurrency and self._alone is None
 
     @property
-    def in_handler(self) -> int:
-        """How many works are in their handlers."""
-        return self._in_handler
-
-    @property
     def wait_for_slots(self) -> bool:
         """Whether works wait for nothing but their turn."""
         return len(self._waiting) > 0 or self._next_alone is not None

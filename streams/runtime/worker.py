@@ -315,12 +315,9 @@ class Worker:
                 raise asyncio.CancelledError
             verdict = await self._handling.attempt(work)
         except asyncio.CancelledError:
-            self._leave_handler(work)
-            self._turns.release(work)
-            await self._broken_off(work)
-            return
+            verdict = None
         self._leave_handler(work)
-        if work.dropped:  # and its handler made another end of it than to be cancelled
+        if verdict is None or work.dropped:  # a handler may make another end of it than to be cancelled
             self._turns.release(work)
             await self._broken_off(work)
             return
@@ -510,11 +507,10 @@ class Worker:
 
     def _collect(self) -> Mapping[Partition, Committed]:
         in_use = not (self._stopping.is_set() and not self._tasks)
-        handing_over = self._suspended
         return {
             partition: commit
             for partition, held in self._held.items()
-            if (commit := held.to_commit(in_use=in_use, handing_over=handing_over)) is not None
+            if (commit := held.to_commit(in_use=in_use, handing_over=self._suspended)) is not None
         }
 
     def _acknowledge(self, offsets: Mapping[Partition, Committed]) -> None:
