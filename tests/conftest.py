@@ -6,10 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from inspect import isawaitable
 
 import pytest
+from hypothesis import settings
 
 from schemas.topics import all_topics
 from streams.log.admin import kafka_admin
 from tests.services import kafka_bootstrap, redis_address
+
+# How long an example takes says nothing on a machine that others use too.
+settings.register_profile("gateway", deadline=None)
+settings.load_profile("gateway")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

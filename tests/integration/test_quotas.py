@@ -325,7 +325,7 @@ _steps = st.lists(
 
 
 @given(steps=_steps)
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_sums_are_those_over_what_is_open(setting: Setting, steps: list[tuple[str, int, int]]) -> None:
     await setting.set("p", Limits(tokens_per_minute=10**9))
     await setting.known()

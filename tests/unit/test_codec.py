@@ -18,9 +18,7 @@ from tests.unit.records import values
 CODEC = Codec()
 KINDS = pytest.mark.parametrize("kind", RECORD_TYPES, ids=lambda kind: kind.__name__)
 CONTROL = JobControl("e", "job", "service", "cancel", 1)
-slow_to_make = settings(
-    max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None
-)
+slow_to_make = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def as_avro(value: Any) -> Any:

@@ -89,7 +89,7 @@ def test_what_a_template_may_do(source: str, rendered: str) -> None:
     assert render(source, VALUES) == rendered
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.text())
 def test_a_documents_text_closes_no_tag_and_opens_no_turn(text: str) -> None:
     """However it gets into the prompt; and an answer gives it back as it was."""

@@ -163,7 +163,7 @@ def test_the_receipt_stamp_is_neither_head_nor_issue() -> None:
     assert result["issue_date"] == "2025-02-24"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(

@@ -134,7 +134,7 @@ def test_a_letter_cannot_steer_the_result_through_the_model(said: str, where: st
     assert facts(merged) == facts(rules)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     answer=st.dictionaries(
         st.sampled_from(sorted(STEERED)),

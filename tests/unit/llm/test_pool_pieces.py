@@ -166,7 +166,7 @@ def test_only_who_can_use_an_upstream_gets_it() -> None:
     assert [w.payload for w in drain(queue, 5)] == [2]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     steps=st.lists(
         st.one_of(

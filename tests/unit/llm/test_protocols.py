@@ -66,14 +66,14 @@ def test_captured_streams_are_read_whole(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", _READERS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(places=st.lists(st.integers(0, 10_000), max_size=40))
 def test_where_http_cuts_a_stream_changes_nothing(name: str, places: list[int]) -> None:
     body = capture(name).body
     assert read(_READERS[name](), cut(body, places)) == read(_READERS[name](), [body])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lines=st.lists(st.binary(min_size=1, max_size=30).filter(lambda b: not set(b) & set(b"\r\n")), max_size=8),
     ending=st.sampled_from([b"\n", b"\r\n", b"\r"]),
@@ -98,7 +98,7 @@ def test_an_event_without_end_is_bounded(framer: LineFramer | SseFramer) -> None
 
 
 @pytest.mark.parametrize("name", _READERS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(keep=st.floats(0, 1))
 def test_a_stream_that_misses_its_end_is_broken(name: str, keep: float) -> None:
     body = capture(name).body

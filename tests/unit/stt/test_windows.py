@@ -32,7 +32,7 @@ def sounds(draw: st.DrawFn) -> np.ndarray:
 
 
 @given(sounds())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_windows_cover_every_sample_once_between_their_borders(sound: np.ndarray) -> None:
     """From border to border is the whole recording; every window hears all that it answers for."""
     windows = chain(sound, RULE)
@@ -49,7 +49,7 @@ def test_windows_cover_every_sample_once_between_their_borders(sound: np.ndarray
 
 
 @given(sounds())
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_a_chain_that_is_resumed_makes_the_same_cuts(sound: np.ndarray) -> None:
     """A window depends on nothing but its start: going on after a crash gives the windows of a run without one."""
     windows = chain(sound, RULE)
