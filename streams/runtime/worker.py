@@ -25,20 +25,19 @@ from collections.abc import Coroutine, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from schemas.errors import Outage, Permanent, UndecodableRecord
+from schemas.errors import Outage, UndecodableRecord
 from schemas.events import StageRequest
 from schemas.topics import StageTopics
 from streams.log.protocols import Committed, LogRecord, Partition, Subscriber
 from streams.logs import get_logger
-from streams.metrics import CONSUMER_REBALANCES, STAGE_PAUSED
+from streams.metrics import CONSUMER_REBALANCES
 from streams.runtime.assignment import ALONE_AFTER, HeldPartition, Work
+from streams.runtime.attempts import Attempts, Loop
 from streams.runtime.committer import Committer
 from streams.runtime.handling import Handling, Tools
-from streams.runtime.processor import Processor, Result
+from streams.runtime.processor import Processor
 from streams.runtime.request_records import RequestRecords
-from streams.runtime.retry import DeadLetter, Retry, WaitForRecovery
 from streams.runtime.stage_metrics import StageMetrics
-from streams.runtime.stage_spans import stage_span, tell_verdict
 from streams.runtime.turns import Turns
 from streams.stages import all_stages
 from streams.tasks import end_tasks
@@ -49,7 +48,6 @@ _POLL_S = 0.5
 _OPEN_S = 5.0
 DRAIN_S = 25.0
 
-_CANCELLED = "cancelled"
 _LOST = "lost"
 _STOPPED = "stopped"
 
@@ -85,6 +83,15 @@ class Worker:
         self._records = RequestRecords(self._kind, tools, self._handling)
         self._metrics = StageMetrics(self._kind)
         self._turns = Turns(processor.concurrency, self._metrics, self._dispatch)
+        self._attempts = Attempts(
+            processor,
+            self._group,
+            self._handling,
+            self._turns,
+            self._metrics,
+            self._committer,
+            Loop(dispatch=self._dispatch, finish=self._finish, spawn=self._spawn),
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._unpublished = 0
         self._suspended = True
@@ -270,7 +277,7 @@ class Worker:
             if work.dropped:
                 continue
             if work.request.job.job_id in self._tools.cancelled:
-                self._spawn(self._withdrawn(work))
+                self._spawn(self._attempts.withdraw(work))
                 continue
             if self._turns.must_wait_for_all(work):
                 return
@@ -282,13 +289,7 @@ class Worker:
 
     def _start(self, work: Work) -> None:
         self.progressed_at = time.monotonic()
-        self._turns.begin(work)
-        work.attempt = work.held.begin(work.offset)
-        work.attempt_committed = work.begun = False
-        work.spent = None
-        work.started_ms = time.time_ns() // 1_000_000
-        self._metrics.started(work.lane, work.started_ms - work.request.requested_at_ms if work.attempt == 1 else None)
-        work.task = self._spawn(self._work(work))
+        self._attempts.begin(work)
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine)
@@ -299,89 +300,10 @@ class Worker:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Nothing in `_work` may raise: the offset stays unfinished and is repeated by the next owner.
+            # Nothing in an attempt may raise: the offset stays unfinished and is repeated by the next owner.
             log.error("worker.broken", group=self._group, reason=repr(error))
             self._broken = error
             self._stopping.set()
-
-    async def _work(self, work: Work) -> None:
-        with stage_span(work, self._group) as work.span:
-            await self._attempted(work)
-
-    async def _attempted(self, work: Work) -> None:
-        work.begun = True
-        try:
-            if work.dropped:  # between its start and here
-                raise asyncio.CancelledError
-            verdict = await self._handling.attempt(work)
-        except asyncio.CancelledError:
-            verdict = None
-        self._leave_handler(work)
-        if verdict is None or work.dropped:  # a handler may make another end of it than to be cancelled
-            self._turns.release(work)
-            await self._broken_off(work)
-            return
-        tell_verdict(work.span, verdict)
-        if isinstance(verdict, WaitForRecovery):
-            self._turns.release(work)
-            self._on_outage(work, verdict.error)
-            return
-        self._turns.answered(work)
-        STAGE_PAUSED.labels(self._kind).set(1 if self._turns.outage else 0)
-        if work.alone:
-            await self._conclude_alone(work, verdict)
-            return
-        self._dispatch()
-        await self._conclude(work, verdict)
-
-    async def _conclude_alone(self, work: Work, verdict: Result | Retry | DeadLetter) -> None:
-        # The next one alone may be what kills the process. If this one's end were not committed by then, it would
-        # count as one more death, the third: a job that is done would fail as well.
-        try:
-            await self._conclude(work, verdict)
-            if not isinstance(verdict, Retry):
-                await self._committer.flush()
-        finally:
-            self._turns.release(work)
-            self._dispatch()
-
-    async def _conclude(self, work: Work, verdict: Result | Retry | DeadLetter) -> None:
-        if isinstance(verdict, Result):
-            try:
-                await self._handling.publish_done(work, verdict)
-                self._metrics.ended(work.lane, "done", work.request.requested_at_ms)
-                self._finish(work.held, work.offset)
-                self._settle(work)
-                return
-            except Permanent as e:
-                verdict = DeadLetter(e)
-        if isinstance(verdict, DeadLetter):
-            await self._handling.publish_failed(work, verdict.error)
-            self._metrics.ended(work.lane, "failed", work.request.requested_at_ms)
-            self._finish(work.held, work.offset)
-            self._settle(work)
-            return
-        self._metrics.retried(work.lane)
-        loop = asyncio.get_running_loop()
-        work.timer = loop.call_later(verdict.after_s, self._again, work)
-        await self._handling.publish_waste(work)
-
-    def _again(self, work: Work) -> None:
-        work.timer = None
-        if not work.dropped:
-            self._turns.wait(work)
-            self._dispatch()
-
-    def _leave_handler(self, work: Work) -> None:
-        self._turns.leave(work)
-        self._metrics.left(work.lane, time.time_ns() // 1_000_000 - work.started_ms)
-
-    def _on_outage(self, work: Work, error: Outage) -> None:
-        work.held.take_back(work.offset)
-        STAGE_PAUSED.labels(self._kind).set(1)
-        log.warning("stage.paused", stage=self._kind, of=work.dependency, code=error.code, reason=error.message)
-        self._turns.failed(work, error.message)
-        self._dispatch()
 
     def _hold_publishing(self, change: int) -> None:
         self._unpublished += change
@@ -397,63 +319,12 @@ class Worker:
             self._admit(held)
         self._dispatch()
 
-    async def _broken_off(self, work: Work) -> None:
-        self._turns.undecided(work)
-        if work.dropped == _CANCELLED:
-            await self._handling.publish_cancelled(work)
-            self._finish_cancelled(work)
-        else:
-            work.held.take_back(work.offset)
-            self._dispatch()
-
-    async def _withdrawn(self, work: Work) -> None:
-        work.dropped = _CANCELLED
-        await self._handling.publish_withdrawn(work)
-        self._finish_cancelled(work)
-
-    def _finish_cancelled(self, work: Work) -> None:
-        self._metrics.ended(work.lane, "cancelled", work.request.requested_at_ms)
-        self._finish(work.held, work.offset)
-        self._settle(work)
-
-    def _settle(self, work: Work) -> None:
-        if self._processor.settle is not None:
-            self._spawn(self._settled(work))
-
-    async def _settled(self, work: Work) -> None:
-        # After the commit: a crash before it repeats the work, which then still has what the attempts kept.
-        await self._committer.flush()
-        await self._handling.settle(work)
-
     def _on_cancel(self, job_id: str) -> None:
         for held in self._held.values():
             for work in held.works.values():
                 if work.request.job.job_id == job_id:
-                    self._cancel(work)
+                    self._attempts.cancel(work)
         self._dispatch()
-
-    def _cancel(self, work: Work) -> None:
-        # Work that is only being published is done: ingress has written `cancelled` first or it has not. What waits
-        # for its turn ends when that comes.
-        if work.in_handler:
-            self._break_off(work, _CANCELLED)
-        else:
-            self._turns.let_go(work)
-
-    def _break_off(self, work: Work, reason: str) -> None:
-        work.dropped = reason
-        # A task that is cancelled before its first step never runs, and nobody would free its slot.
-        if work.begun and work.task is not None:
-            work.task.cancel()
-
-    def _drop(self, work: Work, reason: str) -> None:
-        work.dropped = reason
-        if work.timer is not None:
-            work.timer.cancel()
-        if work.in_handler:
-            self._break_off(work, reason)
-        else:
-            self._turns.remove(work)
 
     async def _drain(self) -> None:
         self._stopping.set()
@@ -461,7 +332,7 @@ class Worker:
             await asyncio.wait(tuple(self._tasks), timeout=self._drain_s)
         for held in self._held.values():
             for work in tuple(held.works.values()):
-                self._drop(work, _STOPPED)
+                self._attempts.drop(work, _STOPPED)
         for task in tuple(self._tasks):
             task.cancel()
         if self._tasks:
@@ -486,7 +357,7 @@ class Worker:
             held = self._held.pop(partition)
             held.lost = True
             for work in tuple(held.works.values()):
-                self._drop(work, _LOST)
+                self._attempts.drop(work, _LOST)
         for partition, committed in partitions.items():
             held = self._held.get(partition)
             if held is None:
@@ -495,7 +366,7 @@ class Worker:
                 held.read_next = committed.offset if committed else 0
             else:
                 for work in held.keep(committed):
-                    self._drop(work, _LOST)
+                    self._attempts.drop(work, _LOST)
             if held.paused:
                 held.paused = False
                 self._subscriber.resume([partition])
