@@ -94,6 +94,19 @@ def subtracted(a: Amounts, b: Amounts) -> Amounts:
     return tuple(map(sub, a, b))
 
 
+def add_difference(total: dict[RowId, Amounts], before: Rows, after: Rows) -> None:
+    """Add to `total` what `after` has more than `before`; what is in neither stays as it is."""
+    for row, amounts in after.items():
+        old = before.get(row)
+        if old is not None:
+            amounts = subtracted(amounts, old)
+        held = total.get(row)
+        total[row] = amounts if held is None else added(held, amounts)
+    for row, amounts in before.items():
+        if row not in after:
+            total[row] = subtracted(total.get(row, ZERO), amounts)
+
+
 def day_of(row: RowId) -> RowId:
     """Return the row of the day, in the ledger's zone, to which a row of an hour belongs."""
     return row._replace(start_ms=day_start_ms(row.start_ms))

@@ -13,7 +13,7 @@ from schemas.errors import InvalidInput, UndecodableRecord
 from schemas.events import UsageEvent
 from schemas.usage_admission import admitted_usage
 from schemas.usage_ledger import DAY_MS, HORIZON_MS, HOUR_MS, LedgerEntry, charged, ending, fold_usage, last_measured_ms
-from schemas.usage_rows import Amounts, RowId, added, day_start_ms, entry_rows
+from schemas.usage_rows import Amounts, RowId, add_difference, day_start_ms, entry_rows
 from streams.log.protocols import Decoder, LogRecord
 from streams.metering.counters import UsageCounters
 from streams.metering.price_file import BudgetPrices
@@ -78,22 +78,26 @@ class Ledger(Contents[UsageEvent]):
         """Fold events; each changed entry is written once."""
         changed: dict[tuple[int, bytes], LedgerEntry] = {}
         shown: dict[int, dict[bytes, bytes]] = {}
+        # Added up before they are moved: many events of a batch make one row.
+        moved: dict[int, dict[RowId, Amounts]] = {}
         folded = 0
         for record, event in batch:
             partition, key = record.partition, event.request_id.encode()
             before = changed.get((partition, key)) or self._entries.get(key)
             after = fold_usage(before, event, record.offset)
-            keys = {self._rows.logged(partition, record.timestamp_ms)}
+            keys = shown.setdefault(partition, {})
+            keys[self._rows.logged(partition, record.timestamp_ms)] = b""
             if after is not before:
                 changed[partition, key] = after
                 old = self._open(partition, entry_rows(before)) if before is not None else {}
                 new = self._open(partition, entry_rows(after))
-                keys |= self._rows.move(partition, old, new)
+                add_difference(moved.setdefault(partition, {}), old, new)
                 self._counters.count(old, new)
                 if ending(charged(after)) is not None:
-                    keys.add(settlement(event.service, event.request_id))
-            shown.setdefault(partition, {}).update(dict.fromkeys(keys, b""))
+                    keys[settlement(event.service, event.request_id)] = b""
             folded += 1
+        for partition, difference in moved.items():
+            shown[partition].update(dict.fromkeys(self._rows.move(partition, difference), b""))
         changes: list[Change] = [(p, key, self._entries.put(p, key, entry)) for (p, key), entry in changed.items()]
         for rows in shown.values():
             for key in rows:
@@ -154,11 +158,9 @@ class Ledger(Contents[UsageEvent]):
                 entry = self._entries.peek(key)
                 if entry is None:
                     continue
-                for row, amounts in self._open(partition, entry_rows(entry)).items():
-                    held = summed.get(row)
-                    summed[row] = amounts if held is None else added(held, amounts)
+                add_difference(summed, {}, self._open(partition, entry_rows(entry)))
                 self._rows.logged(partition, last_measured_ms(entry))
-            self._rows.move(partition, {}, summed)
+            self._rows.move(partition, summed)
         LEDGER_ENTRIES.set(len(self._entries))
         LEDGER_ROWS.set(len(self._rows))
 
@@ -188,7 +190,7 @@ class Ledger(Contents[UsageEvent]):
         except UndecodableRecord as e:
             raise RuntimeError(f"a closed day of partition {partition} cannot be read: {e.message}") from e
         self._closed[partition].add(day.start_ms)
-        self._rows.move(partition, {}, dict(open_row(row) for row in day.rows))
+        self._rows.move(partition, dict(open_row(row) for row in day.rows))
 
     def _expire(self) -> list[Change]:
         looked = list(islice(self._round, _LOOKED_AT))

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from schemas.usage_rows import LEDGER_OFFSET_MS, ZERO, Amounts, RowId, added, day_start_ms, subtracted
+from schemas.usage_rows import LEDGER_OFFSET_MS, ZERO, Amounts, RowId, added, day_start_ms
 from streams.metering.spent import LEVEL, Spent
 
 SEPARATOR = "\x1f"
@@ -33,19 +33,18 @@ class UsageRows:
     def __len__(self) -> int:
         return sum(map(len, self._amounts.values()))
 
-    def move(self, partition: int, before: Mapping[RowId, Amounts], after: Mapping[RowId, Amounts]) -> set[bytes]:
-        """Replace what one entry added by what it adds now; return the keys of the rows that changed."""
+    def move(self, partition: int, difference: Mapping[RowId, Amounts]) -> set[bytes]:
+        """Add to rows what entries add now and did not before; return the keys of the rows that changed."""
         rows, days = self._amounts[partition], self._days[partition]
-        changed = self.spent.move(partition, before, after)
-        for row in before.keys() | after.keys():
-            old, new = before.get(row, ZERO), after.get(row, ZERO)
-            if old == new:
+        changed: set[bytes] = set()
+        for row, amounts in difference.items():
+            if amounts == ZERO:
                 continue
-            difference = new if old is ZERO else subtracted(new, old)
+            changed.update(self.spent.add(partition, row, amounts))
             days.add(day_start_ms(row.start_ms))
             for key in row_keys(partition, row):
                 held = rows.get(key)
-                rows[key] = difference if held is None else added(held, difference)
+                rows[key] = amounts if held is None else added(held, amounts)
                 changed.add(key)
         return changed
 
