@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from schemas.usage_rows import LEDGER_OFFSET_MS, ZERO, Amounts, RowId, added, day_start_ms
+from schemas.usage_rows import LEDGER_OFFSET_MS, ZERO, Amounts, RowId, added, day_start_ms, subtracted
 from streams.metering.spent import LEVEL, Spent
 
 SEPARATOR = "\x1f"
@@ -73,6 +73,20 @@ class UsageRows:
                 row = read_row(name, field)
                 if day_start_ms(row.start_ms) == start_ms:
                     yield row, amounts
+
+    def empty_day(self, partition: int, start_ms: int) -> frozenset[bytes]:
+        """Take what a day added out of rows and sums; return the keys of its rows, which are empty from now on."""
+        rows = dict(self.hours_of_day(partition, start_ms))
+        changed = self.move(partition, {row: subtracted(ZERO, amounts) for row, amounts in rows.items()})
+        self._days[partition].discard(start_ms)
+        return frozenset(changed)
+
+    def forget(self, partition: int, keys: Iterable[bytes]) -> None:
+        """Forget those of these rows that are empty."""
+        rows = self._amounts[partition]
+        for key in keys:
+            if rows.get(key) == ZERO:
+                del rows[key]
 
     def hours(self) -> Iterator[tuple[int, RowId, Amounts]]:
         """Yield the rows of all hours, with their partitions."""
