@@ -36,7 +36,8 @@ async def reserved_job(
     quotas = dependencies.quotas
     estimate = Estimate()
     if quotas.limited(caller.service, caller.key_id):
-        estimate = job_estimate(submission.inputs, dependencies.prices.now(), ledger_day(job.created_at_ms))
+        prices, day = dependencies.prices.now(), ledger_day(job.created_at_ms)
+        estimate = job_estimate(submission.inputs, submission.steps, submission.options, prices, day)
     ask = Ask(job.job_id, caller.service, caller.key_id, job.module, estimate, submission.model)
     held = await _reserved(dependencies, ask)
     try:

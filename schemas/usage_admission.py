@@ -45,6 +45,16 @@ def admitted_usage(event: UsageEvent, logged_at_ms: int) -> UsageEvent:
 
 def _check_amounts(event: UsageEvent) -> None:
     used = event.usage
+    whole = (used.pages, used.prompt_tokens, used.completion_tokens, used.bytes_in, event.attempt, event.epoch)
+    most_s = MOST / 1000
+    # Nearly all are in order. NaN is not within these borders either, so the checks below name it.
+    if (
+        min(whole) >= 0
+        and max(whole) <= MOST
+        and 0 <= used.audio_seconds <= most_s
+        and 0 <= used.work_seconds <= most_s
+    ):
+        return
     amounts = {
         "pages": used.pages,
         "prompt_tokens": used.prompt_tokens,

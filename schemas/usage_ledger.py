@@ -14,8 +14,12 @@ DAY_MS = 24 * HOUR_MS
 HORIZON_MS = 35 * DAY_MS
 """How long after its measurement an event is still taken, and repeats of it are recognised."""
 
+SETTLED_MS = HORIZON_MS + 2 * DAY_MS
+"""How long after a request's first measurement its days are taken to be closed: what changes then is a correction."""
+
 ABORTED = "aborted"
 _DONE = "done"
+_FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,26 @@ def ending(records: tuple[LedgerRecord, ...]) -> LedgerRecord | None:
     """Return the one among the charged records with which the request is counted; None while it goes on."""
     final = [r for r in records if r.event.final]
     return min(final, key=lambda r: (-r.event.epoch, r.offset)) if final else None
+
+
+def may_go_on(entry: LedgerEntry) -> bool:
+    """Tell whether a dead letter of the request may still be replayed: it has no end, or one that failed."""
+    last = ending(charged(entry))
+    return last is None or last.event.outcome == _FAILED
+
+
+def settled_part(entry: LedgerEntry) -> tuple[LedgerEntry, int] | None:
+    """Return what of an entry had long been settled when more came, and when the first of that was measured.
+
+    None where everything came in time, as nearly always.
+    """
+    if len(entry.records) < 2:
+        return None
+    settled_ms = min(r.event.measured_at_ms for r in entry.records) + SETTLED_MS
+    late = [r.event.measured_at_ms for r in entry.records if r.event.measured_at_ms >= settled_ms]
+    if not late:
+        return None
+    return LedgerEntry(tuple(r for r in entry.records if r.event.measured_at_ms < settled_ms)), min(late)
 
 
 def last_measured_ms(entry: LedgerEntry) -> int:

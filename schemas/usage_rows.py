@@ -8,7 +8,7 @@ from operator import add, sub
 from typing import NamedTuple
 
 from schemas.events import UsageEvent
-from schemas.usage_ledger import DAY_MS, HOUR_MS, LedgerEntry, charged, ending
+from schemas.usage_ledger import DAY_MS, HOUR_MS, LedgerEntry, charged, ending, settled_part
 
 MEASURES = ("prompt_tokens", "completion_tokens", "pages", "audio_ms", "work_ms", "bytes_in")
 COLUMNS = ("requests", "attempts", "estimated", *MEASURES, *(f"waste_{m}" for m in MEASURES))
@@ -59,7 +59,28 @@ def measures_of(event: UsageEvent) -> Amounts:
 
 
 def entry_rows(entry: LedgerEntry) -> dict[RowId, Amounts]:
-    """Return what one request adds, by hour."""
+    """Return what one request adds, by hour.
+
+    The days of what was settled long ago are closed, and a statement may be out. When a dead letter is replayed
+    after that, what it changes in them is booked in the hour of the replay: less than nothing, where the failure
+    that was charged becomes waste.
+    """
+    parts = settled_part(entry)
+    if parts is None:
+        return _rows(entry)
+    settled, late_ms = parts
+    rows = _rows(settled)
+    differences: dict[RowId, Amounts] = {}
+    add_difference(differences, rows, _rows(entry))
+    hour = late_ms // HOUR_MS * HOUR_MS
+    for row, amounts in differences.items():
+        if amounts != ZERO:
+            at = row._replace(start_ms=max(row.start_ms, hour))
+            rows[at] = added(rows[at], amounts) if at in rows else amounts
+    return rows
+
+
+def _rows(entry: LedgerEntry) -> dict[RowId, Amounts]:
     counted = charged(entry)
     last = ending(counted)
     offsets = {record.offset for record in counted}
@@ -92,6 +113,19 @@ def added(a: Amounts, b: Amounts) -> Amounts:
 def subtracted(a: Amounts, b: Amounts) -> Amounts:
     """Return what is left of `a` without `b`."""
     return tuple(map(sub, a, b))
+
+
+def add_difference(total: dict[RowId, Amounts], before: Rows, after: Rows) -> None:
+    """Add to `total` what `after` has more than `before`; what is in neither stays as it is."""
+    for row, amounts in after.items():
+        old = before.get(row)
+        if old is not None:
+            amounts = subtracted(amounts, old)
+        held = total.get(row)
+        total[row] = amounts if held is None else added(held, amounts)
+    for row, amounts in before.items():
+        if row not in after:
+            total[row] = subtracted(total.get(row, ZERO), amounts)
 
 
 def day_of(row: RowId) -> RowId:

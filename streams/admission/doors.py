@@ -143,7 +143,8 @@ class DoorReader:
     def _ask(self, service: str, entry: BatchEntry, model: str) -> Ask:
         estimate = Estimate()
         if self._quotas.limited(service, KEY_ID):
-            estimate = job_estimate(entry.inputs, self._prices.now(), ledger_day(entry.job.created_at_ms))
+            prices, day = self._prices.now(), ledger_day(entry.job.created_at_ms)
+            estimate = job_estimate(entry.inputs, entry.steps, entry.options, prices, day)
         return Ask(entry.job.job_id, service, KEY_ID, entry.job.module, estimate, model)
 
     def _wait(self, consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int, seconds: float) -> None:

@@ -5,15 +5,26 @@ kept as they are, in the same table, and the entries that have nothing later are
 """
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from datetime import timedelta
 from itertools import islice
 
 from schemas.closed_days import ClosedDay, closed_row, open_row
 from schemas.codec import Codec, UnknownFingerprint
 from schemas.errors import InvalidInput, UndecodableRecord
 from schemas.events import UsageEvent
+from schemas.topics import DEAD_LETTER_RETENTION, LEDGER_RETENTION, WORK_RETENTION
 from schemas.usage_admission import admitted_usage
-from schemas.usage_ledger import DAY_MS, HORIZON_MS, HOUR_MS, LedgerEntry, charged, ending, fold_usage, last_measured_ms
-from schemas.usage_rows import Amounts, RowId, added, day_start_ms, entry_rows
+from schemas.usage_ledger import (
+    DAY_MS,
+    HORIZON_MS,
+    LedgerEntry,
+    charged,
+    ending,
+    fold_usage,
+    last_measured_ms,
+    may_go_on,
+)
+from schemas.usage_rows import Amounts, RowId, add_difference, day_start_ms, entry_rows
 from streams.log.protocols import Decoder, LogRecord
 from streams.metering.counters import UsageCounters
 from streams.metering.price_file import BudgetPrices
@@ -29,7 +40,14 @@ GROUP = "metering"
 
 _CLOSED = b"\x00closed:"
 _LOOKED_AT = 500  # entries a turn, so that removing old ones costs no pause
-_CLOSING_MARGIN_MS = 2 * HOUR_MS
+# A day more than SETTLED_MS: what is no correction and was logged within a day finds the days it changes open.
+_CLOSING_MARGIN_MS = 3 * DAY_MS
+
+KEPT_MS = (DEAD_LETTER_RETENTION + WORK_RETENTION) // timedelta(milliseconds=1)
+"""How long a request that failed is remembered, for its dead letter may be replayed; others until their days close."""
+
+ROWS_KEPT_MS = LEDGER_RETENTION // timedelta(milliseconds=1) + 3 * DAY_MS
+"""How long a day's rows are kept after it: as long as the log can prove them, and the margin of the longest report."""
 
 
 class Ledger(Contents[UsageEvent]):
@@ -54,6 +72,9 @@ class Ledger(Contents[UsageEvent]):
         self._prices, self._repriced = prices, False
         self._counters = UsageCounters()
         self._round: Iterator[tuple[int, bytes]] = iter(())
+        # Days that are no longer kept: first their rows leave Redis, then the day leaves the table.
+        self._emptied: dict[tuple[int, int], frozenset[bytes]] = {}
+        self._shown_empty: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -78,22 +99,26 @@ class Ledger(Contents[UsageEvent]):
         """Fold events; each changed entry is written once."""
         changed: dict[tuple[int, bytes], LedgerEntry] = {}
         shown: dict[int, dict[bytes, bytes]] = {}
+        # Added up before they are moved: many events of a batch make one row.
+        moved: dict[int, dict[RowId, Amounts]] = {}
         folded = 0
         for record, event in batch:
             partition, key = record.partition, event.request_id.encode()
             before = changed.get((partition, key)) or self._entries.get(key)
             after = fold_usage(before, event, record.offset)
-            keys = {self._rows.logged(partition, record.timestamp_ms)}
+            keys = shown.setdefault(partition, {})
+            keys[self._rows.logged(partition, record.timestamp_ms)] = b""
             if after is not before:
                 changed[partition, key] = after
                 old = self._open(partition, entry_rows(before)) if before is not None else {}
                 new = self._open(partition, entry_rows(after))
-                keys |= self._rows.move(partition, old, new)
+                add_difference(moved.setdefault(partition, {}), old, new)
                 self._counters.count(old, new)
                 if ending(charged(after)) is not None:
-                    keys.add(settlement(event.service, event.request_id))
-            shown.setdefault(partition, {}).update(dict.fromkeys(keys, b""))
+                    keys[settlement(event.service, event.request_id)] = b""
             folded += 1
+        for partition, difference in moved.items():
+            shown[partition].update(dict.fromkeys(self._rows.move(partition, difference), b""))
         changes: list[Change] = [(p, key, self._entries.put(p, key, entry)) for (p, key), entry in changed.items()]
         for rows in shown.values():
             for key in rows:
@@ -113,13 +138,22 @@ class Ledger(Contents[UsageEvent]):
         return entry is not None and ending(charged(entry)) is not None
 
     def outdated(self) -> Mapping[int, Iterable[bytes]]:
-        """Return the sums of all partitions when they were added up with other prices than before."""
+        """Return the sums of all partitions when prices have changed, and the rows of days that are no longer kept."""
         self._reprice()
-        return {p: self._rows.spent.keys(p) for p in self._closed} if self._repriced else {}
+        found: dict[int, set[bytes]] = {}
+        if self._repriced:
+            found = {p: set(self._rows.spent.keys(p)) for p in self._closed}
+        for (partition, _), keys in self._emptied.items():
+            found.setdefault(partition, set()).update(keys)
+        return found
 
     def shown_again(self) -> None:
-        """Take note that the sums stand in Redis as they are."""
+        """Take note that these stand in Redis as they are, or no longer stand there."""
         self._repriced = False
+        for (partition, _), keys in self._emptied.items():
+            self._rows.forget(partition, keys)
+        self._shown_empty += self._emptied
+        self._emptied.clear()
 
     def _reprice(self) -> None:
         found = self._prices.changed() if self._prices is not None else None
@@ -138,6 +172,8 @@ class Ledger(Contents[UsageEvent]):
         """Derive the rows of these partitions from the closed days and, for all others, from the entries."""
         self._entries.settle(partitions)
         self._rows.clear(partitions)
+        self._emptied.clear()
+        self._shown_empty.clear()
         # Before anything is added up: rows that are rebuilt from here must not say that it was for nothing.
         self._reprice()
         self._closed = {p: set() for p in partitions}
@@ -154,29 +190,42 @@ class Ledger(Contents[UsageEvent]):
                 entry = self._entries.peek(key)
                 if entry is None:
                     continue
-                for row, amounts in self._open(partition, entry_rows(entry)).items():
-                    held = summed.get(row)
-                    summed[row] = amounts if held is None else added(held, amounts)
+                add_difference(summed, {}, self._open(partition, entry_rows(entry)))
                 self._rows.logged(partition, last_measured_ms(entry))
-            self._rows.move(partition, {}, summed)
+            self._rows.move(partition, summed)
         LEDGER_ENTRIES.set(len(self._entries))
         LEDGER_ROWS.set(len(self._rows))
 
     async def tidy(self) -> list[Change]:
-        """Close days, then remove entries that only closed days need; a bit at a time."""
+        """Close days, remove those that are too old, then entries that only closed days need; a bit at a time."""
+        if self._shown_empty:
+            gone = [self._remove_day(*day) for day in self._shown_empty]
+            self._shown_empty.clear()
+            return gone
         for partition in self._closed:
             closable = self._closable_before(partition)
             due = [d for d in self._rows.days(partition) - self._closed[partition] if d + DAY_MS <= closable]
             if due:
                 return [self._close(partition, min(due))]
+            over_ms = self._rows.logged_ms(partition) - ROWS_KEPT_MS
+            over = [d for d in self._closed[partition] if d + DAY_MS <= over_ms]
+            if over and (day := (partition, min(over))) not in self._emptied:
+                self._emptied[day] = self._rows.empty_day(*day)
         return self._expire()
+
+    def _remove_day(self, partition: int, start_ms: int) -> Change:
+        key = _closed_key(partition, start_ms)
+        self._store.pop(key, None)
+        self._closed_keys.pop(key, None)
+        self._closed[partition].discard(start_ms)
+        return partition, key, None
 
     def _closable_before(self, partition: int) -> int:
         return self._rows.logged_ms(partition) - HORIZON_MS - _CLOSING_MARGIN_MS
 
     def _close(self, partition: int, start_ms: int) -> Change:
         rows = tuple(closed_row(row, amounts) for row, amounts in self._rows.hours_of_day(partition, start_ms))
-        key = _CLOSED + f"{partition}:{start_ms}".encode()
+        key = _closed_key(partition, start_ms)
         value = self._store[key] = self._codec.encode(ClosedDay(partition, start_ms, rows))
         self._closed_keys[key] = partition
         self._closed[partition].add(start_ms)
@@ -188,7 +237,7 @@ class Ledger(Contents[UsageEvent]):
         except UndecodableRecord as e:
             raise RuntimeError(f"a closed day of partition {partition} cannot be read: {e.message}") from e
         self._closed[partition].add(day.start_ms)
-        self._rows.move(partition, {}, dict(open_row(row) for row in day.rows))
+        self._rows.move(partition, dict(open_row(row) for row in day.rows))
 
     def _expire(self) -> list[Change]:
         looked = list(islice(self._round, _LOOKED_AT))
@@ -198,7 +247,9 @@ class Ledger(Contents[UsageEvent]):
         for partition, key in looked:
             entry = self._entries.peek(key)
             closed = self._closed.get(partition)
-            if entry is not None and closed and day_start_ms(last_measured_ms(entry)) in closed:
+            if entry is None or not closed or day_start_ms(last_measured_ms(entry)) not in closed:
+                continue
+            if self._rows.logged_ms(partition) - last_measured_ms(entry) > KEPT_MS or not may_go_on(entry):
                 self._entries.remove(partition, key)
                 gone.append((partition, key, None))
         return gone
@@ -209,3 +260,7 @@ class Ledger(Contents[UsageEvent]):
         if not closed:
             return rows
         return {row: amounts for row, amounts in rows.items() if day_start_ms(row.start_ms) not in closed}
+
+
+def _closed_key(partition: int, start_ms: int) -> bytes:
+    return _CLOSED + f"{partition}:{start_ms}".encode()

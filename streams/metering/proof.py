@@ -108,7 +108,8 @@ def compare(
             proof.differences.append(Difference(level, row, said.get(row), made.get(row), tuple(named[row][:_NAMED])))
     spent = Spent(prices)
     for partition, rows in by_partition.items():
-        spent.move(partition, {}, rows)
+        for row, amounts in rows.items():
+            spent.add(partition, row, amounts)
     months = dict(spent.everything())
     for about in sorted(shown.sums.keys() | months.keys()):
         said, is_so = shown.sums.get(about, _NOTHING), months.get(about, _NOTHING)

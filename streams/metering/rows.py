@@ -33,19 +33,18 @@ class UsageRows:
     def __len__(self) -> int:
         return sum(map(len, self._amounts.values()))
 
-    def move(self, partition: int, before: Mapping[RowId, Amounts], after: Mapping[RowId, Amounts]) -> set[bytes]:
-        """Replace what one entry added by what it adds now; return the keys of the rows that changed."""
+    def move(self, partition: int, difference: Mapping[RowId, Amounts]) -> set[bytes]:
+        """Add to rows what entries add now and did not before; return the keys of the rows that changed."""
         rows, days = self._amounts[partition], self._days[partition]
-        changed = self.spent.move(partition, before, after)
-        for row in before.keys() | after.keys():
-            old, new = before.get(row, ZERO), after.get(row, ZERO)
-            if old == new:
+        changed: set[bytes] = set()
+        for row, amounts in difference.items():
+            if amounts == ZERO:
                 continue
-            difference = new if old is ZERO else subtracted(new, old)
+            changed.update(self.spent.add(partition, row, amounts))
             days.add(day_start_ms(row.start_ms))
             for key in row_keys(partition, row):
                 held = rows.get(key)
-                rows[key] = difference if held is None else added(held, difference)
+                rows[key] = amounts if held is None else added(held, amounts)
                 changed.add(key)
         return changed
 
@@ -74,6 +73,20 @@ class UsageRows:
                 row = read_row(name, field)
                 if day_start_ms(row.start_ms) == start_ms:
                     yield row, amounts
+
+    def empty_day(self, partition: int, start_ms: int) -> frozenset[bytes]:
+        """Take what a day added out of rows and sums; return the keys of its rows, which are empty from now on."""
+        rows = dict(self.hours_of_day(partition, start_ms))
+        changed = self.move(partition, {row: subtracted(ZERO, amounts) for row, amounts in rows.items()})
+        self._days[partition].discard(start_ms)
+        return frozenset(changed)
+
+    def forget(self, partition: int, keys: Iterable[bytes]) -> None:
+        """Forget those of these rows that are empty."""
+        rows = self._amounts[partition]
+        for key in keys:
+            if rows.get(key) == ZERO:
+                del rows[key]
 
     def hours(self) -> Iterator[tuple[int, RowId, Amounts]]:
         """Yield the rows of all hours, with their partitions."""

@@ -5,7 +5,7 @@ or nothing for the whole service, value `tokens pages audio_ms money_micros`.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -15,7 +15,7 @@ from schemas.prices import Price, PriceList
 from schemas.quota_costs import micros
 from schemas.quotas import month_of
 from schemas.usage_report import ledger_day
-from schemas.usage_rows import COLUMNS, ZERO, Amounts, RowId
+from schemas.usage_rows import COLUMNS, Amounts, RowId
 
 _AT = {name: place for place, name in enumerate(COLUMNS)}
 _PROMPT, _COMPLETION, _PAGES, _AUDIO = (
@@ -51,12 +51,12 @@ class _Sum:
         self.tokens = self.pages = self.audio_ms = 0
         self.money = Decimal(0)
 
-    def add(self, amounts: Amounts, cost: Decimal, sign: int) -> None:
-        self.tokens += sign * (amounts[_PROMPT] + amounts[_COMPLETION])
-        self.pages += sign * amounts[_PAGES]
-        self.audio_ms += sign * amounts[_AUDIO]
+    def add(self, amounts: Amounts, cost: Decimal) -> None:
+        self.tokens += amounts[_PROMPT] + amounts[_COMPLETION]
+        self.pages += amounts[_PAGES]
+        self.audio_ms += amounts[_AUDIO]
         if cost is not _NOTHING:
-            self.money += sign * cost
+            self.money += cost
 
     def text(self) -> bytes:
         return b"%d %d %d %d" % (self.tokens, self.pages, self.audio_ms, micros(self.money))
@@ -70,14 +70,18 @@ class Spent:
         self._found: dict[tuple[str, str, date], Price | None] = {}
         self._sums: defaultdict[int, dict[bytes, _Sum]] = defaultdict(dict)
 
-    def move(self, partition: int, before: Mapping[RowId, Amounts], after: Mapping[RowId, Amounts]) -> set[bytes]:
-        """Replace what one entry added by what it adds now; return the keys that changed."""
-        changed: set[bytes] = set()
-        for rows, sign in ((before, -1), (after, 1)):
-            for row, amounts in rows.items():
-                if amounts is not ZERO:
-                    changed.update(self._add(partition, row, amounts, sign))
-        return changed
+    def add(self, partition: int, row: RowId, amounts: Amounts) -> tuple[bytes, bytes]:
+        """Add what a row has more than before (less, where it is negative); return the keys that changed."""
+        price = self._price(row) if self._prices.entries else None
+        cost = price.cost(amounts) if price is not None else _NOTHING
+        keys = _keys(partition, row.service, row.key, _month(row.start_ms))
+        sums = self._sums[partition]
+        for key in keys:
+            held = sums.get(key)
+            if held is None:
+                held = sums[key] = _Sum()
+            held.add(amounts, cost)
+        return keys
 
     def reprice(self, prices: PriceList, rows: Iterable[tuple[int, RowId, Amounts]]) -> None:
         """Begin anew with other prices, from the rows of hours with their partitions."""
@@ -85,7 +89,7 @@ class Spent:
         self._found.clear()
         self._sums.clear()
         for partition, row, amounts in rows:
-            self._add(partition, row, amounts, 1)
+            self.add(partition, row, amounts)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -106,18 +110,6 @@ class Spent:
             for key, held in sums.items():
                 name, _, field = key.decode().partition("|")
                 yield read_sum(name, field, held.text())
-
-    def _add(self, partition: int, row: RowId, amounts: Amounts, sign: int) -> tuple[bytes, bytes]:
-        price = self._price(row) if self._prices.entries else None
-        cost = price.cost(amounts) if price is not None else _NOTHING
-        keys = _keys(partition, row.service, row.key, _month(row.start_ms))
-        sums = self._sums[partition]
-        for key in keys:
-            held = sums.get(key)
-            if held is None:
-                held = sums[key] = _Sum()
-            held.add(amounts, cost, sign)
-        return keys
 
     def _price(self, row: RowId) -> Price | None:
         # Looked for once a model and day: names that stand for many take a search.

@@ -10,17 +10,18 @@ from schemas.events import ChatRequest, JobEvent, JobEventKind, JobResult, JobSt
 from schemas.prices import PriceList
 from schemas.topics import CHAT_REQUESTS, JOB_EVENTS, RESULTS, USAGE_EVENTS
 from schemas.usage_admission import FUTURE_MS, admitted_usage
-from schemas.usage_ledger import ABORTED, DAY_MS, HORIZON_MS, LedgerEntry, fold_usage
+from schemas.usage_ledger import ABORTED, DAY_MS, LedgerEntry, fold_usage
 from schemas.usage_query import UsageQuery
 from streams.log.kafka_range import log_ends, read_range
 from streams.log.protocols import Decoder
 from streams.metering.ends import excuse, missing_steps, unmetered, unread
+from streams.metering.ledger import KEPT_MS
 from streams.metering.proof import Proof, compare
 from streams.metering.reader import UsageReader, UsageUnknown
 from streams.tables.folding import Position, check_key
 
-# Attempts before the period decide which one in it is charged: as long as the ledger has them, and a day is closed.
-_LEAD_MS = HORIZON_MS + 2 * DAY_MS
+# Attempts before the period decide which one in it is charged: as long as the ledger has them.
+_LEAD_MS = KEPT_MS + 2 * DAY_MS
 # A job's result and its usage are written together, but not in one step.
 _SETTLING_MS = 60_000
 # A call may last that long before its usage is due.

@@ -20,6 +20,7 @@ from streams.log.bootstrap import faust_options
 from streams.log.closing import close_client
 from streams.logs import get_logger
 from streams.redis_keys import Offsets
+from streams.tables.fast_consumer import FastConsumer, OnRecovered
 
 log = get_logger(__name__)
 
@@ -30,8 +31,6 @@ _STOP_S = 15.0
 _HEARTBEAT_S = 3.0
 _COMMIT_INTERVAL_S = 1.0
 MAX_BATCH = 500
-
-OnRecovered = Callable[[int, bytes, bool], None]
 
 
 class Folded(NamedTuple):
@@ -100,6 +99,8 @@ class JobTableApp:
             table_standby_replicas=0,
             topic_partitions=JOB_PARTITIONS,
         )
+        consumer = type("TableConsumer", (FastConsumer,), {"on_recovered": staticmethod(on_recovered)})
+        self.faust.transport.Consumer = consumer
         self._on_batch = on_batch
         self._on_recovered = on_recovered
         self._table: Any = self.faust.Table(

@@ -31,6 +31,7 @@ from tests.integration.ingress_harness import Ingress, own_database
 pytestmark = pytest.mark.kafka
 WaitUntil = Callable[..., Awaitable[None]]
 
+PNG = b"\x89PNG\r\n\x1a\nnot parsed here"
 CALL = {"model": NATIVE, "messages": [{"role": "user", "content": "안녕"}], "max_tokens": 4, "stream": False}
 
 
@@ -244,3 +245,16 @@ async def test_a_service_is_set_shown_listed_and_deleted_while_ingress_runs(
     with pytest.raises(InvalidInput) as refused:
         await services("show", service)
     assert refused.value.code == "service_not_found"
+
+
+async def test_the_tokens_that_a_model_needs_for_a_scan_are_reserved_before_anybody_opens_it(
+    ingress: Ingress, client: httpx.AsyncClient, service: str, wait_until: WaitUntil
+) -> None:
+    await limited(ingress, service, wait_until, "--tokens-per-minute", "2000")
+    scan = {"file": ("scan.png", PNG, "image/png")}
+    read = await client.post("/v1/ocr", files=scan)
+    assert read.status_code == 202, read.text
+    # A page of 1,500 tokens, the module's prompt and an answer of 1,000.
+    refused = await client.post("/v1/summary", files=scan)
+    assert (refused.status_code, refused.headers["x-quota-exceeded"]) == (429, "tokens_per_minute")
+    assert "this request may need 2," in refused.json()["detail"]

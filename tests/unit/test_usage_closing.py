@@ -6,17 +6,18 @@ from schemas.codec import Codec
 from schemas.events import UsageEvent
 from schemas.topics import API_KEYS, USAGE_EVENTS
 from schemas.usage_ledger import DAY_MS, HORIZON_MS, HOUR_MS
+from schemas.usage_rows import COLUMNS
 from streams.log.memory import MemoryLog, MemoryTail
 from streams.log.protocols import LogRecord
 from streams.log.schema_reader import CodecDecoder
-from streams.metering.ledger import Ledger
+from streams.metering.ledger import KEPT_MS, ROWS_KEPT_MS, Ledger
 from streams.metering.price_file import BudgetPrices
 from streams.metering.rows import UsageRows
 from streams.metering.services import Services
 from streams.tables.partitions import job_partition
 from tests.unit.test_usage_ledger import HOUR, usage
 
-LATER = HOUR + HORIZON_MS + DAY_MS + 4 * HOUR_MS
+LATER = HOUR + HORIZON_MS + 4 * DAY_MS + 4 * HOUR_MS
 
 
 class Table:
@@ -103,3 +104,96 @@ def test_a_row_that_is_left_empty_is_removed_from_redis() -> None:
     shown = sorted(table.shown(3).items())
     assert [amounts for key, amounts in shown if b":h:" in key and amounts == b""]
     assert len([amounts for key, amounts in shown if amounts and b":q:" not in key]) == 2
+
+
+def ended(name: str, at_ms: int, outcome: str, epoch: int = 0) -> UsageEvent:
+    """The last step of a job, which had 10 prompt tokens."""
+    step = usage("llm", epoch=epoch, outcome=outcome, measured_at_ms=at_ms, final=True)
+    used = replace(step.usage, prompt_tokens=10 + epoch)
+    return replace(step, event_id=f"{name}-{epoch}", request_id=name, usage=used)
+
+
+def reported(table: Table) -> dict[tuple[bytes, str], dict[str, int]]:
+    """Requests, charged and wasted prompt tokens of each day and outcome that is shown."""
+    found: dict[tuple[bytes, str], dict[str, int]] = {}
+    for key, amounts in table.shown(3).items():
+        if b":d:" in key and amounts:
+            named = dict(zip(COLUMNS, map(int, amounts.split()), strict=True))
+            day = key.split(b"|")[1].split(b"\x1f")[0]
+            found[day, key.decode().split("\x1f")[-1]] = {
+                name: named[name] for name in ("requests", "prompt_tokens", "waste_prompt_tokens")
+            }
+    return found
+
+
+async def until_tidy(table: Table) -> None:
+    """Let everything be closed and removed that is due by now."""
+    for _ in range(6):
+        await table.ledger.tidy()
+        if table.ledger.outdated():
+            table.ledger.shown_again()
+
+
+async def test_a_dead_letter_replayed_after_its_day_closed_counts_once_as_a_correction_on_the_day_of_the_replay() -> (
+    None
+):
+    job, other = same_partition(2)
+    table = Table({})
+    table.take(ended(job, HOUR, "failed"), 0, HOUR)
+    table.take(request(other, LATER), 1, LATER)
+    await until_tidy(table)
+    assert job.encode() in table.store  # its letter may still be replayed
+    (closed,) = [rows for rows in reported(table).items() if rows[0][1] == "failed"]
+    assert closed[1] == {"requests": 1, "prompt_tokens": 10, "waste_prompt_tokens": 0}
+    replayed_ms = LATER + DAY_MS
+    for offset in (2, 3):  # the second is a repeat
+        table.take(ended(job, replayed_ms, "done", epoch=1), offset, replayed_ms)
+    after = reported(table)
+    assert after.pop(closed[0]) == closed[1]  # a statement may be out: the closed day stands
+    ((_, failed),) = [item for item in after.items() if item[0][1] == "failed"]
+    assert failed == {"requests": -1, "prompt_tokens": -10, "waste_prompt_tokens": 10}
+    sums = [sum(rows[name] for rows in reported(table).values()) for name in ("requests", "prompt_tokens")]
+    assert sums[0] == 2  # the job and the other call
+    assert sums[1] == 11 + usage().usage.prompt_tokens
+    again = Table(dict(table.store))
+    assert reported(again) == reported(table)
+
+
+async def test_a_request_that_failed_is_forgotten_once_no_dead_letter_of_it_is_left() -> None:
+    job, other, last = same_partition(3)
+    table = Table({})
+    table.take(ended(job, HOUR, "failed"), 0, HOUR)
+    table.take(request(other, HOUR), 1, HOUR)
+    table.take(request(last, LATER), 2, LATER)
+    await until_tidy(table)
+    assert job.encode() in table.store
+    assert other.encode() not in table.store
+    table.take(request(last, HOUR + KEPT_MS + DAY_MS), 3, HOUR + KEPT_MS + DAY_MS)
+    await until_tidy(table)
+    assert job.encode() not in table.store
+
+
+async def test_rows_leave_redis_and_the_table_once_the_log_cannot_prove_them() -> None:
+    old, new, newer = same_partition(3)
+    table = Table({})
+    table.take(request(old, HOUR), 0, HOUR)
+    table.take(request(new, LATER), 1, LATER)
+    await until_tidy(table)
+    days = [key for key in table.store if key.startswith(b"\x00closed")]
+    assert len(days) == 1
+    last_ms = HOUR + ROWS_KEPT_MS + DAY_MS
+    table.take(request(newer, last_ms), 2, last_ms)
+    oldest = min((key for key in table.shown(3) if b":h:" in key), key=lambda key: key.split(b":")[3])
+    while not table.ledger.outdated():
+        assert days[0] in table.store
+        await table.ledger.tidy()
+    # First it is shown, and only then it leaves the table: whoever dies in between begins again.
+    assert table.rows.get(oldest) == b""
+    assert oldest in table.ledger.outdated()[3]
+    assert await table.ledger.tidy() == []
+    assert days[0] in table.store
+    table.ledger.shown_again()
+    assert await table.ledger.tidy() == [(3, days[0], None)]
+    assert oldest not in table.shown(3)
+    await until_tidy(table)
+    assert Table(dict(table.store)).shown(3) == {k: v for k, v in table.shown(3).items() if v != b"0 0 0 0"}

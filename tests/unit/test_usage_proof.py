@@ -41,8 +41,8 @@ def shown(ledger: Mapping[str, LedgerEntry]) -> EverythingFound:
     hours, days, spent = dict[RowId, Amounts](), dict[RowId, Amounts](), Spent(PRICES)
     for request, entry in ledger.items():
         rows = entry_rows(entry)
-        spent.move(job_partition(request), {}, rows)
         for row, amounts in rows.items():
+            spent.add(job_partition(request), row, amounts)
             for at, into in ((row, hours), (day_of(row), days)):
                 into[at] = added(into[at], amounts) if at in into else amounts
     return EverythingFound(hours, days, dict(spent.everything()), (0,) * 8)

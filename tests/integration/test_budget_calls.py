@@ -1,0 +1,121 @@
+"""A budget of tokens under 200 calls at once, with everything real: ingress, Redis, Kafka and the metering process."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from schemas.services import Allowance, ServiceSettings
+from schemas.services import Quotas as Limits
+from schemas.topics import SERVICES
+from streams.quota.quotas import LIFE_MS
+from streams.redis_client import redis_client
+from streams.redis_keys import QUOTA_STATE
+from tests.builders import now_ms
+from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service, simulators
+from tests.integration.ingress_harness import Ingress
+from tests.integration.table_processes import OwnRedis, TableProcess
+
+pytestmark = pytest.mark.kafka
+WaitUntil = Callable[..., Awaitable[None]]
+
+BUDGET = 2_000
+CALLS = 200
+ANSWER = 8
+MOST_OF_A_CALL = 80  # as it is reserved: the prompt's estimate with its margin, and the answer
+
+
+@pytest.fixture(scope="module")
+def sims() -> Iterator[Sims]:
+    with simulators() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
+    made = OwnRedis(tmp_path_factory.mktemp("redis"))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def metering(kafka: str, redis: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TableProcess]:
+    process = TableProcess("streams.metering", kafka, redis.url, tmp_path_factory.mktemp("metering"))
+    process.start()
+    yield process
+    process.end()
+
+
+@pytest_asyncio.fixture
+async def ingress(
+    kafka: str, redis: OwnRedis, metering: TableProcess, sims: Sims, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Ingress]:
+    async with chat_ingress(kafka, redis.url, tmp_path_factory.mktemp("budget"), sims) as running:
+        client = redis_client(redis.url)
+        # Counters are believed once they are old enough: nobody here has to wait for that.
+        for name, at_ms in (("born", now_ms() - LIFE_MS - 1_000), ("seen", now_ms())):
+            await client.hset(QUOTA_STATE, name, at_ms)
+        await client.aclose()
+        yield running
+
+
+async def ask(client: httpx.AsyncClient, number: int) -> httpx.Response:
+    """Call; every other one is streamed."""
+    words = [{"role": "user", "content": f"안녕하세요 {number:03}"}]
+    body = {"model": NATIVE, "messages": words, "max_tokens": ANSWER, "stream": bool(number % 2)}
+    return await client.post("/v1/chat/completions", json=body)
+
+
+async def charged(client: httpx.AsyncClient, requests: int) -> dict[str, Any]:
+    """Return what the ledger has of the client's service once so many requests are in it."""
+    async with asyncio.timeout(30):
+        while True:
+            answer = await client.get("/v1/usage", params={"group_by": "service"})
+            if answer.status_code == 200 and answer.json()["total"]["requests"] >= requests:
+                return answer.json()["total"]
+            await asyncio.sleep(0.05)
+
+
+async def test_200_calls_at_once_never_pass_a_budget_of_tokens_and_the_ledger_has_what_the_server_counted(
+    ingress: Ingress, metering: TableProcess, sims: Sims, wait_until: WaitUntil
+) -> None:
+    service = own_service()
+    limits = ServiceSettings(service, allowance=Allowance(quotas=Limits(tokens_per_month=BUDGET)))
+    await ingress.dependencies.publisher.publish(SERVICES, service, limits)
+    key = await ingress.key(service, ("chat", "usage"))
+    await wait_until(lambda: ingress.dependencies.services.known(service))
+    await wait_until(metering.ready, timeout_s=60)
+    await sims.reset()
+    headers = {"Authorization": f"Bearer {key}"}
+    at_once = httpx.Limits(max_connections=CALLS)
+    async with httpx.AsyncClient(
+        base_url=ingress.base_url, headers=headers, timeout=60, limits=at_once, trust_env=False
+    ) as client:
+        # The first call tells how many tokens a character is for this model.
+        assert (await ask(client, 0)).status_code == 200
+        answers = await asyncio.gather(*(ask(client, n) for n in range(1, CALLS + 1)))
+        granted = 1 + sum(a.status_code == 200 for a in answers)
+        refused = [a for a in answers if a.status_code != 200]
+        assert granted > 10
+        assert len(refused) > CALLS / 2
+        for one in refused:
+            assert (one.status_code, one.headers["x-quota-exceeded"]) == (429, "tokens_per_month")
+            assert int(one.headers["retry-after"]) >= 1
+            error = one.json()["error"]
+            assert (error["type"], error["code"]) == ("rate_limit_error", "quota_exceeded")
+            assert f"{BUDGET:,} tokens a month" in error["message"]
+        # What was reserved and not used is there again for the next: the budget can be used up.
+        await charged(client, granted)
+        while (await ask(client, granted)).status_code == 200:
+            granted += 1
+            await charged(client, granted)
+        total = await charged(client, granted)
+    counted = await sims.native.idle()
+    assert counted["requests"] == total["requests"] == granted
+    assert total["prompt_tokens"] == counted["prompt_tokens"]
+    assert total["completion_tokens"] == counted["tokens_sent"] == granted * ANSWER
+    assert BUDGET - MOST_OF_A_CALL < total["prompt_tokens"] + total["completion_tokens"] <= BUDGET
