@@ -27,6 +27,7 @@ RESERVED_NAMES = frozenset(
         "jobs",
         "models",
         "modules",
+        "purges",
         "replays",
         "services",
         "usage",
@@ -67,8 +68,7 @@ _STAGES: dict[str, Any] = {
 _FILE_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["name", "version", "title", "description", "inputs"],
-    "oneOf": [{"required": ["stages"]}, {"required": ["steps"]}],
+    "required": ["name", "version", "title", "description", "inputs", "stages"],
     "properties": {
         "name": {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,39}$"},
         "version": {"type": "string", "pattern": "^[0-9A-Za-z.-]{1,20}$"},
@@ -76,7 +76,6 @@ _FILE_SCHEMA: dict[str, Any] = {
         "description": _TEXTS,
         "inputs": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(INPUT_KINDS)}},
         "stages": _STAGES,
-        "steps": _STAGES,
         "options": {"type": "object", "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,39}$"}},
         "result_schema": {"type": "object"},
         "result_schema_file": {"type": "string", "minLength": 1},
@@ -181,9 +180,9 @@ def _told(source: Source, error: ValidationError) -> InvalidInput:
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
         return source.error(place, f"unknown key; known are {', '.join(sorted(known))}")
-    if error.validator == "oneOf" and not place:
-        return source.error(place, "it needs `stages`, once", "name its stages, such as stages: [ocr, llm]")
     remedy = 'write it in quotes, such as version: "1"' if place == ["version"] else ""
+    if error.validator == "required" and "stages" not in error.instance and not place:
+        remedy = "name its stages, such as stages: [ocr, llm]"
     return source.error(place, error.message[:300], remedy)
 
 
@@ -194,12 +193,12 @@ def _steps(
     schema: Mapping[str, Any],
     is_stage: IsStage,
 ) -> tuple[Step, ...]:
-    key = "stages" if "stages" in body else "steps"
-    entries: list[dict[str, Any]] = [{"kind": e} if isinstance(e, str) else cast(dict[str, Any], e) for e in body[key]]
+    given: list[Any] = body["stages"]
+    entries: list[dict[str, Any]] = [{"kind": e} if isinstance(e, str) else cast(dict[str, Any], e) for e in given]
     own = [i for i, entry in enumerate(entries) if entry["kind"] == LLM and "prompt" not in entry]
     steps: list[Step] = []
     for i, entry in enumerate(entries):
-        place: list[str | int] = [key, i]
+        place: list[str | int] = ["stages", i]
         if not is_stage(entry["kind"]):
             raise source.error(
                 place, f"no stage is called {entry['kind']!r}", f"choose from {', '.join(sorted(all_stages()))}"

@@ -1,12 +1,17 @@
 """Modules as files: what is read, and how errors point to the place."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from starlette.routing import BaseRoute
 
+from ingress.app import create_app
 from schemas.errors import InvalidInput
 from schemas.events import Step
 from schemas.modules import ModuleSpec, Title
+from streams.module_files import RESERVED_NAMES
 from streams.modules import Module, canonical_options, load_modules
 
 FOLDER = Path(__file__).resolve().parents[2] / "modules"
@@ -17,7 +22,7 @@ version: "1"
 title: {ko: 메아리, en: Echo}
 description: {ko: 메아리, en: Gives back}
 inputs: [text]
-steps: [noop]
+stages: [noop]
 options:
   times: {type: integer, minimum: 1, maximum: 9, default: 1}
   loud: {type: boolean, default: false}
@@ -30,6 +35,15 @@ options:
 def _load(folder: Path, text: str):
     (folder / "echo.yml").write_text(text)
     return load_modules(folder, noop=True)
+
+
+def test_no_module_may_have_the_name_of_a_path_of_the_gateway():
+    """Else its own path would be shadowed, or it would shadow one."""
+    app = create_app(cast(Any, SimpleNamespace(modules=())))
+    paths = [route.path for route in app.routes if isinstance(route, BaseRoute) and hasattr(route, "path")]
+    first = {path.split("/")[2] for path in paths if path.startswith("/v1/")} - {"{module}"}
+    assert {"jobs", "purges", "chat", "audio"} <= first
+    assert first <= RESERVED_NAMES
 
 
 def test_the_modules_that_ship():
@@ -48,8 +62,15 @@ def test_the_modules_that_ship():
     [
         ("inputs: [text]", "inputs: [text]\ncolour: red", "echo.yml:6: colour: unknown key"),
         ("inputs: [text]", "inputs: [smell]", "echo.yml:5: inputs.0: "),
-        ("steps: [noop]", "steps: [nope]", "echo.yml:6: steps.0: no stage is called 'nope'"),
-        ("steps: [noop]", "steps: [noop, noop]", "echo.yml:6: steps.1: a step is called 'noop' already"),
+        ("stages: [noop]", "stages: [nope]", "echo.yml:6: stages.0: no stage is called 'nope'"),
+        ("stages: [noop]", "stages: [noop, noop]", "echo.yml:6: stages.1: a step is called 'noop' already"),
+        ("stages: [noop]", "steps: [noop]", "echo.yml:6: steps: unknown key"),
+        ("stages: [noop]\n", "", "echo.yml:1: (the whole file): 'stages' is a required property"),
+        (
+            "stages: [noop]",
+            "stages: [llm]\nprompt: Say {{ options.times }}\nchecks: [numbers]",
+            "echo.yml:8: checks: they compare an answer with `text`",
+        ),
         ("default: 1}", "default: 10}", "echo.yml:8: options.times.default: 10 is greater than"),
         ("type: boolean", "type: bool", "echo.yml:9: options.loud.type: no JSON Schema"),
         (
