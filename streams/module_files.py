@@ -11,6 +11,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from schemas.errors import InvalidInput
 from schemas.events import Step
 from schemas.modules import ModuleSpec, Title, encode_spec
+from schemas.prompt_template import MOST_CHARACTERS
 from streams.module_prompts import LIMIT_KEYS, LLM, PROMPT_KEYS, TEXT_RESULT, prompt_config
 from streams.module_schemas import check_schema, validator_of
 from streams.module_yaml import Source, parse_module_file
@@ -58,6 +59,7 @@ _STAGES: dict[str, Any] = {
                     "name": _STEP_NAME,
                     "kind": _STEP_NAME,
                     "config": {"type": "object"},
+                    "config_files": {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}},
                     "limits": {"type": "object", "additionalProperties": False, "properties": LIMIT_KEYS},
                     **PROMPT_KEYS,
                 },
@@ -203,7 +205,7 @@ def _steps(
             raise source.error(
                 place, f"no stage is called {entry['kind']!r}", f"choose from {', '.join(sorted(all_stages()))}"
             )
-        config: dict[str, Any] = dict(entry.get("config", {}))
+        config: dict[str, Any] = {**entry.get("config", {}), **_config_files(source, place, entry)}
         last = schema if i == len(entries) - 1 else {}
         if "prompt" in entry:
             if entry["kind"] != LLM:
@@ -227,6 +229,25 @@ def _steps(
     if "prompt" not in body:
         _refuse_without_prompt(source, [], body)
     return tuple(steps)
+
+
+def _config_files(source: Source, place: list[str | int], entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return the texts that a stage's config takes from files beside the module's: they travel with its jobs too."""
+    texts: dict[str, str] = {}
+    for name, path in entry.get("config_files", {}).items():
+        at: list[str | int] = [*place, "config_files", name]
+        folder = source.file.parent.resolve()
+        file = (folder / path).resolve()
+        if not file.is_relative_to(folder):
+            raise source.error(at, "it is outside the module's folder", "put the file beside the module's own")
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as e:
+            raise source.error(at, f"{file.name} cannot be read as text: {type(e).__name__}") from e
+        if len(text) > MOST_CHARACTERS:
+            raise source.error(at, f"{file.name} has {len(text)} characters", f"write at most {MOST_CHARACTERS}")
+        texts[name] = text
+    return texts
 
 
 def _refuse_without_prompt(source: Source, place: list[str | int], given: Mapping[str, Any]) -> None:

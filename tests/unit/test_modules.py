@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import orjson
 import pytest
 from starlette.routing import BaseRoute
 
@@ -52,7 +53,12 @@ def test_the_modules_that_ship():
     assert {"gongmun", "noop", "ocr"} <= set(modules.names)
     gongmun = modules.get("gongmun")
     assert gongmun is not None
-    assert gongmun.spec.steps == (Step("ocr", "ocr"), Step("gongmun.extract", "gongmun.extract"))
+    assert [(step.name, step.kind) for step in gongmun.spec.steps] == [
+        ("ocr", "ocr"),
+        ("gongmun.extract", "gongmun.extract"),
+    ]
+    told = orjson.loads(gongmun.spec.steps[1].config)
+    assert told == {"prompt": (FOLDER / "prompts" / "gongmun.extract.md").read_text()}
     assert gongmun.spec.result_schema["title"] == "Gongmun extraction result"
     assert load_modules(FOLDER, noop=False).get("noop") is None
 
@@ -109,6 +115,34 @@ def test_an_error_points_to_file_line_and_key(tmp_path: Path, old: str, new: str
     with pytest.raises(InvalidInput) as caught:
         _load(tmp_path, MINIMAL.replace(old, new))
     assert caught.value.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("told.md", ""),
+        ("none.md", "echo.yml:8: stages.0.config_files.told: none.md cannot be read as text: FileNotFoundError"),
+        ("../told.md", "echo.yml:8: stages.0.config_files.told: it is outside the module's folder"),
+        ("/etc/hostname", "echo.yml:8: stages.0.config_files.told: it is outside the module's folder"),
+        ("long.md", "echo.yml:8: stages.0.config_files.told: long.md has 9000 characters"),
+    ],
+)
+def test_a_stage_takes_texts_from_files_beside_the_modules(tmp_path: Path, path: str, said: str):
+    """They travel with the module's jobs, as its prompt does."""
+    (tmp_path / "told.md").write_text("말하기")
+    (tmp_path / "long.md").write_text("x" * 9000)
+    text = MINIMAL.replace(
+        "stages: [noop]",
+        f"stages:\n  - kind: noop\n    config_files: {{told: {path}}}\n    config: {{told: 1, more: 2}}",
+    )
+    if said:
+        with pytest.raises(InvalidInput) as caught:
+            _load(tmp_path, text)
+        assert caught.value.message.startswith(said)
+        return
+    echo = _load(tmp_path, text).get("echo")
+    assert echo is not None
+    assert orjson.loads(echo.spec.steps[0].config) == {"told": "말하기", "more": 2}
 
 
 def test_two_modules_of_one_name(tmp_path: Path):
