@@ -1,6 +1,7 @@
 """Reads `modules/*.yml`, with errors that point to file, line and key."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -122,6 +123,24 @@ def module_problems(file: Path) -> Iterator[InvalidInput]:
             _spec(source, body, _is_installed)
     except InvalidInput as e:
         yield e
+
+
+def named_models(file: Path) -> list[tuple[str, Callable[[str, str], InvalidInput]]]:
+    """Return the models that a file names, each with what makes an error of a problem and a remedy at its line.
+
+    Raises InvalidInput when the file cannot be used.
+    """
+    source, body = parse_module_file(file)
+    stages = [(["stages", i], stage) for i, stage in enumerate(body.get("stages", [])) if isinstance(stage, dict)]
+    found: list[tuple[str, Callable[[str, str], InvalidInput]]] = []
+    for place, entry in [([], body), *stages]:
+        model = cast(dict[str, Any], entry).get("model")
+        name = cast(dict[str, Any], model).get("name") if isinstance(model, dict) else model
+        if name:
+            found.append(
+                (str(name), partial(source.error, [*place, "model", *(["name"] if name is not model else [])]))
+            )
+    return found
 
 
 def twice_defined(file: Path, name: str) -> InvalidInput:
