@@ -202,7 +202,7 @@ def _told(source: Source, error: ValidationError) -> InvalidInput:
         known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
         return source.error(place, f"unknown key; known are {', '.join(sorted(known))}")
     remedy = 'write it in quotes, such as version: "1"' if place == ["version"] else ""
-    if error.validator == "required" and "stages" not in error.instance and not place:
+    if error.validator == "required" and not place and "stages" not in cast(dict[str, Any], error.instance):
         remedy = "name its stages, such as stages: [ocr, llm]"
     return source.error(place, error.message[:300], remedy)
 
