@@ -1,6 +1,6 @@
 """`gateway modules check`, `list`, `show`, `add`, `remove`: what callers can ask for, kept on the topic `modules`."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,7 +33,10 @@ def check(
         list[Path] | None, typer.Argument(metavar="[FILE]...", help="Module files; left out, the modules folder's.")
     ] = None,
 ) -> None:
-    """Check module files; each error with its line and key. Exit code 1 when there is one."""
+    """Check module files; each error with its line and key. Exit code 1 when there is one.
+
+    Models that they name are looked for where model servers are configured.
+    """
     from cli.environment import read_settings
     from streams.module_files import module_problems, twice_defined
     from streams.module_registry import read_folder
@@ -54,6 +57,8 @@ def check(
         specs, refused = read_folder(folder)
         twice = [problem for problem in refused if "another file defines" in problem.message]
         problems = [problem for file in sorted(folder.glob("*.yml")) for problem in module_problems(file)] + twice
+    if not problems:
+        problems = _absent_models(files or sorted(read_settings().modules_dir.glob("*.yml")))
     for problem in problems:
         typer.echo(problem.message + (f" → {problem.remedy}" if problem.remedy else ""), err=True)
     if problems:
@@ -128,6 +133,8 @@ def add(file: Annotated[Path, typer.Argument(metavar="FILE", help="The module's 
         typer.echo(f"{spec.key} is live as it is")
         return
     typer.echo(f"{spec.key} is live on every replica within seconds: POST /v1/{spec.name}")
+    for problem in _absent_models([file]):
+        typer.echo(f"It is unavailable for now: {problem.message} → {problem.remedy}", err=True)
     if replaced:
         typer.echo("It replaces another definition of this version: raise `version` to keep both on record.", err=True)
 
@@ -151,6 +158,36 @@ def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="The module.
             f"there is no module {name[:80]!r}", code="unknown_module", remedy="see ./gateway modules list"
         )
     typer.echo(f"removed {', '.join(keys)}; a file of it in the modules folder would bring it back at the next start")
+
+
+def _absent_models(files: "Iterable[Path]") -> list[InvalidInput]:
+    """Return an error for each model that a file names and no model server has; none where that is not certain."""
+    from streams.module_files import named_models
+
+    named = [each for file in files for each in named_models(file)]
+    if not named:
+        return []
+    import asyncio
+
+    from cli.environment import read_settings
+    from processors.llm.pool.models_file import read_models_file
+    from processors.llm.pool.opening import catalogue_from, open_pool
+    from streams.serving import absent_model
+
+    settings = read_settings()
+
+    async def found() -> set[str]:
+        catalogue, discover = catalogue_from(None, settings.ollama_urls, {}, settings.upstream_slots, "")
+        async with open_pool(catalogue, discover) as pool:
+            return {name for name, _ in named if pool.lacks_model(name)}
+
+    if settings.models_file.exists():
+        catalogue = read_models_file(settings.models_file, None, settings.upstream_slots)
+        absent = {name for name, _ in named if not catalogue.has(name)}
+    else:
+        absent = asyncio.run(found()) if settings.ollama_urls else set[str]()
+    lacks = [(absent_model(name), error) for name, error in named if name in absent]
+    return [error(lack.reason, lack.remedy) for lack, error in lacks]
 
 
 def _read(file: Path) -> "ModuleSpec":

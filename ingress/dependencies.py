@@ -19,7 +19,7 @@ from streams.purge.purging import Purger
 from streams.quota.quotas import Quotas
 from streams.replay.view import Replays
 from streams.services import Services
-from streams.serving import Choice, Lack, ServingView, unknown_lack
+from streams.serving import Choice, Lack, ServingView, absent_model, unknown_lack
 from streams.settings import Settings
 from streams.storage.blobs import BlobStore
 from streams.tables.job_reader import JobReader
@@ -58,7 +58,11 @@ class Dependencies:
     def lacking(self, spec: ModuleSpec) -> Lack | None:
         """Return why a module is unavailable; None when it is available, or nothing is known."""
         kinds = [step.kind for step in spec.steps]
-        return unknown_lack(kinds) or self.serving.lacking(kinds)
+        return unknown_lack(kinds) or self.serving.lacking(kinds) or self._absent_model(spec)
+
+    def _absent_model(self, spec: ModuleSpec) -> Lack | None:
+        absent = next((name for name in spec.models if self.chat.pool.lacks_model(name)), None)
+        return absent_model(absent) if absent is not None else None
 
     def choices(self, spec: ModuleSpec) -> dict[Choice, Lack | None]:
         """Return the values of a module's options of which it is known whether they can be served now."""

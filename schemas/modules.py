@@ -43,6 +43,12 @@ class ModuleSpec:
         """The record key on the topic: name@version."""
         return module_key(self.name, self.version)
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The public models that its steps name; a step that names none has the default one, or its job's."""
+        configs: list[dict[str, Any]] = [orjson.loads(step.config) for step in self.steps if step.config]
+        return tuple(str(config["model"]) for config in configs if "prompt" in config and config.get("model"))
+
     def steps_for(self, inputs: Iterable[Payload]) -> tuple[Step, ...]:
         """Return the routing slip for these inputs: plain text need not be read, and goes straight to a model."""
         if len(self.steps) > 1 and (self.steps[0].kind, self.steps[1].kind) == ("ocr", "llm"):

@@ -4,6 +4,7 @@ A template may read `text`, `data`, `options.<name>`, `number` and `count`, bran
 call nothing, import nothing and read no other attribute: that is checked in its syntax tree before it is ever run, and
 the sandbox holds when it runs. Whatever a template puts out passes `guarded`, so that a document's text cannot close
 the tags that a prompt sets around it, nor open a turn of its own in a model's chat format; `unguarded` is for answers.
+Only the template that makes the text itself of `data` is filled in as it is: that text is guarded with the prompt.
 """
 
 import html
@@ -25,7 +26,7 @@ MOST_CHARACTERS = 8 * 1024
 VARIABLES = ("text", "data", "options", "number", "count")
 FILTERS = frozenset(
     {"capitalize", "default", "first", "indent", "int", "items", "join", "last", "length", "list", "lower", "replace"}
-    | {"round", "sort", "string", "title", "tojson", "trim", "truncate", "unique", "upper", "wordcount"}
+    | {"round", "select", "sort", "string", "title", "tojson", "trim", "truncate", "unique", "upper", "wordcount"}
 )
 _TESTS = ("defined", "divisibleby", "eq", "even", "false", "in", "mapping", "none", "number", "odd", "sequence")
 _LOOP = ("index", "index0", "first", "last", "length")
@@ -106,15 +107,20 @@ def template_problems(source: str, options: Mapping[str, Any]) -> Iterator[Wrong
             yield Wrong(node.lineno or 1, *wrong)
 
 
-def render(source: str, values: Mapping[str, Any]) -> str:
-    """Return a checked template filled in; everything that it puts out is guarded.
+def reads(source: str, variable: str) -> bool:
+    """Tell whether a checked template uses a variable."""
+    return variable in _variables(source)
+
+
+def render(source: str, values: Mapping[str, Any], *, guard: bool = True) -> str:
+    """Return a checked template filled in; everything that it puts out is guarded, unless it is no prompt yet.
 
     Raises InvalidInput (`prompt_not_rendered`) when it does not fit the values, or grows beyond 64 MiB.
     """
     parts: list[str] = []
     size = 0
     try:
-        for part in _compiled(source).generate(**values):
+        for part in _compiled(source, guard).generate(**values):
             parts.append(part)
             size += len(part)
             if size > _MOST_RENDERED:
@@ -217,11 +223,11 @@ def _put_out(value: object) -> str:
     return guarded(str(value))
 
 
-@lru_cache(maxsize=1)
-def _environment() -> ImmutableSandboxedEnvironment:
+@lru_cache(maxsize=2)
+def _environment(guard: bool = True) -> ImmutableSandboxedEnvironment:
     # `finalize` is the autoescape of prompts: HTML's own would turn quotes into numbers, which a model then translates.
     environment = ImmutableSandboxedEnvironment(
-        finalize=_put_out, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
+        finalize=_put_out if guard else None, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
     )
     environment.globals.clear()
     environment.filters = {name: environment.filters[name] for name in FILTERS}
@@ -235,5 +241,10 @@ def _as_json(value: object) -> str:
 
 
 @lru_cache(maxsize=256)
-def _compiled(source: str) -> Any:
-    return _environment().from_string(source)
+def _compiled(source: str, guard: bool) -> Any:
+    return _environment(guard).from_string(source)
+
+
+@lru_cache(maxsize=256)
+def _variables(source: str) -> frozenset[str]:
+    return frozenset(name.name for name in _environment().parse(source).find_all(nodes.Name))

@@ -1,6 +1,7 @@
 """Reads `modules/*.yml`, with errors that point to file, line and key."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from schemas.errors import InvalidInput
 from schemas.events import Step
 from schemas.modules import ModuleSpec, Title, encode_spec
+from schemas.prompt_template import MOST_CHARACTERS
 from streams.module_prompts import LIMIT_KEYS, LLM, PROMPT_KEYS, TEXT_RESULT, prompt_config
 from streams.module_schemas import check_schema, validator_of
 from streams.module_yaml import Source, parse_module_file
@@ -27,6 +29,7 @@ RESERVED_NAMES = frozenset(
         "jobs",
         "models",
         "modules",
+        "purges",
         "replays",
         "services",
         "usage",
@@ -57,6 +60,7 @@ _STAGES: dict[str, Any] = {
                     "name": _STEP_NAME,
                     "kind": _STEP_NAME,
                     "config": {"type": "object"},
+                    "config_files": {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}},
                     "limits": {"type": "object", "additionalProperties": False, "properties": LIMIT_KEYS},
                     **PROMPT_KEYS,
                 },
@@ -67,8 +71,7 @@ _STAGES: dict[str, Any] = {
 _FILE_SCHEMA: dict[str, Any] = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["name", "version", "title", "description", "inputs"],
-    "oneOf": [{"required": ["stages"]}, {"required": ["steps"]}],
+    "required": ["name", "version", "title", "description", "inputs", "stages"],
     "properties": {
         "name": {"type": "string", "pattern": "^[a-z][a-z0-9-]{0,39}$"},
         "version": {"type": "string", "pattern": "^[0-9A-Za-z.-]{1,20}$"},
@@ -76,7 +79,6 @@ _FILE_SCHEMA: dict[str, Any] = {
         "description": _TEXTS,
         "inputs": {"type": "array", "minItems": 1, "uniqueItems": True, "items": {"enum": list(INPUT_KINDS)}},
         "stages": _STAGES,
-        "steps": _STAGES,
         "options": {"type": "object", "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,39}$"}},
         "result_schema": {"type": "object"},
         "result_schema_file": {"type": "string", "minLength": 1},
@@ -121,6 +123,24 @@ def module_problems(file: Path) -> Iterator[InvalidInput]:
             _spec(source, body, _is_installed)
     except InvalidInput as e:
         yield e
+
+
+def named_models(file: Path) -> list[tuple[str, Callable[[str, str], InvalidInput]]]:
+    """Return the models that a file names, each with what makes an error of a problem and a remedy at its line.
+
+    Raises InvalidInput when the file cannot be used.
+    """
+    source, body = parse_module_file(file)
+    stages = [(["stages", i], stage) for i, stage in enumerate(body.get("stages", [])) if isinstance(stage, dict)]
+    found: list[tuple[str, Callable[[str, str], InvalidInput]]] = []
+    for place, entry in [([], body), *stages]:
+        model = cast(dict[str, Any], entry).get("model")
+        name = cast(dict[str, Any], model).get("name") if isinstance(model, dict) else model
+        if name:
+            found.append(
+                (str(name), partial(source.error, [*place, "model", *(["name"] if name is not model else [])]))
+            )
+    return found
 
 
 def twice_defined(file: Path, name: str) -> InvalidInput:
@@ -181,9 +201,9 @@ def _told(source: Source, error: ValidationError) -> InvalidInput:
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
         return source.error(place, f"unknown key; known are {', '.join(sorted(known))}")
-    if error.validator == "oneOf" and not place:
-        return source.error(place, "it needs `stages`, once", "name its stages, such as stages: [ocr, llm]")
     remedy = 'write it in quotes, such as version: "1"' if place == ["version"] else ""
+    if error.validator == "required" and not place and "stages" not in cast(dict[str, Any], error.instance):
+        remedy = "name its stages, such as stages: [ocr, llm]"
     return source.error(place, error.message[:300], remedy)
 
 
@@ -194,17 +214,17 @@ def _steps(
     schema: Mapping[str, Any],
     is_stage: IsStage,
 ) -> tuple[Step, ...]:
-    key = "stages" if "stages" in body else "steps"
-    entries: list[dict[str, Any]] = [{"kind": e} if isinstance(e, str) else cast(dict[str, Any], e) for e in body[key]]
+    given: list[Any] = body["stages"]
+    entries: list[dict[str, Any]] = [{"kind": e} if isinstance(e, str) else cast(dict[str, Any], e) for e in given]
     own = [i for i, entry in enumerate(entries) if entry["kind"] == LLM and "prompt" not in entry]
     steps: list[Step] = []
     for i, entry in enumerate(entries):
-        place: list[str | int] = [key, i]
+        place: list[str | int] = ["stages", i]
         if not is_stage(entry["kind"]):
             raise source.error(
                 place, f"no stage is called {entry['kind']!r}", f"choose from {', '.join(sorted(all_stages()))}"
             )
-        config: dict[str, Any] = dict(entry.get("config", {}))
+        config: dict[str, Any] = {**entry.get("config", {}), **_config_files(source, place, entry)}
         last = schema if i == len(entries) - 1 else {}
         if "prompt" in entry:
             if entry["kind"] != LLM:
@@ -228,6 +248,25 @@ def _steps(
     if "prompt" not in body:
         _refuse_without_prompt(source, [], body)
     return tuple(steps)
+
+
+def _config_files(source: Source, place: list[str | int], entry: Mapping[str, Any]) -> dict[str, str]:
+    """Return the texts that a stage's config takes from files beside the module's: they travel with its jobs too."""
+    texts: dict[str, str] = {}
+    for name, path in entry.get("config_files", {}).items():
+        at: list[str | int] = [*place, "config_files", name]
+        folder = source.file.parent.resolve()
+        file = (folder / path).resolve()
+        if not file.is_relative_to(folder):
+            raise source.error(at, "it is outside the module's folder", "put the file beside the module's own")
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as e:
+            raise source.error(at, f"{file.name} cannot be read as text: {type(e).__name__}") from e
+        if len(text) > MOST_CHARACTERS:
+            raise source.error(at, f"{file.name} has {len(text)} characters", f"write at most {MOST_CHARACTERS}")
+        texts[name] = text
+    return texts
 
 
 def _refuse_without_prompt(source: Source, place: list[str | int], given: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.prompt_template import template_problems
+from schemas.prompt_template import reads, template_problems
 from streams.module_yaml import Keys, Source
 
 LLM = "llm"
@@ -20,7 +20,7 @@ PROMPT_KEYS: dict[str, Any] = {
                 "type": "object",
                 "additionalProperties": False,
                 "required": ["part"],
-                "properties": {"system": _TEMPLATE, "part": _TEMPLATE, "combine": _TEMPLATE},
+                "properties": {"text": _TEMPLATE, "system": _TEMPLATE, "part": _TEMPLATE, "combine": _TEMPLATE},
             },
         ]
     },
@@ -78,6 +78,12 @@ def prompt_config(
         place = [*keys, "prompt"] if isinstance(given["prompt"], str) else [*keys, "prompt", name]
         for wrong in template_problems(template, options):
             raise source.error(place, wrong.problem, wrong.remedy, down=wrong.line)
+    if given.get("checks") and not reads(prompt["part"], "text"):
+        raise source.error(
+            [*keys, "checks"],
+            "they compare an answer with `text`, which the prompt does not use",
+            "use it, or take it out",
+        )
     model = given.get("model", {})
     limits = given.get("limits", {})
     config: dict[str, Any] = {"prompt": prompt, **({"model": model} if isinstance(model, str) else model)}

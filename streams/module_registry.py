@@ -195,10 +195,10 @@ def read_folder(folder: Path) -> tuple[list[ModuleSpec], list[InvalidInput]]:
 
 def _stamps(folder: Path) -> Stamps:
     found: Stamps = {}
-    for file in (*folder.glob("*.yml"), *folder.glob("*.json")):
+    for file in (*folder.glob("*.yml"), *folder.glob("*.json"), *folder.rglob("*.md"), *folder.rglob("*.txt")):
         try:
             stat = file.stat()
         except OSError:
             continue  # removed meanwhile
-        found[file.name] = (stat.st_mtime_ns, stat.st_size)
+        found[str(file)] = (stat.st_mtime_ns, stat.st_size)
     return found

@@ -63,6 +63,14 @@ def unknown_lack(kinds: Iterable[str]) -> Lack | None:
     )
 
 
+def absent_model(name: str) -> Lack:
+    """Return what is missing when a module names a model that no model server has."""
+    return Lack(
+        f"it names the model {name!r}, which no model server has",
+        "pull the model, name it in models.yml, or have the module's file name another (GET /v1/models lists them)",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One value of a module's option: a processor may lack what it needs and serve all others."""

@@ -42,7 +42,8 @@ async def helped(
 ) -> Helped:
     """Return the rules' `result` filled and corrected by a model, or with a warning that no model helped."""
     asking = Asking(pool, Caller(request.job.service, request.job.lane, request.job.job_id), context.spent)
-    version, told = prompt()
+    # The job's own: it keeps the prompt that it was accepted with. A module that names none has this process's.
+    version, told = prompt(orjson.loads(request.step.config or "{}").get("prompt"))
     schema = answer_schema()
     try:
         text: str = await context.call(_ASK, pages, timeout_s=_CHILD_S)

@@ -1,12 +1,15 @@
 """What the stages before hand to a prompted `llm` stage, as text and as data. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import orjson
 
 from schemas.errors import InvalidInput
 from schemas.pages import decode_document, document_text
+from schemas.prompt_template import render
+from schemas.topics import GONGMUN_EXTRACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +22,7 @@ class Given:
 
 
 def given_text(before: str, media_type: str, content: bytes) -> Given:
-    """Return an input as text; `before` is the kind of the stage that gave it, empty for the caller's own text.
-
-    Raises InvalidInput (`empty_text`) when there is nothing to work on.
-    """
-    given = _given(before, media_type, content)
-    if not given.text.strip():
-        raise InvalidInput(
-            "there is no text to work on" + (f" in what {before} gave" if before else ""),
-            code="empty_text",
-            remedy="send a text or a document that has words",
-        )
-    return given
-
-
-def _given(before: str, media_type: str, content: bytes) -> Given:
+    """Return an input as text; `before` is the kind of the stage that gave it, empty for the caller's own text."""
     if media_type.partition(";")[0].strip() != "application/json":
         return Given(content.decode("utf-8", "replace"), read=bool(before))
     if before == "ocr":
@@ -41,4 +30,30 @@ def _given(before: str, media_type: str, content: bytes) -> Given:
     body: Any = orjson.loads(content)
     if isinstance(body, dict) and isinstance(cast(dict[str, Any], body).get("text"), str):
         return Given(cast(dict[str, str], body)["text"], body, read=True)
-    return Given(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode(), body, read=True)
+    return Given(orjson.dumps(_said(before, body), option=orjson.OPT_INDENT_2).decode(), body, read=True)
+
+
+def _said(before: str, body: Any) -> Any:
+    """Return what a stage's JSON says: of a letter, not where on its pages each value stands."""
+    if before == GONGMUN_EXTRACT.kind and isinstance(body, dict):
+        return {name: value for name, value in cast(dict[str, Any], body).items() if name != "evidence"}
+    return body
+
+
+def made_text(given: Given, template: str, options: Mapping[str, Any]) -> Given:
+    """Return an input with the text that a module's template makes of its data (of its text, where it is no JSON).
+
+    Raises InvalidInput (`prompt_not_rendered`).
+    """
+    values = {"text": given.text, "data": given.data if given.data is not None else {}, "options": options}
+    return replace(given, text=render(template, {**values, "number": 1, "count": 1}, guard=False))
+
+
+def check_words(given: Given, before: str) -> None:
+    """Raise InvalidInput (`empty_text`) when there is nothing to work on."""
+    if not given.text.strip():
+        raise InvalidInput(
+            "there is no text to work on" + (f" in what {before} gave" if before else ""),
+            code="empty_text",
+            remedy="send a text or a document that has words",
+        )

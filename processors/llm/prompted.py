@@ -1,7 +1,8 @@
 """A module's prompt at work: split what is too long, ask for each part, check, and put the answers together.
 
-1. The input becomes text (of pages, a transcript, another stage's JSON, or as it is).
-2. It is split so that each part fits the model's context together with prompt and answer.
+1. The input becomes text: of pages, a transcript, another stage's JSON by the module's own template, or as it is.
+2. It is split so that each part fits the model's context together with prompt and answer. What a model server still
+   finds too long is halved, and its halves go the way of all parts.
 3. Each part is asked for, a few at a time; an answer that lost what the module has checked is asked for once more.
 4. With a prompt for combining, the answers are the text of the next round, until one is left; else they are put
    together with the spaces between the parts as they were.
@@ -16,14 +17,14 @@ import orjson
 from processors.llm.answer_checks import problems
 from processors.llm.asking import Asking, Said
 from processors.llm.errors import AnswerBroken, CallRefused
-from processors.llm.input_text import Given, given_text
+from processors.llm.input_text import Given, check_words, given_text, made_text
 from processors.llm.pool.pool import Caller, Pool
 from processors.llm.protocols.values import Dialect, Json
 from processors.llm.split import split
 from processors.llm.tokens import estimated, part_cost, part_limit
 from schemas.errors import InvalidInput
 from schemas.events import StageRequest
-from schemas.prompt_template import guarded, render, unguarded
+from schemas.prompt_template import guarded, reads, render, unguarded
 from streams.runtime.processor import Context, Result, SpentWork
 
 _ANSWER_CHECK = "processors.llm.answer_check:problem"
@@ -46,9 +47,13 @@ async def prompted(pool: Pool, request: StageRequest, context: Context, config: 
     inputs = [given_text(before, payload.media_type, await context.read(payload)) for payload in request.inputs]
     if not inputs:
         raise InvalidInput("there is no input", code="missing_input", remedy='send {"text": "…"} or a file')
+    options: Json = orjson.loads(request.options or "{}")
     given = inputs[0] if len(inputs) == 1 else Given("\f".join(g.text for g in inputs), read=inputs[0].read)
+    if "text" in config["prompt"]:
+        given = made_text(given, config["prompt"]["text"], options)
+    check_words(given, before)
     asking = Asking(pool, Caller(request.job.service, request.job.lane, request.job.job_id), context.spent)
-    work = _Work(asking, context, config, orjson.loads(request.options or "{}"), given)
+    work = _Work(asking, context, config, options, given)
     work.context_tokens = pool.catalogue.resolve(work.model, request.job.service).context_tokens
     return await work.run()
 
@@ -67,7 +72,7 @@ class _Work:
         # The lines of a page are the paper's: a translation need not keep those.
         self._checks = [c for c in config.get("checks", ()) if not (given.read and c == "lines")]
         self._gate = asyncio.Semaphore(_AT_ONCE)
-        self._done = self._total = 0
+        self._done = self._total = self._in_round = 0
         self.warnings: list[str] = []
         self.model = str(options.get("model") or config.get("model") or "")
         self.context_tokens = 0
@@ -76,13 +81,12 @@ class _Work:
         """Do all rounds and return the result."""
         parts = self._split(self._prompt["part"], self._given.text)
         combine = self._prompt.get("combine")
-        if len(parts) > 1 and self._schema is not None and combine is None:
-            raise _too_long("its answer is JSON, which cannot be put together")
         self._total = len(parts) + (1 if combine and len(parts) > 1 else 0)
-        answers = await self._round(self._prompt["part"], parts, final=len(parts) == 1)
+        answers = await self._round(self._prompt["part"], parts)
+        count = len(answers)
         if combine is not None:
             answers = await self._combined(combine, answers)
-        return self._result(answers, len(parts))
+        return self._result(answers, count)
 
     async def _combined(self, combine: str, answers: list[str]) -> list[str]:
         for _ in range(_MOST_ROUNDS):
@@ -92,33 +96,35 @@ class _Work:
             if len(parts) >= len(answers):
                 break
             self._total = max(self._total, self._done + len(parts) + (len(parts) > 1))
-            answers = await self._round(combine, parts, final=len(parts) == 1)
+            answers = await self._round(combine, parts)
         raise _too_long("the answers for its parts do not become short enough to put together")
 
-    async def _round(self, template: str, parts: Sequence[str], *, final: bool) -> list[str]:
-        """Return the answers for parts in order; the first failure ends the others."""
+    async def _round(self, template: str, parts: Sequence[str]) -> list[str]:
+        """Return the answers for parts in order, several for a part that was halved; the first failure ends all."""
+        self._in_round = 0
+        self._count_parts(len(parts))
         await self._context.progress(self._done, self._total, "parts")
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
-                    group.create_task(self._part(template, part, number, len(parts), final=final))
+                    group.create_task(self._part(template, part, number, len(parts)))
                     for number, part in enumerate(parts, 1)
                 ]
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from failed
-        return [task.result() for task in tasks]
+        return [answer for task in tasks for answer in task.result()]
 
-    async def _part(self, template: str, part: str, number: int, count: int, *, final: bool) -> str:
+    async def _part(self, template: str, part: str, number: int, count: int) -> list[str]:
         async with self._gate:
-            answer = await self._answered(template, part, number, count, final=final, halvings=0)
+            answers = await self._answered(template, part, number, count)
         self._done += 1
         await self._context.progress(self._done, self._total, "parts")
-        return answer
+        return answers
 
-    async def _answered(self, template: str, part: str, number: int, count: int, *, final: bool, halvings: int) -> str:
-        inner = part.strip()
+    async def _answered(self, template: str, part: str, number: int, count: int, halvings: int = 0) -> list[str]:
+        inner, final = part.strip(), count == 1  # what is not put together with others is the result
         if not inner:
-            return part
+            return [part]
         head, tail = part[: part.index(inner)], part[part.index(inner) + len(inner) :]
         body = self._body(template, inner, number, count, final=final)
         try:
@@ -126,20 +132,22 @@ class _Work:
         except CallRefused as e:
             if "context" not in e.told.lower() or halvings >= _MOST_HALVINGS or len(inner) < 2:
                 raise
-            # The estimate was too low for this text: the model server says so itself (it was told not to cut it).
-            halves = split(part, max(1, part_cost(part) // 2 + 4), part_cost)
+            # The estimate was too low, or the context is smaller than it is said to be: the model server tells (it was
+            # told not to cut). What was too long is from here on the most that fits.
+            self.context_tokens = min(self.context_tokens, sum(estimated(m["content"]) for m in body["messages"]))
+            halves = split(part, part_cost(part) * 3 // 5 + 4, part_cost) if reads(template, "text") else []
             if len(halves) < 2:
                 raise
-            return "".join(
-                [
-                    await self._answered(template, half, number, count, final=False, halvings=halvings + 1)
-                    for half in halves
-                ]
-            )
+            self._count_parts(len(halves) - 1)
+            answers: list[str] = []
+            for i, half in enumerate(halves, 1):
+                place = (i, len(halves)) if count == 1 else (number, count)
+                answers += await self._answered(template, half, *place, halvings + 1)
+            return answers
         said, answer = await self._checked(body, inner, said, number, final=final)
         if said.finish == "length":
             self.warnings.append(f"part {number} of {count}: the answer was cut at its limit")
-        return f"{head}{answer}{tail}" if self._joins else answer
+        return [f"{head}{answer}{tail}" if self._joins else answer]
 
     @property
     def _joins(self) -> bool:
@@ -214,11 +222,18 @@ class _Work:
         around = estimated(self._filled(template, "", 1, 1))
         around += estimated(self._filled(self._prompt["system"], "", 1, 1)) if "system" in self._prompt else 0
         answer_tokens, ratio = self._config.get("answer_tokens"), self._config.get("answer_ratio")
-        parts = split(text, part_limit(self.context_tokens, around, answer_tokens, ratio), part_cost)
+        limit = part_limit(self.context_tokens, around, answer_tokens, ratio)
+        # A prompt of the data alone is the same whatever part of the text it is asked for.
+        return split(text, limit, part_cost) if reads(template, "text") else [text]
+
+    def _count_parts(self, more: int) -> None:
+        """Raise InvalidInput when a round has more parts than the module can put together or allows."""
+        self._in_round += more
+        if self._in_round > 1 and self._schema is not None and "combine" not in self._prompt:
+            raise _too_long("its answer is JSON, which cannot be put together")
         most = self._config.get("parts", _MOST_PARTS)
-        if len(parts) > most:
-            raise _too_long(f"it would be {len(parts)} parts, and {most} are allowed")
-        return parts
+        if self._in_round > most:
+            raise _too_long(f"it would be {self._in_round} parts, and {most} are allowed")
 
     def _result(self, answers: list[str], parts: int) -> Result:
         text = "".join(answers)

@@ -21,6 +21,7 @@ from streams.serving import GRACE_MS, Lack, Serving, announcing, lacking
 from streams.settings import Settings
 from tests.integration.ingress_harness import own_database, running_ingress, settings_for
 from tests.integration.worker_harness import WaitUntil
+from tests.sim.launch import simulator
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_000_000
@@ -145,6 +146,81 @@ async def test_an_engine_that_is_not_there_is_refused_to_who_chooses_it(
     assert check.ok
     assert "./gateway install paddle" in check.detail
     await redis.aclose()
+
+
+@pytest.mark.kafka
+async def test_text_modules_without_a_model_server_are_refused_with_what_to_set(
+    kafka: str, redis_url: str, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    """Letters are still extracted, by rules; nothing needs a restart once an llm process has a server."""
+    settings = settings_for(kafka, own_database(redis_url, 14), tmp_path)
+    redis = redis_client(settings.redis_url)
+    await redis.delete(redis_keys.SERVING)
+    none = {"GATEWAY_OLLAMA_URLS": "", "GATEWAY_MODELS_FILE": str(tmp_path / "none.yml")}
+    async with running_ingress(settings) as ingress, ingress.client(await ingress.key(f"t-{uuid4().hex}")) as client:
+        async with _processor("llm", settings, **none):
+            await wait_until(lambda: _lacks(client, "llm"), 120)
+            for module in ("llm", "summary", "translation", "gongmun-translation"):
+                told = await _module(client, module)
+                assert (told["available"], told["reason"]) == (False, "no model server is configured")
+                refused = await client.post(f"/v1/{module}", json={"text": "안녕"})
+                problem = refused.json()
+                assert (refused.status_code, problem["code"]) == (503, "module_unavailable")
+                assert "no model server is configured" in problem["detail"]
+                assert "GATEWAY_OLLAMA_URLS" in problem["remedy"]
+            assert (await client.post("/v1/gongmun", json={"text": "안녕"})).status_code == 202
+        await wait_until(lambda: _is_empty(redis))
+        with simulator() as sim:
+            async with _processor("llm", settings, GATEWAY_OLLAMA_URLS=sim.url):
+                await wait_until(lambda: redis.exists(redis_keys.SERVING), 120)  # it says so itself
+                await wait_until(lambda: _serves(client, "llm"))
+                assert (await client.post("/v1/llm", json={"text": "안녕"})).status_code == 202
+    await redis.aclose()
+
+
+@pytest.mark.kafka
+async def test_a_module_that_names_an_absent_model_is_unavailable_until_a_server_has_it(
+    kafka: str, redis_url: str, tmp_path: Path, wait_until: WaitUntil
+) -> None:
+    """Ingress knows by its own look at the servers; other modules go on."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    name = f"large-{uuid4().hex[:8]}"
+    for each, model in ((name, "large:latest"), (f"{name}-b", "tiny")):
+        (folder / f"{each}.yml").write_text(PROMPTED.replace("NAME", each).replace("MODEL", model))
+    with simulator() as sim:
+        more = {"GATEWAY_OLLAMA_URLS": sim.url, "GATEWAY_MODULES_DIR": str(folder)}
+        settings = settings_for(kafka, own_database(redis_url, 14), tmp_path / "data", **more)
+        async with running_ingress(settings) as ingress, ingress.client(await ingress.key(f"t-{name}")) as client:
+            await wait_until(lambda: _answers(client, f"{name}-b", 202))
+            refused = await client.post(f"/v1/{name}", json={"text": "안녕"})
+            problem = refused.json()
+            assert (refused.status_code, problem["code"]) == (503, "module_unavailable")
+            assert "'large:latest', which no model server has" in problem["detail"]
+            assert "pull the model" in problem["remedy"]
+            assert not (await _module(client, name))["available"]
+            await sim.set(models=["tiny:latest", "large:latest"])
+            await wait_until(lambda: _answers(client, name, 202))
+
+
+PROMPTED = """\
+name: NAME
+version: "1"
+title: {ko: 말하기, en: Say}
+description: {ko: 말하기, en: Say}
+inputs: [text]
+stages: [llm]
+prompt: Say {{ text }}
+model: MODEL
+"""
+
+
+async def _answers(client: httpx.AsyncClient, module: str, status: int) -> bool:
+    return (await client.post(f"/v1/{module}", json={"text": "안녕"})).status_code == status
+
+
+async def _serves(client: httpx.AsyncClient, module: str) -> bool:
+    return (await _module(client, module))["available"]
 
 
 async def _has(asking: Awaitable[dict[str, Any]], value: str) -> bool:

@@ -221,6 +221,7 @@ class Compatible:
         )
         fault = self._engine.next_fault()
         served = self._engine.counts.begin(request.path, model, request.headers)
+        served.prompt = wish.prompt if self._engine.config.keep_prompts else ""
         usage = bool((body.get("stream_options") or {}).get("include_usage"))
         wanted = body.get("logprobs")
         top = body.get("top_logprobs") if isinstance(wanted, bool) else wanted

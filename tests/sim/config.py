@@ -46,6 +46,7 @@ class SimConfig:
     tokens: int = 32  # length of an answer that nothing else limits
     echo: bool = False  # answer with what stands between <text> and </text> instead of chance words
     answer: str = ""  # what is answered where JSON is asked for; left out: JSON that fits the schema
+    keep_prompts: bool = False  # `/_sim/counts?each=1` then tells them too
     call_tools: bool = True  # answer with a tool call when tools are offered
     api_key: str = ""  # when set, /v1 wants it as a bearer token
     slow: float = 1.0  # factor on every delay

@@ -17,6 +17,7 @@ class Served:
     model: str
     tag: str  # the caller's X-Request-Id, if it sent one
     trace: str = ""  # its traceparent
+    prompt: str = ""  # what it was asked, where `keep_prompts` is set
     prompt_tokens: int = 0
     sent: int = 0
     end: str = "open"  # open, done, disconnected, refused, or the name of a fault
@@ -29,6 +30,7 @@ class Served:
             "model": self.model,
             "tag": self.tag,
             "trace": self.trace,
+            "prompt": self.prompt,
             "prompt_tokens": self.prompt_tokens,
             "sent": self.sent,
             "end": self.end,

@@ -287,6 +287,7 @@ class Native:
         )
         fault = self._engine.next_fault()
         served = self._engine.counts.begin(request.path, wish.model, request.headers)
+        served.prompt = prompt if config.keep_prompts else ""
         logprobs = int(body.get("top_logprobs") or 0) if body.get("logprobs") else None
         shape = (
             _Chat(name, logprobs) if request.path == "/api/chat" else _Generate(name, logprobs, body.get("raw") is True)

@@ -1,12 +1,18 @@
 """Modules as files: what is read, and how errors point to the place."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import orjson
 import pytest
+from starlette.routing import BaseRoute
 
+from ingress.app import create_app
 from schemas.errors import InvalidInput
 from schemas.events import Step
 from schemas.modules import ModuleSpec, Title
+from streams.module_files import RESERVED_NAMES
 from streams.modules import Module, canonical_options, load_modules
 
 FOLDER = Path(__file__).resolve().parents[2] / "modules"
@@ -17,7 +23,7 @@ version: "1"
 title: {ko: 메아리, en: Echo}
 description: {ko: 메아리, en: Gives back}
 inputs: [text]
-steps: [noop]
+stages: [noop]
 options:
   times: {type: integer, minimum: 1, maximum: 9, default: 1}
   loud: {type: boolean, default: false}
@@ -32,13 +38,27 @@ def _load(folder: Path, text: str):
     return load_modules(folder, noop=True)
 
 
+def test_no_module_may_have_the_name_of_a_path_of_the_gateway():
+    """Else its own path would be shadowed, or it would shadow one."""
+    app = create_app(cast(Any, SimpleNamespace(modules=())))
+    paths = [route.path for route in app.routes if isinstance(route, BaseRoute) and hasattr(route, "path")]
+    first = {path.split("/")[2] for path in paths if path.startswith("/v1/")} - {"{module}"}
+    assert {"jobs", "purges", "chat", "audio"} <= first
+    assert first <= RESERVED_NAMES
+
+
 def test_the_modules_that_ship():
     """Their routing slips are those of the contract; noop is there only when it is asked for."""
     modules = load_modules(FOLDER, noop=True)
     assert {"gongmun", "noop", "ocr"} <= set(modules.names)
     gongmun = modules.get("gongmun")
     assert gongmun is not None
-    assert gongmun.spec.steps == (Step("ocr", "ocr"), Step("gongmun.extract", "gongmun.extract"))
+    assert [(step.name, step.kind) for step in gongmun.spec.steps] == [
+        ("ocr", "ocr"),
+        ("gongmun.extract", "gongmun.extract"),
+    ]
+    told = orjson.loads(gongmun.spec.steps[1].config)
+    assert told == {"prompt": (FOLDER / "prompts" / "gongmun.extract.md").read_text()}
     assert gongmun.spec.result_schema["title"] == "Gongmun extraction result"
     assert load_modules(FOLDER, noop=False).get("noop") is None
 
@@ -48,8 +68,15 @@ def test_the_modules_that_ship():
     [
         ("inputs: [text]", "inputs: [text]\ncolour: red", "echo.yml:6: colour: unknown key"),
         ("inputs: [text]", "inputs: [smell]", "echo.yml:5: inputs.0: "),
-        ("steps: [noop]", "steps: [nope]", "echo.yml:6: steps.0: no stage is called 'nope'"),
-        ("steps: [noop]", "steps: [noop, noop]", "echo.yml:6: steps.1: a step is called 'noop' already"),
+        ("stages: [noop]", "stages: [nope]", "echo.yml:6: stages.0: no stage is called 'nope'"),
+        ("stages: [noop]", "stages: [noop, noop]", "echo.yml:6: stages.1: a step is called 'noop' already"),
+        ("stages: [noop]", "steps: [noop]", "echo.yml:6: steps: unknown key"),
+        ("stages: [noop]\n", "", "echo.yml:1: (the whole file): 'stages' is a required property"),
+        (
+            "stages: [noop]",
+            "stages: [llm]\nprompt: Say {{ options.times }}\nchecks: [numbers]",
+            "echo.yml:8: checks: they compare an answer with `text`",
+        ),
         ("default: 1}", "default: 10}", "echo.yml:8: options.times.default: 10 is greater than"),
         ("type: boolean", "type: bool", "echo.yml:9: options.loud.type: no JSON Schema"),
         (
@@ -88,6 +115,34 @@ def test_an_error_points_to_file_line_and_key(tmp_path: Path, old: str, new: str
     with pytest.raises(InvalidInput) as caught:
         _load(tmp_path, MINIMAL.replace(old, new))
     assert caught.value.message.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("told.md", ""),
+        ("none.md", "echo.yml:8: stages.0.config_files.told: none.md cannot be read as text: FileNotFoundError"),
+        ("../told.md", "echo.yml:8: stages.0.config_files.told: it is outside the module's folder"),
+        ("/etc/hostname", "echo.yml:8: stages.0.config_files.told: it is outside the module's folder"),
+        ("long.md", "echo.yml:8: stages.0.config_files.told: long.md has 9000 characters"),
+    ],
+)
+def test_a_stage_takes_texts_from_files_beside_the_modules(tmp_path: Path, path: str, said: str):
+    """They travel with the module's jobs, as its prompt does."""
+    (tmp_path / "told.md").write_text("말하기")
+    (tmp_path / "long.md").write_text("x" * 9000)
+    text = MINIMAL.replace(
+        "stages: [noop]",
+        f"stages:\n  - kind: noop\n    config_files: {{told: {path}}}\n    config: {{told: 1, more: 2}}",
+    )
+    if said:
+        with pytest.raises(InvalidInput) as caught:
+            _load(tmp_path, text)
+        assert caught.value.message.startswith(said)
+        return
+    echo = _load(tmp_path, text).get("echo")
+    assert echo is not None
+    assert orjson.loads(echo.spec.steps[0].config) == {"told": "말하기", "more": 2}
 
 
 def test_two_modules_of_one_name(tmp_path: Path):

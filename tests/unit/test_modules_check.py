@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from cli.main import build_app
 from schemas.errors import InvalidInput
+from tests.sim.launch import simulator
 
 GOOD = """\
 name: echo
@@ -71,3 +72,45 @@ def test_the_folder_is_checked_when_no_file_is_named(tmp_path: Path, monkeypatch
     told = check()
     assert told.exit_code == 1
     assert sorted(line.split(": ")[0] for line in told.output.splitlines()) == ["b.yml:2", "c.yml:6"]
+
+
+PROMPTED = GOOD.replace("stages: [noop]", "stages: [llm]\nprompt: Say {{ text }}\nmodel: {name: large}")
+MODELS = """\
+upstreams:
+  one: {kind: ollama, url: "http://127.0.0.1:1"}
+models:
+  tiny: {upstreams: [{upstream: one, model: "tiny:latest"}]}
+"""
+
+
+def test_a_model_that_models_yml_does_not_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Found without asking a server; without any servers configured nothing is known."""
+    file, models = tmp_path / "echo.yml", tmp_path / "models.yml"
+    file.write_text(PROMPTED)
+    monkeypatch.setenv("GATEWAY_MODELS_FILE", str(models))
+    monkeypatch.delenv("GATEWAY_OLLAMA_URLS", raising=False)
+    assert check(file).exit_code == 0
+    models.write_text(MODELS)
+    told = check(file)
+    assert told.exit_code == 1
+    assert told.output.startswith(
+        "echo.yml:8: model.name: it names the model 'large', which no model server has → pull"
+    )
+    file.write_text(PROMPTED.replace("large", "tiny"))
+    assert check(file).output == "ok echo@1: llm\n"
+
+
+def test_a_model_that_no_server_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers are asked; one that does not answer may have it."""
+    file = tmp_path / "echo.yml"
+    stage = "stages:\n  - kind: llm\n    prompt: Say {{ text }}\n    model: large"
+    file.write_text(GOOD.replace("stages: [noop]", stage))
+    monkeypatch.setenv("GATEWAY_MODELS_FILE", str(tmp_path / "none.yml"))
+    with simulator(models=("tiny:latest", "small:latest")) as sim:
+        monkeypatch.setenv("GATEWAY_OLLAMA_URLS", sim.url)
+        assert check(file).output.startswith("echo.yml:9: stages.0.model: it names the model 'large'")
+        file.write_text(file.read_text().replace("large", "small"))
+        assert check(file).exit_code == 0
+        file.write_text(file.read_text().replace("small", "large"))
+        monkeypatch.setenv("GATEWAY_OLLAMA_URLS", f"{sim.url},http://127.0.0.1:1")
+        assert check(file).exit_code == 0

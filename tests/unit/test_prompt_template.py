@@ -80,6 +80,7 @@ def test_what_a_template_must_not_do(source: str, line: int, said: str) -> None:
         ("{{ data.body.text }}{{ data.nothing }}", "본문"),
         ("{% if options.glossary %}x{% else %}y{% endif %}", "y"),
         ("{% for key, value in data|items %}{{ loop.index }} {{ key }}{% endfor %}", "1 body"),
+        ("{{ [data.nothing, options.tone, data.body.none, text]|select|join(', ') }}", "plain, 글"),
         ("{{ options.tone|upper|replace('P', 'p') }} {{ 'a' if number == 1 else 'b' }}", "pLAIN a"),
     ],
 )
@@ -105,6 +106,13 @@ def test_a_documents_text_closes_no_tag_and_opens_no_turn(text: str) -> None:
         assert "<" not in filled
         assert "[INST]" not in filled
     assert unguarded(guarded(hostile)) == hostile
+
+
+def test_a_text_that_is_no_prompt_yet_is_made_as_it_is() -> None:
+    """It is guarded once, with the prompt that it goes into."""
+    made = render("{{ data.a }} & {{ text }}", {**VALUES, "text": "<b>", "data": {"a": "R&D"}}, guard=False)
+    assert made == "R&D & <b>"
+    assert render("{{ text }}", {**VALUES, "text": made}) == "R&amp;D &amp; &lt;b&gt;"
 
 
 def test_the_sandbox_holds_without_the_check() -> None:

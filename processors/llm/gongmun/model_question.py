@@ -39,11 +39,15 @@ def answer_schema() -> dict[str, Any]:
     return {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(FIELDS, value)}
 
 
-@cache
-def prompt() -> tuple[str, str]:
-    """Return the prompt's version and its text."""
-    head, _, text = _PROMPT.read_text(encoding="utf-8").partition("\n")
+def prompt(given: object = None) -> tuple[str, str]:
+    """Return the version and the text of the prompt that a job brings with it, else of the one that is here."""
+    head, _, text = (given if isinstance(given, str) and given else _own_prompt()).partition("\n")
     return head.removeprefix("version:").strip(), text.strip()
+
+
+@cache
+def _own_prompt() -> str:
+    return _PROMPT.read_text(encoding="utf-8")
 
 
 def lines_by_id(document: Document) -> dict[str, Line]:

@@ -87,9 +87,7 @@ class Catalogue:
         Raises UnknownModel with the names there are, or ModelNotAllowed.
         """
         wanted = name or self.default_model or next(iter(self.models), "")
-        model = self.models.get(wanted) or self.models.get(f"{wanted}:latest")
-        if model is None and wanted.endswith(":latest"):
-            model = self.models.get(wanted.removesuffix(":latest"))
+        model = self._found(wanted)
         if model is None:
             raise self._unknown(wanted, service)
         if not model.is_open_to(service):
@@ -98,6 +96,14 @@ class Catalogue:
                 remedy=f"use one of {self._names(service)}",
             )
         return model
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is a model of this name, for whomever."""
+        return self._found(name) is not None
+
+    def _found(self, name: str) -> PublicModel | None:
+        model = self.models.get(name) or self.models.get(f"{name}:latest")
+        return model or (self.models.get(name.removesuffix(":latest")) if name.endswith(":latest") else None)
 
     def open_to(self, service: str) -> tuple[PublicModel, ...]:
         """Return the models that a service may use, in the order of their declaration."""

@@ -186,6 +186,13 @@ class Pool:
         """Return how the upstreams stand."""
         return tuple(self._state(upstream) for upstream in self.catalogue.upstreams.values())
 
+    def lacks_model(self, name: str) -> bool:
+        """Tell whether no server has a model of this name for anybody; False while that is not known for certain."""
+        if not self.catalogue.models or self.catalogue.has(name):
+            return False
+        # Without a models.yml, one that does not answer now may have it.
+        return not self._discover or all(state.usable for state in self.states())
+
     def waiting(self, interactive: bool) -> int:
         """Return how many calls wait for a slot."""
         return self._slots.waiting(interactive)
