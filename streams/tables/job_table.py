@@ -21,6 +21,7 @@ from streams.log.closing import close_client
 from streams.logs import get_logger
 from streams.redis_keys import Offsets
 from streams.tables.fast_consumer import FastConsumer, OnRecovered
+from streams.tables.quiet_monitor import QuietMonitor
 
 log = get_logger(__name__)
 
@@ -97,6 +98,7 @@ class JobTableApp:
             stream_wait_empty=False,
             stream_buffer_maxsize=4 * MAX_BATCH,
             table_standby_replicas=0,
+            monitor=QuietMonitor(),
             topic_partitions=JOB_PARTITIONS,
         )
         consumer = type("TableConsumer", (FastConsumer,), {"on_recovered": staticmethod(on_recovered)})
