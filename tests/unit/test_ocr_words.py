@@ -6,7 +6,7 @@ import pytest
 from processors.ocr.engines.base import EngineWord
 from processors.ocr.engines.tesseract import parse_tsv
 from processors.ocr.ink import Ink, ink_of
-from processors.ocr.rereading import vote
+from processors.ocr.rereading import DIFFERENT_FIGURES, vote
 from processors.ocr.spacing import WORD_GAP, respace, word_gap
 
 
@@ -87,6 +87,20 @@ def test_the_vote_goes_word_by_word_to_what_is_surest_or_agreed_on() -> None:
     korean = [_word("제목", 0, 40, 0.9), _word("억새", 50, 90, 0.8), _word("26ㅎ", 100, 180, 0.3)]
     large = [_word("지목", 0, 40, 0.5), _word("억새", 50, 90, 0.7), _word("a@b.example", 100, 180, 0.8)]
     assert [word.text for word in vote([page, korean, large])] == ["제목", "억새", "a@b.example"]
+
+
+@pytest.mark.parametrize(
+    ("readings", "doubted"),
+    [
+        (("과-14019", "과-44019", "과-4019"), True),
+        (("과-14019", "과-14019", "과-4019"), False),
+        (("과-14019", "과-14019", "과一14019"), False),
+        (("1부", "2부", "3부"), False),
+    ],
+)
+def test_a_number_of_which_every_reading_has_other_figures_is_unsure(readings: tuple[str, ...], doubted: bool) -> None:
+    (word,) = vote([[_word(text, 0, 90, 0.9)] for text in readings])
+    assert (word.confidence <= DIFFERENT_FIGURES) == doubted
 
 
 def test_what_the_page_reading_passed_over_needs_two_others() -> None:
