@@ -15,7 +15,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
-import cv2
 import numpy as np
 import pypdfium2 as pdfium
 

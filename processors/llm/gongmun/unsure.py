@@ -12,7 +12,7 @@ from processors.llm.gongmun.result import Tree
 from schemas.file_kinds import ENCLOSED
 
 LEAST_FOR_A_NUMBER = 0.6
-"""Document numbers below that were wrong oftener than right on letters of our own; nothing else proves their figures."""
+"""Document numbers below that were wrong oftener than right on letters of ours, and nothing else proves figures."""
 
 _KINDS = "|".join(ENCLOSED)
 _SIGNS = re.compile(r"[\^{}|\\×÷=*`§¢£¥¬¦【】]")
