@@ -89,6 +89,13 @@ def test_a_public_letter() -> None:
     SCHEMA.validate(result)
 
 
+def test_a_signature_whose_name_a_seal_covers_still_names_the_sender() -> None:
+    covered = PRIVATE.replace("                          ㈜한울소재\n", "", 1).replace("길도담  (직인생략)", "염4:")
+    sender = extract(document_of(covered))["sender"]
+
+    assert sender == {"organisation": "㈜한울소재", "signatory_title": "대표이사"}
+
+
 def test_a_private_letter() -> None:
     result = extract(document_of(PRIVATE))
 
