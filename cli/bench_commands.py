@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="Which: spine, jobs, chat, stt, modules, batch, replay, usage, rolling.")],
+    name: Annotated[
+        str, typer.Argument(help="Which: spine, jobs, letters, chat, stt, modules, batch, replay, usage, rolling.")
+    ],
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth (stt: a quarter), where there is so much.")] = False,
     part: Annotated[list[str] | None, typer.Option("--part", help="jobs, chat: this part; repeatable.")] = None,

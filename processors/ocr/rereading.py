@@ -47,6 +47,12 @@ REPAIRED = 0.75
 SPLICED = 0.7
 """Confidence of a word of which one reading gave the Hangul and another the rest."""
 
+DIFFERENT_FIGURES = 0.55
+"""A number of which every reading has other figures is no surer than that."""
+
+_FIGURES = re.compile(r"\D")
+_NUMBER_FIGURES = 3
+
 _SIGN = 0.4
 """What a sign within a word adds among readings of the same letters: dots and dashes are lost, seldom made up."""
 
@@ -181,7 +187,16 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
             text == texts[0],
         ),
     )
-    return max((option for option, text in zip(options, texts, strict=True) if text == winner), key=_confidence)
+    best = max((option for option, text in zip(options, texts, strict=True) if text == winner), key=_confidence)
+    if _figures_differ(winner, texts):
+        return [replace(word, confidence=min(word.confidence, DIFFERENT_FIGURES)) for word in best]
+    return best
+
+
+def _figures_differ(winner: str, texts: Sequence[str]) -> bool:
+    """Whether each reading of a number has other figures, so that none is proved by a second one."""
+    found = [figures for text in texts if len(figures := _FIGURES.sub("", text)) >= _NUMBER_FIGURES]
+    return len(found) > 1 and len(_FIGURES.sub("", winner)) >= _NUMBER_FIGURES and len(set(found)) == len(found)
 
 
 def _without_lumps(reading: Sequence[EngineWord], first: Sequence[EngineWord]) -> list[EngineWord]:

@@ -1,7 +1,8 @@
 """Words by their gaps: an engine's pieces are joined or kept apart by the ink between them, and boxed tightly.
 
 Tesseract cuts Korean into syllables at random places, and its boxes often begin a letter too early;
-the white between two words is wider than that between two letters, in every font and size alike.
+the white between two words is wider than that between two letters. How wide depends on font and setting: justified
+lines squeeze it, so each line's own gaps tell where one ends and the other begins.
 """
 
 from collections.abc import Sequence
@@ -9,12 +10,22 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
+import numpy.typing as npt
 
 from processors.ocr.engines.base import EngineWord
 from processors.ocr.ink import Ink
 
 WORD_GAP = 0.255
-"""Least white between words, in heights of the line: letters stand up to .27 apart, words from .24 on."""
+"""Least white between words, in heights of the line, where the line does not tell: letters stand up to .27 apart."""
+
+_NARROWEST, _WIDEST = 0.12, 0.45
+"""No limit lies outside of those, in heights of the line; wider gaps, as behind labels, count as the widest."""
+
+_TELLING_GAPS = 6
+"""A line with fewer gaps than that tells nothing of its setting."""
+
+_APART = 0.1
+"""By how much, in heights, the gaps between words are wider on average than those between letters."""
 
 _TALL_QUANTILE = 0.75
 _SLACK = 0.15
@@ -48,9 +59,11 @@ def _is_text(word: EngineWord) -> bool:
 
 
 def _respaced(line: list[EngineWord], ink: Ink) -> list[EngineWord]:
-    height = float(np.quantile([word.box[3] - word.box[1] for word in line], _TALL_QUANTILE))
-    top, bottom = min(word.box[1] for word in line), max(word.box[3] for word in line)
-    runs = _runs(line, ink, WORD_GAP * height)
+    # The engine's boxes are twice as high as their letters on some lines; the ink is not.
+    areas = [ink.tighten(word.box) for word in line]
+    height = float(np.quantile([area[3] - area[1] for area in areas], _TALL_QUANTILE))
+    top, bottom = min(area[1] for area in areas), max(area[3] for area in areas)
+    runs = _runs(line, ink, top, bottom, height)
     if not runs:
         return line
     homes = [_home(word, runs) for word in line]
@@ -64,18 +77,37 @@ def _respaced(line: list[EngineWord], ink: Ink) -> list[EngineWord]:
     return result
 
 
-def _runs(line: Sequence[EngineWord], ink: Ink, gap: float) -> list[_Run]:
-    top, bottom = min(word.box[1] for word in line), max(word.box[3] for word in line)
+def _runs(line: Sequence[EngineWord], ink: Ink, top: float, bottom: float, height: float) -> list[_Run]:
     left, right = min(word.box[0] for word in line), max(word.box[2] for word in line)
-    columns, offset = ink.columns(top, bottom, left - gap, right + gap)
+    margin = WORD_GAP * height
+    columns, offset = ink.columns(top, bottom, left - margin, right + margin)
     inked = np.flatnonzero(columns)
     if not inked.size:
         return []
     # Columns that touch differ by one: the white between them is one less than the difference.
-    breaks = np.flatnonzero(np.diff(inked) - 1 > gap)
+    white = np.diff(inked) - 1
+    breaks = np.flatnonzero(white > height * word_gap(white[white > 0] / height))
     starts = inked[np.concatenate(([0], breaks + 1))]
     ends = inked[np.concatenate((breaks, [inked.size - 1]))] + 1
     return [_Run(float(offset + a), float(offset + b)) for a, b in zip(starts, ends, strict=True)]
+
+
+def word_gap(gaps: npt.NDArray[np.float64]) -> float:
+    """Return the least white between words of a line with these gaps, all in heights of the line.
+
+    It is where the gaps part best into narrow and wide ones (Otsu's criterion).
+    """
+    widths = np.sort(np.minimum(gaps, _WIDEST))
+    if widths.size < _TELLING_GAPS:
+        return WORD_GAP
+    middles = (widths[1:] + widths[:-1]) / 2
+    below = np.arange(1, widths.size)
+    sums = np.cumsum(widths)
+    steps = (sums[-1] - sums[:-1]) / (widths.size - below) - sums[:-1] / below
+    allowed = (middles >= _NARROWEST) & (middles <= _WIDEST) & (widths[1:] > widths[:-1])
+    spread = np.where(allowed, below * (widths.size - below) * steps**2, 0.0)
+    best = int(np.argmax(spread))
+    return float(middles[best]) if allowed[best] and steps[best] >= _APART else WORD_GAP
 
 
 def _home(word: EngineWord, runs: Sequence[_Run]) -> int:

@@ -6,12 +6,20 @@ The Korean model reads the Latin end of such a word as figures and signs, the mi
 import re
 from collections.abc import Sequence
 
-EXTENSIONS = ("hwpx", "hwp", "pdf", "docx", "doc", "xlsx", "xls", "pptx", "ppt", "zip", "jpg", "png", "txt", "csv")
-"""The kinds of files that letters enclose."""
+from schemas.file_kinds import ENCLOSED
 
-_KIND = "|".join(EXTENSIONS)
-_LATIN_TAIL = re.compile(rf"^(?P<head>.*?)[.\-,]?(?P<kind>{_KIND})$")
-_HANGUL_HEAD = re.compile(r"^(?P<head>.*[가-힣)」』])\s?[.,](?P<rest>\S{2,8})$")
+_KIND = "|".join(ENCLOSED)
+_COUNT = r"(?:\d{0,2}\s?(?:부|매|식|장)\.?)?"
+_LATIN_TAIL = re.compile(rf"^(?P<head>.*?)[.\-,_]?(?P<kind>{_KIND})(?P<count>{_COUNT}|\d8\.?)$")
+_HANGUL_HEAD = re.compile(
+    r"^(?P<head>.*[가-힣)」』])\s?"
+    rf"(?:[.,](?P<rest>\S{{1,8}}?)|(?=[\[(【]|\d\S?[\\×])[^\s가-힣]{{2,8}}?){_COUNT}$"
+)
+"""A count may touch the name; it goes with it."""
+_BU = re.compile(r"^(\d)8")
+"""`28.` is what the mixed model makes of `2부.`."""
+_LATIN_IN_BRACKETS = re.compile(r"^[^가-힣(]*\((?P<latin>[A-Z]{2,6})\)$")
+_HANGUL_BEFORE_BRACKET = re.compile(r"^(?P<head>[가-힣]{2,})[『「(\[][^가-힣]{1,5}[)\]』」]?$")
 _CIRCLES = re.compile(r"^(?P<head>[가-힣「『(]*)[O○〇0]{2}")
 _BLURRED = re.compile(r"^(?P<blur>[^가-힣]{1,5})(?P<rest>[가-힣].*)$")
 
@@ -20,7 +28,10 @@ def splice(texts: Sequence[str]) -> tuple[str, str] | None:
     """Return the word made of two readings and the reading that gave its Hangul; None when they do not fit so."""
     for latin in texts:
         for hangul in texts:
-            if latin != hangul and (word := _with_kind(latin, hangul) or _with_circles(latin, hangul)):
+            if latin == hangul:
+                continue
+            word = _with_kind(latin, hangul) or _with_circles(latin, hangul) or _with_brackets(latin, hangul)
+            if word:
                 return word, hangul
     return None
 
@@ -28,9 +39,16 @@ def splice(texts: Sequence[str]) -> tuple[str, str] | None:
 def _with_kind(latin: str, hangul: str) -> str | None:
     """Join `제출 서식` and `hwpx`: the mixed reading ends in a kind of file, the Korean one in a dot and anything."""
     end, start = _LATIN_TAIL.match(latin), _HANGUL_HEAD.match(hangul)
-    if not end or not start or re.fullmatch(_KIND, start["rest"]) or not re.search(r"[가-힣]{2}", start["head"]):
+    if not end or not start or re.fullmatch(_KIND, start["rest"] or "") or not re.search(r"[가-힣]{2}", start["head"]):
         return None
-    return f"{start['head']}.{end['kind']}"
+    count = _BU.sub(r"\1부", end["count"])
+    return f"{start['head']}.{end['kind']}{count}"
+
+
+def _with_brackets(latin: str, hangul: str) -> str | None:
+    """Join `질문『^0)` and `SE(FAQ)`: each reading got one half of `질문(FAQ)`."""
+    end, start = _LATIN_IN_BRACKETS.match(latin), _HANGUL_BEFORE_BRACKET.match(hangul)
+    return f"{start['head']}({end['latin']})" if end and start else None
 
 
 def _with_circles(latin: str, hangul: str) -> str | None:

@@ -1,5 +1,7 @@
 """Make letters: `python -m tests.letters.make OUT --seed 1 --count 30 --variants clean_pdf,clean_png,scan,photo`.
 
+With --tight, running text is set as justified lines are: less white between letters and words.
+
 OUT gets `index.json`, `truth/`, `boxes/` and `inputs/`, as the scorer reads them.
 """
 
@@ -43,7 +45,7 @@ class Letter:
     pages: int
 
 
-def make_letter(seed: int, kind: str | None = None) -> Letter:
+def make_letter(seed: int, kind: str | None = None, *, tight: bool = False) -> Letter:
     """Make the letter of a seed; the same seed gives the same letter where the same fonts are installed."""
     rng = random.Random(seed)
     names = [name for name, _, _ in _KINDS]
@@ -53,6 +55,10 @@ def make_letter(seed: int, kind: str | None = None) -> Letter:
     sheet = Sheet(rng.choice(faces(latin=chosen == "foreign")), rng, left=left, right=rng.uniform(50, 66))
     if chosen == "foreign" and not sheet.face.name.startswith("Nanum"):
         sheet.korean = faces()[0]
+    if tight:
+        # Chosen apart, so that the letter says the same as the seed's loosely set one.
+        setting = random.Random(f"{seed} tight")
+        sheet.tracking, sheet.space = setting.uniform(-0.05, 0.0), setting.uniform(0.6, 0.95)
     truth = draw(sheet, rng)
     for key in [key for key in truth if key.startswith("_")]:
         del truth[key]
@@ -60,13 +66,15 @@ def make_letter(seed: int, kind: str | None = None) -> Letter:
     return Letter(f"gen{seed:05d}", chosen, sheet.finish(), truth, sheet.boxes, sheet.page)
 
 
-def write_letters(out: Path, seeds: Sequence[int], variants: Sequence[str], kind: str | None = None) -> None:
+def write_letters(
+    out: Path, seeds: Sequence[int], variants: Sequence[str], kind: str | None = None, *, tight: bool = False
+) -> None:
     """Write letters and their degraded variants under `out`."""
     for folder in ("inputs", "truth", "boxes"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     index: list[dict[str, Any]] = []
     for seed in seeds:
-        letter = make_letter(seed, kind)
+        letter = make_letter(seed, kind, tight=tight)
         (out / "truth" / f"{letter.name}.json").write_text(json.dumps(letter.truth, ensure_ascii=False, indent=1))
         pages = [] if list(variants) == ["clean_pdf"] else _render(letter.pdf)
         for variant in variants:
@@ -127,9 +135,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--variants", default="clean_pdf")
     parser.add_argument("--kind", choices=[name for name, _, _ in _KINDS])
+    parser.add_argument("--tight", action="store_true")
     arguments = parser.parse_args()
     seeds = range(arguments.seed, arguments.seed + arguments.count)
-    write_letters(arguments.out, seeds, arguments.variants.split(","), arguments.kind)
+    write_letters(arguments.out, seeds, arguments.variants.split(","), arguments.kind, tight=arguments.tight)
 
 
 if __name__ == "__main__":

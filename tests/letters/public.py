@@ -65,8 +65,10 @@ def draw_public(sheet: Sheet, rng: random.Random) -> dict[str, Any]:
     else:
         truth["direction"] = "outgoing" if receipt == "none" else "unknown"
     if receipt == "stamp":
-        time = f" {rng.randint(9, 17):02d}:{rng.randint(0, 59):02d}" if rng.random() < 0.5 else ""
-        written = f"{{/receipt/date|{written_date(received, 0)}}}{time}"
+        written = f"{{/receipt/date|{written_date(received, 0)}}}"
+        if rng.random() < 0.5:
+            truth["receipt"]["time"] = f"{rng.randint(9, 17):02d}:{rng.randint(0, 59):02d}"
+            written += f" {{/receipt/time|{truth['receipt']['time']}}}"
         receipt_stamp(sheet, truth["receipt"]["number"], written, received_unit, rng)
     _head(sheet, rng, look, truth, organisation, internal, receipt == "stamp")
     body = public_body(rng, issued, truth)

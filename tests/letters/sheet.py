@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from reportlab.lib.colors import Color
@@ -36,7 +37,11 @@ def plain(markup: str) -> str:
 
 @dataclass
 class Sheet:
-    """Pages under a cursor `y` (points from the top)."""
+    """Pages under a cursor `y` (points from the top).
+
+    Running text is set tighter by `tracking` (ems between letters) and by `space` (share of a space's own width), as
+    word processors do that justify lines.
+    """
 
     face: Face
     rng: random.Random
@@ -46,6 +51,8 @@ class Sheet:
     y: float = 60.0
     page: int = 1
     korean: Face | None = None
+    tracking: float = 0.0
+    space: float = 1.0
     last_end: float = 0.0
     last_y: float = 0.0
     boxes: dict[str, list[list[dict[str, Any]]]] = field(default_factory=dict)
@@ -120,21 +127,22 @@ class Sheet:
     ) -> float:
         """Draw wrapped text from the cursor down; return the end of the last line. The cursor is left on it."""
         right = self.inner_right if first_end is None else first_end
+        path = self.face.bold if bold else self.face.regular
         line: list[Span] = []
         cursor, start = x, x
         for piece in self._pieces(self._spans(markup), breaks):
-            piece_width = width(piece.text, self.face.bold if bold else self.face.regular, size)
-            stripped = width(piece.text.rstrip(), self.face.bold if bold else self.face.regular, size)
+            piece_width = self._advance(piece.text, path, size)
+            stripped = self._advance(piece.text.rstrip(), path, size)
             if line and cursor + stripped > right:
-                self._draw(start, self.y, _merged(line), size, bold, BLACK, 0.0)
+                self._draw(start, self.y, _merged(line), size, bold, BLACK, 0.0, running=True)
                 self.y += leading
                 self.room(leading)
                 line, cursor, start = [], rest_x, rest_x
                 piece = Span(piece.text.lstrip(), piece.pointer, piece.key)
-                piece_width = width(piece.text, self.face.bold if bold else self.face.regular, size)
+                piece_width = self._advance(piece.text, path, size)
             line.append(piece)
             cursor += piece_width
-        return self._draw(start, self.y, _merged(line), size, bold, BLACK, 0.0)
+        return self._draw(start, self.y, _merged(line), size, bold, BLACK, 0.0, running=True)
 
     def rule(self, y: float, thickness: float = 1.0, grey: float = 0.0) -> None:
         """Draw a line over the text's width."""
@@ -195,26 +203,45 @@ class Sheet:
         return glued
 
     def _draw(
-        self, x: float, y: float, spans: Sequence[Span], size: float, bold: bool, colour: Color, spacing: float
+        self,
+        x: float,
+        y: float,
+        spans: Sequence[Span],
+        size: float,
+        bold: bool,
+        colour: Color,
+        spacing: float,
+        *,
+        running: bool = False,
     ) -> float:
         whole = "".join(span.text for span in spans)
         face = self.korean if self.korean and re.search(r"[가-힣]", whole) else self.face
         path = face.bold if bold else face.regular
         self.canvas.setFillColor(colour)
         self.canvas.setFont(registered(path), size)
-        self.canvas.drawString(x, PAGE_HEIGHT - y, whole, charSpace=spacing)
+        letter, word = self._extra(path, size) if running else (spacing, 0.0)
+        self.canvas.drawString(x, PAGE_HEIGHT - y, whole, charSpace=letter, wordSpace=word)
         position = x
         for span in spans:
-            advance = width(span.text, path, size) + spacing * len(span.text)
+            advance = width(span.text, path, size) + letter * len(span.text) + word * span.text.count(" ")
             if span.pointer and span.key is not None and span.text.strip():
                 lead = len(span.text) - len(span.text.lstrip())
-                shift = width(span.text[:lead], path, size)
+                shift = width(span.text[:lead], path, size) + (letter + word) * lead
                 text = span.text.strip()
                 x0, y0, x1, y1 = ink(text, path, size)
-                box = (position + shift + x0, y + y0, position + shift + x1 + spacing * (len(text) - 1), y + y1)
+                further = letter * (len(text) - 1) + word * text.count(" ")
+                box = (position + shift + x0, y + y0, position + shift + x1 + further, y + y1)
                 self._record(span, box, text)
             position += advance
         return position
+
+    def _extra(self, path: Path, size: float) -> tuple[float, float]:
+        """Return what running text adds behind each letter and, beside that, behind each space, in points."""
+        return self.tracking * size, (self.space - 1) * width(" ", path, size)
+
+    def _advance(self, text: str, path: Path, size: float) -> float:
+        letter, word = self._extra(path, size)
+        return width(text, path, size) + letter * len(text) + word * text.count(" ")
 
     def _record(self, span: Span, box: Sequence[float], text: str) -> None:
         assert span.pointer is not None

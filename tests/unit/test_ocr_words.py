@@ -1,12 +1,13 @@
 """Words are put together by the ink between them, and doubtful ones by vote."""
 
 import numpy as np
+import pytest
 
 from processors.ocr.engines.base import EngineWord
 from processors.ocr.engines.tesseract import parse_tsv
 from processors.ocr.ink import Ink, ink_of
-from processors.ocr.rereading import vote
-from processors.ocr.spacing import respace
+from processors.ocr.rereading import DIFFERENT_FIGURES, vote
+from processors.ocr.spacing import WORD_GAP, respace, word_gap
 
 
 def _word(text: str, left: float, right: float, confidence: float = 0.9, line: int = 0) -> EngineWord:
@@ -27,6 +28,37 @@ def test_syllables_in_unbroken_ink_become_one_word_with_a_tight_box() -> None:
         ("주무관", (20.0, 12.0, 78.0, 28.0)),
         ("하누리", (100.0, 12.0, 130.0, 28.0)),
     ]
+
+
+def test_boxes_twice_as_high_as_their_letters_do_not_close_the_gaps_between_words() -> None:
+    ink = _ink((20, 38), (40, 58), (64, 82), (84, 102))
+    line = [
+        EngineWord(text, (x, 0.0, x + 18, 40.0), 0.9, 0) for text, x in (("주", 20), ("무", 40), ("하", 64), ("리", 84))
+    ]
+    assert [word.text for word in respace(line, ink)] == ["주무", "하리"]
+
+
+def test_a_tightly_set_line_is_parted_at_its_own_wide_gaps() -> None:
+    # 16 high: 3 between words is less than WORD_GAP of it, and more than the 1 between letters.
+    starts = [20, 37, 54, 73, 90, 107, 126, 143]
+    line = [_word(letter, x, x + 16) for letter, x in zip("서식에따라제출", starts, strict=False)]
+    assert [word.text for word in respace(line, _ink(*((x, x + 16) for x in starts[:7])))] == ["서식에", "따라제", "출"]
+
+
+@pytest.mark.parametrize(
+    "gaps",
+    [
+        pytest.param([0.05, 0.1, 0.2, 0.2], id="too few to tell"),
+        pytest.param([0.2, 0.21, 0.2, 0.22, 0.2, 0.21, 0.2], id="letter-spaced: all alike"),
+    ],
+)
+def test_a_line_whose_gaps_tell_nothing_is_parted_at_the_usual_width(gaps: list[float]) -> None:
+    assert word_gap(np.array(gaps)) == WORD_GAP
+
+
+def test_one_very_wide_gap_does_not_hide_those_between_words() -> None:
+    gaps = np.array([0.06, 0.08, 0.06, 0.1, 0.08, 0.3, 0.06, 0.32, 0.08, 0.3, 6.0])
+    assert 0.1 < word_gap(gaps) < 0.3
 
 
 def test_a_word_over_several_runs_keeps_them_all() -> None:
@@ -55,6 +87,20 @@ def test_the_vote_goes_word_by_word_to_what_is_surest_or_agreed_on() -> None:
     korean = [_word("제목", 0, 40, 0.9), _word("억새", 50, 90, 0.8), _word("26ㅎ", 100, 180, 0.3)]
     large = [_word("지목", 0, 40, 0.5), _word("억새", 50, 90, 0.7), _word("a@b.example", 100, 180, 0.8)]
     assert [word.text for word in vote([page, korean, large])] == ["제목", "억새", "a@b.example"]
+
+
+@pytest.mark.parametrize(
+    ("readings", "doubted"),
+    [
+        (("과-14019", "과-44019", "과-4019"), True),
+        (("과-14019", "과-14019", "과-4019"), False),
+        (("과-14019", "과-14019", "과一14019"), False),
+        (("1부", "2부", "3부"), False),
+    ],
+)
+def test_a_number_of_which_every_reading_has_other_figures_is_unsure(readings: tuple[str, ...], doubted: bool) -> None:
+    (word,) = vote([[_word(text, 0, 90, 0.9)] for text in readings])
+    assert (word.confidence <= DIFFERENT_FIGURES) == doubted
 
 
 def test_what_the_page_reading_passed_over_needs_two_others() -> None:

@@ -15,7 +15,7 @@ _CLOCK = re.compile(
 
 _FULL = (
     # 2025. 8. 11.(월) and 2025년 8월 11일; a dot may be lost
-    rf"(?<![\d.])(?P<y>2{_N}{{3}})\s?(?:[.,·]\s*|년\s*|\s)(?P<m>{_N}{{1,2}})\s?(?:[.,·]\s*|월\s*|\s)"
+    rf"(?<![\d.])(?P<y>2{_N}{{3}})\s?(?:[.,·:]\s*|년\s*|\s)(?P<m>{_N}{{1,2}})\s?(?:[.,·]\s*|월\s*|\s)"
     rf"(?P<d>{_N}{{1,2}})(?!\d)\s?(?:일|[.,]?(?!\d)){_WEEKDAY}?",
     # 2025년 98 19일: 월 read as a figure
     rf"(?<![\d.])(?P<y>20\d\d)\s?년\s?(?P<m>1[0-2]|[1-9])\s?(?P<slip>[8윌원릴])\s?(?P<d>\d{{1,2}})\s?일{_WEEKDAY}?",
@@ -23,6 +23,9 @@ _FULL = (
     r"(?<![\d.])(?P<y>20\d\d)(?P<slip>4[45]?)\s?(?P<m>1[0-2]|[1-9])\s?월\s?(?P<d>\d{1,2})\s?일(?P<weekday>)",
     # (2025. 8. 110: the dot and the bracket behind the day read as a figure
     r"(?<=\()\s?(?P<y>20\d\d)\s?[.,]\s*(?P<m>1[0-2]|[1-9])\s?[.,]\s*(?P<d>[12]\d|3[01])(?P<slip>[0OoJ])(?=\s|$)(?P<weekday>)",
+    # (2026. 319.): the dot between month and day lost, and only one way to part them is a day
+    r"(?<=\()\s?(?P<y>20\d\d)\s?[.,]\s?(?P<m>[2-9](?=[123]\d(?!\d))|1(?=(?:[123]0|31)(?!\d))|10(?=[1-9](?!\d))"
+    r"|1[0-2](?=[123]\d(?!\d)))(?P<d>\d{1,2})(?P<slip>)\s?\.?(?=\s?\))(?P<weekday>)",
     # 20250811까지: hyphens lost
     r"(?<![\d-])(?P<y>20\d\d)(?P<m>[01]\d)(?P<d>[0-3]\d)(?=\s?까지)(?P<slip>)(?P<weekday>)",
     # 2025-08-11, 2025/08/11

@@ -15,10 +15,11 @@ from processors.llm.gongmun.public import read_public
 from processors.llm.gongmun.result import Tree, render
 from processors.llm.gongmun.seal import read_seal
 from processors.llm.gongmun.stamps import read_receipt, split_stamp
+from processors.llm.gongmun.unsure import without_unsure
 from processors.llm.gongmun.zones import split_zones
 from schemas.pages import Document
 
-VERSION = "3"
+VERSION = "4"
 """Raised when the rules change what they read."""
 
 
@@ -42,6 +43,8 @@ def extract(document: Document, own_organisation: str = "") -> dict[str, Any]:
         return {"schema_version": "1.0", "warnings": [warning]}
     tree["seal"] = read_seal(document, lines, tree["origin"] == "foreign")
     tree["direction"] = direction_for(own_organisation, tree)
+    if tree["origin"] != "foreign":
+        tree = without_unsure(tree)
     if end is not None:
         message = f"the pages after page {end} are attachments; the letter's fields are read from those before them"
         tree.setdefault("warnings", []).append({"code": "attachment_pages", "message": message})

@@ -22,7 +22,7 @@ _TITLES = (
     r"사\s*무\s*국\s*장|총\s*장|관\s*장|지\s*부\s*장|지\s*사\s*장|단\s*장|대\s*표\s*자|학\s*장|교\s*장"
 )
 _SIGNED = re.compile(
-    rf"^(?P<organisation>.*?)\s*(?P<title>{_TITLES})\s*[:]?\s*(?P<name>[가-힣](?:\s*[가-힣]){{1,3}})?\s*$"
+    rf"^(?P<organisation>.*?)\s*(?P<title>{_TITLES})\s*[:]?\s*(?:(?P<name>[가-힣](?:\s*[가-힣]){{1,3}})|(?=\S*[^가-힣\s])\S{{1,5}})?\s*$"
 )
 _NUMBER_BRACKET = re.compile(r"\s*\(\s*(?:전화|☎|담당).*$")
 

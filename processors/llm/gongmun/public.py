@@ -10,7 +10,7 @@ from processors.llm.gongmun.korean import body_fields, contacts_of
 from processors.llm.gongmun.numbers import unit_of
 from processors.llm.gongmun.placed import Placed, Read, as_written
 from processors.llm.gongmun.public_tail import Tail, read_issue, read_received, split_tail
-from processors.llm.gongmun.recipients import read_parties, see_list
+from processors.llm.gongmun.recipients import read_parties, refers_to_list, see_list
 from processors.llm.gongmun.repairs import repaired_office, repaired_title, same_domain
 from processors.llm.gongmun.result import Tree
 from processors.llm.gongmun.sender_name import public_sender, trimmed_office
@@ -69,6 +69,6 @@ def _sender(zones: Zones, tail: Tail, number: Read | None) -> Tree:
 
 def _recipients(zones: Zones, tail: Tail) -> Sequence[dict[str, Read]]:
     value: Placed = zones.field("recipient")
-    if tail.recipients and (not value or see_list(value)):
+    if tail.recipients and (not value or see_list(value) or refers_to_list(value)):
         return read_parties(tail.recipients)
     return [] if see_list(value) else read_parties(value)

@@ -18,6 +18,9 @@ _COOPERATOR = re.compile(r"^\W{0,3}[협힙]\s*조\s*[자지]?\s*[:;]?(?=\s|$)")
 _CONTACT = re.compile(r"^\W{0,2}우\s*[)(:]?\s*\(?\d{3,5}|^\W{0,2}(?:전\s*화|TEL)|@|팩\s*스|https?:|www\.")
 _OFFICE = re.compile(r"(?:장|지사|군수|청장|감|관|수|원|처|회|부|청|소|단|국|위원회)$")
 _LIST_OFFICE = re.compile(r"(?:[청시도군구서]장|군수|도지사|장관|교육[감장]|[원소관교총]장|장\))$")
+_EMPTY_RECEIPT = re.compile(r"\s\s\S{1,4}\s*\(\s*\)?\s*$")
+"""Behind the issue date: empty brackets, whatever was made of 접수 before them."""
+_TORN = 0.4
 _COMMA = Placed(",", (None,))
 
 
@@ -83,6 +86,8 @@ def read_received(received: Placed) -> dict[str, Read]:
     if number:
         tree["number"] = number
     date = _date(received, dates)
+    if date is None and number and not re.search(r"[가-힣]", str(number.value)):
+        return {}  # empty brackets read as a figure: a bare number comes with its date
     if date:
         tree["date"] = date
         rest = received.cut(dates[0].end)
@@ -100,7 +105,9 @@ def _number(placed: Placed) -> Read | None:
     if match:
         part = placed.cut(match.start(), match.end())
         again = unit_number(part.text)
-        return Read(again[0], part, again[1] * 0.9) if again else None
+        # `1행정팀-9` was `AI행정팀-9`: a letter that touches the unit's name belongs to it.
+        torn = match.start() > 0 and placed.plain[match.start() - 1].isalnum()
+        return Read(again[0], part, again[1] * (_TORN if torn else 0.9)) if again else None
     return None
 
 
@@ -120,7 +127,7 @@ def _is_issue_line(line: Line) -> bool:
 def _issue_parts(line: Line) -> tuple[Placed, Placed | None]:
     label = _ISSUED.match(line.plain)
     start = label.end() if label else 0
-    received = _RECEIVED.search(line.plain, start)
+    received = _RECEIVED.search(line.plain, start) or _EMPTY_RECEIPT.search(line.plain, start)
     if received is None:
         return line.text.cut(start), None
     return line.text.cut(start, received.start()), line.text.cut(received.end())

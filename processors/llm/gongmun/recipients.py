@@ -7,6 +7,7 @@ from processors.llm.gongmun.repairs import repaired_office
 from processors.llm.gongmun.sender_name import unmasked_company
 
 _SEE_LIST = re.compile(r"수\s*신\s*[자처지]\s*[참잠]\s*[조죠]|수신자\s*참|붙\s*임\s*참\s*조")
+_ENDS_IN_SEE = re.compile(r"[참잠]\s?[조죠]\W*$")
 _HONORIFIC = re.compile(r"\s*(?:귀\s*하|귀\s*중|님|앞)\s*$")
 _LOST_BRACKET = re.compile(
     r"^(?P<name>.+?(?:시장|도지사|군수|구청장|[가-힣]청장|장관|교육감|교육장|서장|교장))\s?(?P<unit>[가-힣]+(?:과|팀|실|관|국)장?)\)$"
@@ -20,6 +21,11 @@ _COMPANY = re.compile(
 def see_list(value: Placed) -> bool:
     """Tell whether 수신 only refers to the list in the 결문."""
     return bool(_SEE_LIST.search(value.plain))
+
+
+def refers_to_list(value: Placed) -> bool:
+    """Tell whether 수신 may be that reference, misread: no office's name ends in 참조."""
+    return bool(_ENDS_IN_SEE.search(value.plain))
 
 
 def read_parties(value: Placed) -> list[dict[str, Read]]:

@@ -4,7 +4,7 @@ import re
 
 from processors.llm.gongmun.placed import Placed, Read
 from processors.llm.gongmun.sender_name import likeness
-from processors.llm.gongmun.slips import closing, office
+from processors.llm.gongmun.slips import closing, name, office
 
 _YEAR_AS_FIGURES = re.compile(r"(?<!\d)(?P<year>20[123]\d)(?P<slip>4[45]?|0)(?=\s?[가-힣○「])")
 _EXTENSION = re.compile(r"\.\s?(?=\S*[\[\\0-9|])[\[\]\\0-9lI|/()A-Za-z]{1,6}[×x*]$")
@@ -14,8 +14,10 @@ _AFTER_EXTENSION = re.compile(
 )
 """`1부` behind a file's name, run together with it and read as Latin letters or figures."""
 _DASH_FOR_DOT = re.compile(r"(?<=[가-힣]{2})[-:;](?=[가-힣]{2})")
-_PDF = re.compile(r"(?<=[가-힣)])\.\s?[06oO](?:[06oO아애이][06+\[『]?|\d{1,2})$")
+_PDF = re.compile(r"(?<=[가-힣)])\.\s?[06oO](?:[06oO아애이][06+\[『]?|[06oO]?【\d?|\d{1,2})$")
 """What the Korean model makes of `.pdf`; no figure stands behind a noun like that."""
+_CIRCLES = re.compile(r"\((?:2\(?[〉>]?|\(?[〉>])(?=[가-힣]{2})")
+"""Two circles that stand for a name, where a bracket stays open: `(2(〉사업`, `(2사업`."""
 _BARE_PDF = re.compile(r"(?<=[가-힣])\s?0[0oO아애]$")
 _EXTENSIONS = ((_EXTENSION, ".hwpx"), (_BARE_EXTENSION, ".hwpx"), (_PDF, ".pdf"), (_BARE_PDF, ".pdf"))
 _EDGES = "_|~^`'*.,:;\"”“’ㆍ"
@@ -28,6 +30,7 @@ def repaired_title(placed: Placed) -> Read:
     fixed = _with_years(text)
     if placed.confidence() < 1.0:
         fixed = _DASH_FOR_DOT.sub("·", re.sub(r"(?<=[가-힣])\s?[.](?=\s[가-힣])", "", fixed))
+        fixed = name(fixed)
     fixed = closing(fixed)
     return Read(fixed, placed, 1.0 if fixed == text else 0.75)
 
@@ -39,7 +42,9 @@ def repaired_name(placed: Placed) -> Read:
     if placed.confidence() < 1.0:
         for misread, extension in _EXTENSIONS:
             fixed = misread.sub(extension, fixed)
-        fixed = _DASH_FOR_DOT.sub("·", _AFTER_EXTENSION.sub("", fixed))
+        fixed = name(_DASH_FOR_DOT.sub("·", _AFTER_EXTENSION.sub("", fixed)))
+        if fixed.count("(") > fixed.count(")"):
+            fixed = _CIRCLES.sub("○○", fixed)
     return Read(fixed, placed, 1.0 if fixed == text else 0.6)
 
 

@@ -24,6 +24,9 @@ _OFFICE_END = re.compile(
 )
 _LEGAL = re.compile(r"주\s?식\s?회\s?사|유\s?한\s?회\s?사|\(\s?[주사재유]\s?\)|㈜|사단법인|재단법인")
 _DOUBTFUL_SIGN = 0.93
+_ALIKE, _ALIKE_IF_DOUBTFUL = 0.62, 0.45
+"""Share of letters in common from which head and signing office are one name, read differently."""
+_DOUBTFUL_HEAD, _SURE_OFFICE = 0.86, 0.9
 _ODD = "때뻐뚜뿌쩨떠뜨쭈쯔쭤꾸쿠숴줘웨"
 
 
@@ -63,7 +66,8 @@ def public_sender(head: Read | None, signatory: Placed) -> Read | None:
         # The longer of two good readings is whole, unless the shorter one was read much better.
         return head if sure >= office_sure - 0.03 else Read(expected, _matching(head.at, expected), 0.8)
     clean = re.fullmatch(r"[가-힣A-Za-z·()]+", shown) is not None
-    if likeness(letters(shown), letters(expected)) < 0.62 or (clean and sure > max(0.985, office_sure)):
+    least = _ALIKE_IF_DOUBTFUL if sure < _DOUBTFUL_HEAD and office_sure >= _SURE_OFFICE else _ALIKE
+    if likeness(letters(shown), letters(expected)) < least or (clean and sure > max(0.985, office_sure)):
         return head
     return Read(expected, _matching(head.at, expected), 0.8)
 

@@ -11,11 +11,22 @@ _OFFICES = (
     (re.compile(r"(?<=[가-힣])(?:[정칭]장)$"), "청장"),
     (re.compile(r"(?<=대학교)[충종]장$"), "총장"),
     (re.compile(r"경[칠잘]서"), "경찰서"),
-    (re.compile(r"위[윈왼]회"), "위원회"),
+    (re.compile(r"위[윈왼]회|위원희"), "위원회"),
+    (re.compile(r"(?<=[가-힣][협학])희$"), "회"),
+    (re.compile(r"도지지사$"), "도지사"),
     (re.compile(r"교육[정칭]$"), "교육청"),
     (re.compile(r"(?<=[가-힣]교육)간$"), "감"),
 )
-_UNITS = ((re.compile(r"[종충]괄"), "총괄"), (re.compile(r"총[팔꽐]"), "총괄"))
+_UNITS = (
+    (re.compile(r"[종충]괄"), "총괄"),
+    (re.compile(r"총[팔꽐]"), "총괄"),
+    (re.compile(r"^[시씨](?=행정[팀과실]|데이터|디지털)"), "AI"),
+    (re.compile(r"^정년(?=정책|일자리|지원)"), "청년"),
+)
+_NAMES = (
+    (re.compile(r"(?<![가-힣])흥보(?=\s|물|용|$)"), "홍보"),
+    (re.compile(r"수집\s?[.,:;\-·]?\s?이용(?=\s?(?:및|동의|목적|제공))"), "수집·이용"),
+)
 _CLOSERS = {
     **dict.fromkeys(("요정", "요칭", "요쳥", "오청"), "요청"),
     **dict.fromkeys(("알렴", "얄림", "알릴"), "알림"),
@@ -31,14 +42,19 @@ _WORDS = "|".join(_CLOSERS)
 _CLOSER = re.compile(rf"({_WORDS})(?=$|\s*\(|\s+및\s|\s+(?:{_WORDS}|요청|협조|제출)(?:$|\s*\())")
 
 
-def office(name: str) -> str:
+def office(text: str) -> str:
     """Return an office's or organisation's name as such names are written."""
-    return _replaced(name, _OFFICES)
+    return _replaced(text, _OFFICES)
 
 
-def unit(name: str) -> str:
+def unit(text: str) -> str:
     """Return a unit's name as such names are written."""
-    return _replaced(name, _UNITS)
+    return _replaced(text, _UNITS)
+
+
+def name(text: str) -> str:
+    """Return a title or an attachment's name with the terms in it as the law and offices write them."""
+    return _replaced(text, _NAMES)
 
 
 def closing(title: str) -> str:
@@ -46,7 +62,7 @@ def closing(title: str) -> str:
     return _TAG.sub(r"[\1] ", _CLOSER.sub(lambda match: _CLOSERS[match[1]], title))
 
 
-def _replaced(name: str, slips: Iterable[tuple[re.Pattern[str], str]]) -> str:
+def _replaced(text: str, slips: Iterable[tuple[re.Pattern[str], str]]) -> str:
     for pattern, right in slips:
-        name = pattern.sub(right, name)
-    return name
+        text = pattern.sub(right, text)
+    return text

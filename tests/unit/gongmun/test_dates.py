@@ -18,6 +18,10 @@ from processors.llm.gongmun.dates import complete_year, find_date, find_dates, f
         ("2025년98 19일까지", "2025-09-19"),
         ("2025년3월16일12:00까지", "2025-03-16"),
         ("2025-01-3012:00까지", "2025-01-30"),
+        ("2026: 1. 16.(금)", "2026-01-16"),
+        ("(2026.319.)", "2026-03-19"),
+        ("(2026.101.)", "2026-10-01"),
+        ("(2026. 1223.)", "2026-12-23"),
     ],
 )
 def test_a_written_date_becomes_iso(text: str, iso: str) -> None:
@@ -27,7 +31,9 @@ def test_a_written_date_becomes_iso(text: str, iso: str) -> None:
     assert written.iso() == iso
 
 
-@pytest.mark.parametrize("text", ["제3. 4항", "버전 1.2.3", "2025. 13. 40.", "총 1,234원", "12.5%", "3.5배"])
+@pytest.mark.parametrize(
+    "text", ["제3. 4항", "버전 1.2.3", "2025. 13. 40.", "(2026.112.)", "(2026.245.)", "총 1,234원", "12.5%", "3.5배"]
+)
 def test_what_is_no_date_is_not_read_as_one(text: str) -> None:
     assert find_dates(text) == []
 

@@ -89,6 +89,13 @@ def test_a_public_letter() -> None:
     SCHEMA.validate(result)
 
 
+def test_a_signature_whose_name_a_seal_covers_still_names_the_sender() -> None:
+    covered = PRIVATE.replace("                          ㈜한울소재\n", "", 1).replace("길도담  (직인생략)", "염4:")
+    sender = extract(document_of(covered))["sender"]
+
+    assert sender == {"organisation": "㈜한울소재", "signatory_title": "대표이사"}
+
+
 def test_a_private_letter() -> None:
     result = extract(document_of(PRIVATE))
 
@@ -161,6 +168,13 @@ def test_the_receipt_stamp_is_neither_head_nor_issue() -> None:
     assert result["receipt"] == {"number": "습지과-1790", "date": "2025-03-01", "time": "14:05"}
     assert result["direction"] == "incoming"
     assert result["issue_date"] == "2025-02-24"
+    shown = {key: result["evidence"][f"/receipt/{key}"][0] for key in ("number", "date", "time")}
+    assert {key: entry["text"] for key, entry in shown.items()} == {
+        "number": "습지과-1790",
+        "date": "2025. 3. 1.",
+        "time": "14:05",
+    }
+    assert all(entry["bbox"][0] >= 0.7 and entry["bbox"][3] < 0.1 for entry in shown.values())
 
 
 @settings(max_examples=60)

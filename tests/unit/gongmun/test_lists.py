@@ -1,7 +1,7 @@
 import pytest
 
 from processors.llm.gongmun.attachments import attachments_start, read_attachments
-from processors.llm.gongmun.recipients import read_parties, see_list
+from processors.llm.gongmun.recipients import read_parties, refers_to_list, see_list
 from processors.llm.gongmun.related import find_related
 from tests.unit.gongmun.pages import lines_of, placed, values
 
@@ -32,6 +32,11 @@ from tests.unit.gongmun.pages import lines_of, placed, values
 )
 def test_addressees(text: str, parties: list[dict[str, str]]) -> None:
     assert values(read_parties(placed(text))) == parties
+
+
+@pytest.mark.parametrize(("text", "refers"), [("FAIR참조", True), ("수신지 잠조.", True), ("참조은시장", False)])
+def test_an_addressee_that_ends_in_the_references_word_may_be_it(text: str, refers: bool) -> None:
+    assert refers_to_list(placed(text)) is refers
 
 
 @pytest.mark.parametrize(("text", "refers"), [("수신자 참조", True), ("수신자참조", True), ("갈숲시장", False)])

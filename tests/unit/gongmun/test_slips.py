@@ -3,7 +3,7 @@
 import pytest
 
 from processors.llm.gongmun.noise import clean_words
-from processors.llm.gongmun.slips import closing, office, unit
+from processors.llm.gongmun.slips import closing, name, office, unit
 from schemas.pages import Page, Word
 
 
@@ -27,7 +27,25 @@ def test_a_subject_ends_with_what_is_asked_for(read: str, right: str) -> None:
 @pytest.mark.parametrize(
     ("read", "right"),
     [
+        ("홍보 흥보 포스터", "홍보 홍보 포스터"),
+        ("흥보물 시안", "홍보물 시안"),
+        ("신흥보건소 안내", "신흥보건소 안내"),
+        ("개인정보 수집이용 동의서", "개인정보 수집·이용 동의서"),
+        ("수집 이용 현황", "수집 이용 현황"),
+    ],
+)
+def test_terms_are_written_as_the_law_writes_them(read: str, right: str) -> None:
+    assert name(read) == right
+
+
+@pytest.mark.parametrize(
+    ("read", "right"),
+    [
         ("마루대학교충장", "마루대학교총장"),
+        ("생활환경심의위원희", "생활환경심의위원회"),
+        ("강마을문화협희", "강마을문화협회"),
+        ("해담도지지사", "해담도지사"),
+        ("나라의희", "나라의희"),
         ("다온경칠서", "다온경찰서"),
         ("푸른솔도교육간", "푸른솔도교육감"),
         ("정장동주민센터", "정장동주민센터"),
@@ -38,8 +56,18 @@ def test_offices_are_called_so(read: str, right: str) -> None:
     assert office(read) == right
 
 
-def test_units_are_called_so() -> None:
-    assert (unit("안전종괄과-12"), unit("안전총괄과-12")) == ("안전총괄과-12", "안전총괄과-12")
+@pytest.mark.parametrize(
+    ("read", "right"),
+    [
+        ("안전종괄과-12", "안전총괄과-12"),
+        ("안전총괄과-12", "안전총괄과-12"),
+        ("정년정책단-3", "청년정책단-3"),
+        ("시행정팀-9", "AI행정팀-9"),
+        ("정년과-1", "정년과-1"),
+    ],
+)
+def test_units_are_called_so(read: str, right: str) -> None:
+    assert unit(read) == right
 
 
 def _words(*words: tuple[str, float, float]) -> list[str]:

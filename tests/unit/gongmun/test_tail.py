@@ -86,6 +86,26 @@ def test_an_empty_receipt_reads_as_nothing() -> None:
     assert read_received(placed("(            )")) == {}
 
 
+@pytest.mark.parametrize("text", ["0", "( 1", "00)"])
+def test_empty_brackets_read_as_a_figure_are_no_receipt(text: str) -> None:
+    assert read_received(placed(text)) == {}
+
+
+@pytest.mark.parametrize(("behind", "outgoing"), [("At        (         )", True), ("Ae (  ", True), ("", False)])
+def test_empty_brackets_behind_the_issue_date_are_those_of_the_receipt(behind: str, outgoing: bool) -> None:
+    tail = split_tail(lines_of(f"          해맑은군수\n\n협조자\n시행  도로과-512 (2025. 2. 24.)      {behind}\n"))
+
+    assert (tail.received is not None) == outgoing
+    assert [read and read.value for read in read_issue(tail.issued)] == ["도로과-512", "2025-02-24"]
+
+
+def test_a_unit_that_a_letter_touches_is_torn() -> None:
+    number, _ = read_issue(placed("/1행정팀-21504 (2026. 3. 19.)"))
+
+    assert number is not None
+    assert number.certainty < 0.5
+
+
 def test_a_receipt_with_time() -> None:
     assert values(read_received(placed("환경과-33 (2025. 7. 1. 14:05)"))) == {
         "number": "환경과-33",
@@ -196,6 +216,7 @@ def test_the_body_behind_an_office(office: str, body: str | None) -> None:
         ("너른군", "너른군수", "너른군"),
         ("아주다른이름", "다온시장", "아주다른이름"),
         ("EAI", "소담시장", "소담시"),
+        ("프르소던", "푸른솔도지사", "푸른솔도"),
     ],
 )
 def test_the_head_is_checked_against_the_office(head: str, office: str, name: str) -> None:
@@ -236,6 +257,9 @@ def test_a_phone_number_with_a_lost_or_doubled_dash(written: str) -> None:
     ("read", "name"),
     [
         ("교육 교재.00[", "교육 교재.pdf"),
+        ("교육 교재.00【2", "교육 교재.pdf"),
+        ("2025년 (2(〉사업 정산 지침(제2판)", "2025년 ○○사업 정산 지침(제2판)"),
+        ("회의(2차) 결과", "회의(2차) 결과"),
         ("교육 교재.0애", "교육 교재.pdf"),
         ("교육 교재00", "교육 교재.pdf"),
         ("기관별 제출 서식10/6×", "기관별 제출 서식.hwpx"),

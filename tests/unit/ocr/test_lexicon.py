@@ -68,6 +68,12 @@ def test_readings_of_the_same_letters_stand_together_and_keep_their_signs() -> N
     [
         (["서식.[1\\/0×", "MALhwpx"], ("서식.hwpx", "서식.[1\\/0×")),
         (["기관별(2>사업", "기관별OOAS"], ("기관별○○사업", "기관별(2>사업")),
+        (["서식.0072부.", "AMAL_hwpx2부."], ("서식.hwpx2부.", "서식.0072부.")),
+        (["서식[47×", "MAhwpx"], ("서식.hwpx", "서식[47×")),
+        (["질문『4^0)", "SE(FAQ)"], ("질문(FAQ)", "질문『4^0)")),
+        (["질문(제2차)", "SE(FAQ)"], None),
+        (["서식4\\×2부.", "MALhwpx28."], ("서식.hwpx2부.", "서식4\\×2부.")),
+        (["서식(안)", "MAhwpx"], None),
         (["서식.hwpx", "AiAl.hwpx"], None),
         (["사업계획서", "AFYA"], None),
     ],
