@@ -27,6 +27,7 @@ from streams.admission.book import Book, Refuse, Start, Waiting
 from streams.admission.entries import not_allowed
 from streams.admission.pace import Pace
 from streams.admission.reading import jobs_consumer, whole
+from streams.admission.spans import RecordHeaders, Steps
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.closing import close_client
 from streams.log.dead_letters import dead_letter
@@ -37,6 +38,7 @@ from streams.logs import get_logger
 from streams.metrics import BATCH_ANSWERED, BATCH_PENDING, BATCH_REJECTED, BATCH_STARTED, STAGE_DEAD_LETTERS
 from streams.serving import unknown_lack
 from streams.stages import all_stages
+from streams.tracing import TRACE_HEADERS
 
 log = get_logger(__name__)
 
@@ -49,7 +51,6 @@ _COMMIT_S = 1.0
 _ROUND_S = 30.0
 _AT_ONCE = 4_000
 _LEAST_ENTRIES = 100
-_TRACE = ("traceparent", "tracestate")
 
 Topics = Callable[[], frozenset[str]]
 Fetched = Mapping[TopicPartition, Sequence[Any]]
@@ -182,6 +183,7 @@ class _Partition:
         self._decoder = decoder
         self._topics = topics
         self.passed: int | None = None
+        self._steps = Steps()
 
     async def close(self) -> None:
         await close_client(self._producer.stop(), of=GROUP)
@@ -191,6 +193,10 @@ class _Partition:
 
         Results that asked for nothing are only noted in `passed`: to read them again changes nothing.
         """
+        with self._steps:
+            await self._work(fetched)
+
+    async def _work(self, fetched: Fetched) -> None:
         offsets: dict[TopicPartition, int] = {}
         answers: list[Write] = []
         entries, letters = fetched.get(self.entries, ()), list[Write]()
@@ -241,12 +247,11 @@ class _Partition:
                 continue
             match self.book.take(startable(entry)):
                 case Start():
-                    trace = [h for h in record.headers if h[0] in _TRACE]
-                    request, event = self._start(entry, trace)
+                    request, event = self._start(entry, _trace(record))
                     requests.append(request)
                     events.append(event)
                 case Refuse() as refusal:
-                    rejections.append(self._reject(refusal))
+                    rejections.append(self._reject(refusal, _trace(record)))
                 case None:
                     pass
         await write_all(self._starter, requests)
@@ -254,7 +259,7 @@ class _Partition:
         BATCH_STARTED.inc(len(requests))
         return rejections, letters
 
-    def _start(self, entry: BatchEntry, trace: Sequence[tuple[str, bytes]]) -> tuple[Write, Write]:
+    def _start(self, entry: BatchEntry, trace: RecordHeaders) -> tuple[Write, Write]:
         job, first = entry.job, entry.steps[0]
         request = StageRequest(
             event_id=request_event_id(job.job_id, job.epoch, first.name),
@@ -275,12 +280,13 @@ class _Partition:
         )
         key = job.job_id.encode()
         topic = all_stages()[first.kind].requests[Lane.BULK].name
+        trace = self._steps.write(topic, trace, job.job_id)
         return (
             Write(topic, self.number, key, self._codec.encode(request), trace),
             Write(JOB_EVENTS.name, self.number, key, self._codec.encode(event), trace),
         )
 
-    def _reject(self, refusal: Refuse) -> Write:
+    def _reject(self, refusal: Refuse, trace: RecordHeaders) -> Write:
         entry, reason = refusal.entry, refusal.reason
         rejection = BatchRejection(
             request_id=entry.request_id,
@@ -294,7 +300,7 @@ class _Partition:
         )
         BATCH_REJECTED.labels(reason.code).inc()
         topic = batch_door(entry.job.service).rejected.name
-        return self._addressed(topic, entry.job.job_id, rejection, entry.reply_headers)
+        return self._addressed(topic, entry.job.job_id, rejection, entry.reply_headers, trace)
 
     async def _answer(self, record: Any) -> list[Write] | None:
         """Return the answer that a terminal record makes, if any; None when its entry must be read first."""
@@ -310,9 +316,9 @@ class _Partition:
             return [] if result.job.lane != Lane.BULK or await self._all_entries_read() else None
         self.book.answered(job_id)  # a repeat in the same batch is none; a failure reads everything anew
         BATCH_ANSWERED.labels(result.status).inc()
-        return [self._result(waiting, result)]
+        return [self._result(waiting, result, _trace(record))]
 
-    def _result(self, waiting: Waiting, result: JobResult) -> Write:
+    def _result(self, waiting: Waiting, result: JobResult, trace: RecordHeaders) -> Write:
         answer = BatchAnswer(
             request_id=waiting.request_id,
             job_id=result.job.job_id,
@@ -325,10 +331,14 @@ class _Partition:
             finished_at_ms=result.finished_at_ms,
         )
         topic = batch_door(waiting.service).results.name
-        return self._addressed(topic, result.job.job_id, answer, waiting.reply_headers)
+        return self._addressed(topic, result.job.job_id, answer, waiting.reply_headers, trace)
 
-    def _addressed(self, topic: str, job_id: str, record: object, reply: Mapping[str, str]) -> Write:
+    def _addressed(
+        self, topic: str, job_id: str, record: object, reply: Mapping[str, str], trace: RecordHeaders
+    ) -> Write:
+        carried = self._steps.write(topic, trace, job_id)
         headers = [(name, value.encode()) for name, value in reply.items()]
+        headers += [header for header in carried if header[0] not in reply]
         return Write(topic, self.number, job_id.encode(), self._codec.encode(record), headers)
 
     async def _deliverable(self, answers: Sequence[Write]) -> list[Write]:
@@ -357,6 +367,10 @@ def startable(entry: BatchEntry) -> BatchEntry:
         return entry
     what = f"the module {entry.job.module} is unavailable: {lack.reason}"
     return not_allowed(entry, Permanent(what, code="module_unavailable", remedy=lack.remedy))
+
+
+def _trace(record: Any) -> RecordHeaders:
+    return [header for header in record.headers if header[0] in TRACE_HEADERS]
 
 
 def _dead_letter(record: Any, error: GatewayError) -> Write:
