@@ -107,7 +107,8 @@ class Door:
                 if request.job.service == self.service:
                     self.requests.append(request)
                     ended = _ended(request)
-                    await self.publisher.publish_many([Outgoing(RESULTS, request.job.job_id, ended, {})] * 2)
+                    end = Outgoing(RESULTS, request.job.job_id, ended, dict(record.headers))  # the trace goes on
+                    await self.publisher.publish_many([end] * 2)
             async with self.came:
                 self.came.notify_all()
 
