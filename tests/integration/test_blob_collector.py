@@ -3,20 +3,26 @@
 import os
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from schemas.events import JobEvent, JobEventKind, Step
+from schemas.ids import event_id
 from schemas.payloads import BlobRef
 from schemas.retention import longest_reference
 from schemas.services import ServiceSettings
-from schemas.topics import SERVICES
+from schemas.topics import JOB_EVENTS, SERVICES
 from streams.log.kafka_publisher import KafkaPublisher
+from streams.redis_client import redis_client
 from streams.settings import Settings
 from streams.storage.paths import aside_path, ref_path
 from streams.storage.store import open_blob_store
+from streams.tables.open_jobs import oldest_open_ms
+from tests.builders import job_ref, now_ms
 from tests.integration.ingress_harness import ViewFolder, own_database
 from tests.integration.table_processes import TableProcess
 
@@ -57,10 +63,16 @@ async def test_metering_sets_aside_what_is_due_and_destroys_it_a_day_later(
         for name, age in (("old", LIFETIME_S + DAY_S), ("again", LIFETIME_S + DAY_S), ("young", LIFETIME_S - DAY_S * 3))
     ]
     own = await folder.blob(brief, "three days old, of a service that keeps for one", 3 * DAY_S)
-    blobs = (old, again, young, own)
+    waiting = f"waiting-{uuid4().hex[:8]}"
+    needed = await folder.blob(waiting, "as old, for a job that waits for longer", 3 * DAY_S)
+    blobs = (old, again, young, own, needed)
+    job = replace(job_ref(service=waiting), created_at_ms=now_ms() - 10 * DAY_S * 1000)
     async with KafkaPublisher(kafka) as publisher:
-        for service, days in ((usual, None), (brief, 1)):
+        for service, days in ((usual, None), (brief, 1), (waiting, 1)):
             await publisher.publish(SERVICES, service, ServiceSettings(service, retention_days=days))
+        steps = (Step("noop", "noop"),)
+        accepted = JobEvent(event_id(job.job_id, 0, "accepted"), job, JobEventKind.ACCEPTED, steps, job.created_at_ms)
+        await publisher.publish(JOB_EVENTS, job.job_id, accepted)
 
     def is_over(process: TableProcess) -> bool:
         """Tell whether the process has gone through the store, and told its metrics of it."""
@@ -68,14 +80,21 @@ async def test_metering_sets_aside_what_is_due_and_destroys_it_a_day_later(
             process.metrics().get("gateway_blobs_round_timestamp_seconds", 0) > 0
         )
 
-    # The views tell that no unfinished job needs a blob of the service with a retention of its own.
+    redis = redis_client(url)
+
+    async def waiting_is_shown() -> bool:
+        return await oldest_open_ms(redis, waiting) == job.created_at_ms
+
+    # The views tell which unfinished jobs need blobs of a service with a retention of its own.
     async with ViewFolder(kafka, url):
+        await wait_until(waiting_is_shown)
+        await redis.aclose()
         first = TableProcess("streams.metering", kafka, url, tmp_path)
         first.start()
         try:
             await wait_until(lambda: is_over(first), 90)
-            assert [folder.place(blob) for blob in blobs] == ["aside", "aside", "kept", "aside"]
-            assert (first.metrics()["gateway_blobs_kept"], first.metrics()["gateway_blobs_aside"]) == (1, 3)
+            assert [folder.place(blob) for blob in blobs] == ["aside", "aside", "kept", "aside", "kept"]
+            assert (first.metrics()["gateway_blobs_kept"], first.metrics()["gateway_blobs_aside"]) == (2, 3)
         finally:
             first.end()
         assert await folder.store.get(old) == b"old", "who knows of it reads it still"
@@ -85,7 +104,7 @@ async def test_metering_sets_aside_what_is_due_and_destroys_it_a_day_later(
         later.start()
         try:
             await wait_until(lambda: is_over(later), 90)
-            assert [folder.place(blob) for blob in blobs] == ["destroyed", "kept", "kept", "destroyed"]
+            assert [folder.place(blob) for blob in blobs] == ["destroyed", "kept", "kept", "destroyed", "kept"]
             figures = later.metrics()
             assert figures["gateway_blobs_destroyed_total"] == 2
             assert figures["gateway_blobs_put_back_total"] == 1
