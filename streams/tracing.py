@@ -1,5 +1,6 @@
 """What this task works on: the trace that its log lines name, and that its calls to others go on with."""
 
+import os
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar, Token
@@ -9,6 +10,8 @@ from typing import NamedTuple
 from streams.log.protocols import Headers
 
 _FORM = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+TRACE_HEADERS = ("traceparent", "tracestate")
 
 
 class _Traced(NamedTuple):
@@ -43,6 +46,18 @@ class traced:  # noqa: N801 - used as a function; as a generator it would cost f
     ) -> None:
         assert self._token is not None
         _current.reset(self._token)
+
+
+def trace_begun_or_kept(headers: Headers) -> Headers:
+    """Return the trace headers of a record; a new trace where it has none, or one of another form than W3C's."""
+    if _FORM.fullmatch(headers.get("traceparent", b"").decode("ascii", "replace")) is not None:
+        return {name: headers[name] for name in TRACE_HEADERS if name in headers}
+    return {"traceparent": new_traceparent().encode()}
+
+
+def new_traceparent() -> str:
+    """Return the `traceparent` of a new trace."""
+    return f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
 
 
 def traceparent() -> str:

@@ -20,6 +20,9 @@ settings.load_profile("gateway")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what is asked for by name because it is slow."""
     parser.addoption("--containers", action="store_true", help="also run compose.kafka.yml on the container engine")
+    parser.addoption(
+        "--full", action="store_true", help="a batch of 10,000 records instead of 1,000 while all is killed"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

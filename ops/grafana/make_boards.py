@@ -75,6 +75,21 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
             ),
             ("Held back by an outage", "short", {"stages": "sum(gateway_stage_paused) or vector(0)"}),
             ("Processes", "short", {"{{job}}": "sum by (job) (up)"}),
+            (
+                "Batch requests",
+                "reqps",
+                {
+                    "read": f"sum(rate(gateway_batch_records_total{RATE})) or vector(0)",
+                    "started": f"sum(rate(gateway_batch_started_total{RATE}))",
+                    "answered": f"sum(rate(gateway_batch_answered_total{RATE})) or vector(0)",
+                    "rejected": f"sum(rate(gateway_batch_rejected_total{RATE})) or vector(0)",
+                },
+            ),
+            (
+                "Batch requests under way",
+                "short",
+                {"no answer yet": "sum(gateway_batch_pending)", "at most": "sum(gateway_batch_window)"},
+            ),
         ],
     ),
     "llm": (
@@ -141,6 +156,23 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
                 "s",
                 {"charged: {{charged}}": "sum by (charged) (increase(gateway_usage_work_seconds_total[1d]))"},
             ),
+            (
+                "Requests above 80 % of a budget, today",
+                "short",
+                {
+                    "{{service}} {{limit}}": "sum by (service, limit) (increase(gateway_quota_warnings_total"
+                    '{limit=~".+_per_month"}[1d])) or vector(0)',
+                },
+            ),
+            (
+                "Requests refused by a limit, today",
+                "short",
+                {
+                    "{{service}} {{limit}}": "sum by (service, limit) (increase(gateway_quota_refusals_total[1d]))"
+                    " or vector(0)",
+                },
+            ),
+            ("Blobs", "bytes", {"kept": "max(gateway_blobs_kept_bytes)"}),
             ("Ledger", "short", {"entries": "sum(gateway_ledger_entries)", "rows": "sum(gateway_ledger_rows)"}),
         ],
     ),

@@ -9,7 +9,7 @@ ids are functions of the job, and a repeat changes nothing.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -26,8 +26,9 @@ from schemas.topics import BATCH_ENTRIES, JOB_EVENTS, RESULTS, batch_door, servi
 from streams.admission.book import Book, Refuse, Start, Waiting
 from streams.admission.entries import not_allowed
 from streams.admission.pace import Pace
+from streams.admission.reading import jobs_consumer, whole
+from streams.admission.spans import RecordHeaders, Steps
 from streams.admission.writing import Write, bulk_producer, write_all
-from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.dead_letters import dead_letter
 from streams.log.group_metrics import CountedRebalances, committed
@@ -35,24 +36,21 @@ from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Decoder
 from streams.logs import get_logger
 from streams.metrics import BATCH_ANSWERED, BATCH_PENDING, BATCH_REJECTED, BATCH_STARTED, STAGE_DEAD_LETTERS
-from streams.runtime.assignor import own_assignor
 from streams.serving import unknown_lack
 from streams.stages import all_stages
+from streams.tracing import TRACE_HEADERS
 
 log = get_logger(__name__)
 
 GROUP = "admission-jobs"
 _STAGE = "admission"
 _POLL_MS = 100
-_FETCH_MS = 250
 # Results that nobody waits for are all that this reads on most days: a commit for each would cost more than the rest.
 _COMMIT_S = 1.0
 # aiokafka may wait for ever for the coordinator of a broker that was killed; a new connection finds it.
 _ROUND_S = 30.0
 _AT_ONCE = 4_000
 _LEAST_ENTRIES = 100
-_SESSION_MS = 6_000
-_TRACE = ("traceparent", "tracestate")
 
 Topics = Callable[[], frozenset[str]]
 Fetched = Mapping[TopicPartition, Sequence[Any]]
@@ -71,7 +69,7 @@ class Answerer:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop; what is begun is finished."""
-        consumer = _consumer(self._bootstrap, GROUP)
+        consumer = jobs_consumer(self._bootstrap, GROUP)
         consumer.subscribe([BATCH_ENTRIES.name, RESULTS.name], listener=CountedRebalances(GROUP))
         starter = bulk_producer(self._bootstrap)
         held: dict[int, _Partition] = {}
@@ -126,32 +124,36 @@ class Answerer:
         try:
             await producer.start()
             partition = _Partition(number, consumer, starter, producer, self._codec, self._decoder, self._topics)
+            names = await consumer.topics()
             committed = await consumer.committed(partition.entries) or 0
             for tp in (partition.entries, partition.results):
                 at = await consumer.committed(tp)
-                await (consumer.seek_to_beginning(tp) if at is None else _seek(consumer, tp, at))
-            await self._restore(partition, committed)
+                if at is None:
+                    await consumer.seek_to_beginning(tp)
+                else:
+                    consumer.seek(tp, at)
+            await self._restore(partition, committed, names)
         except BaseException:
             await close_client(producer.stop(), of=GROUP)
             raise
         log.info("admission.partition", partition=number, waiting=len(partition.book))
         return partition
 
-    async def _restore(self, partition: "_Partition", committed: int) -> None:
+    async def _restore(self, partition: "_Partition", committed: int, names: Iterable[str]) -> None:
         answers = [
             TopicPartition(name, partition.number)
-            for name in self._topics()
+            for name in names
             if name.endswith(".results") and service_of_door(name.removesuffix(".results")) is not None
         ]
-        reader = _consumer(self._bootstrap, None)
+        reader = jobs_consumer(self._bootstrap, None)
         try:
             await reader.start()
-            async for record in _whole(reader, [partition.entries]):
+            async for record in whole(reader, [partition.entries]):
                 if record.offset < committed:
                     with suppress(UndecodableRecord):  # it is among the dead letters
                         entry = await self._decoder.decode(record.value or b"", BatchEntry)
                         partition.book.take(startable(entry))
-            async for record in _whole(reader, answers):
+            async for record in whole(reader, answers):
                 partition.book.answered((record.key or b"").decode())
         finally:
             await close_client(reader.stop(), of=GROUP)
@@ -181,6 +183,7 @@ class _Partition:
         self._decoder = decoder
         self._topics = topics
         self.passed: int | None = None
+        self._steps = Steps()
 
     async def close(self) -> None:
         await close_client(self._producer.stop(), of=GROUP)
@@ -190,6 +193,10 @@ class _Partition:
 
         Results that asked for nothing are only noted in `passed`: to read them again changes nothing.
         """
+        with self._steps:
+            await self._work(fetched)
+
+    async def _work(self, fetched: Fetched) -> None:
         offsets: dict[TopicPartition, int] = {}
         answers: list[Write] = []
         entries, letters = fetched.get(self.entries, ()), list[Write]()
@@ -207,6 +214,7 @@ class _Partition:
                 break
             answers += told
             offsets[self.results] = record.offset + 1
+        answers = await self._deliverable(answers)
         if answers or letters:
             async with self._producer.transaction():
                 await write_all(self._producer, [*answers, *letters])
@@ -239,12 +247,11 @@ class _Partition:
                 continue
             match self.book.take(startable(entry)):
                 case Start():
-                    trace = [h for h in record.headers if h[0] in _TRACE]
-                    request, event = self._start(entry, trace)
+                    request, event = self._start(entry, _trace(record))
                     requests.append(request)
                     events.append(event)
                 case Refuse() as refusal:
-                    rejections += self._reject(refusal)
+                    rejections.append(self._reject(refusal, _trace(record)))
                 case None:
                     pass
         await write_all(self._starter, requests)
@@ -252,7 +259,7 @@ class _Partition:
         BATCH_STARTED.inc(len(requests))
         return rejections, letters
 
-    def _start(self, entry: BatchEntry, trace: Sequence[tuple[str, bytes]]) -> tuple[Write, Write]:
+    def _start(self, entry: BatchEntry, trace: RecordHeaders) -> tuple[Write, Write]:
         job, first = entry.job, entry.steps[0]
         request = StageRequest(
             event_id=request_event_id(job.job_id, job.epoch, first.name),
@@ -273,12 +280,13 @@ class _Partition:
         )
         key = job.job_id.encode()
         topic = all_stages()[first.kind].requests[Lane.BULK].name
+        trace = self._steps.write(topic, trace, job.job_id)
         return (
             Write(topic, self.number, key, self._codec.encode(request), trace),
             Write(JOB_EVENTS.name, self.number, key, self._codec.encode(event), trace),
         )
 
-    def _reject(self, refusal: Refuse) -> list[Write]:
+    def _reject(self, refusal: Refuse, trace: RecordHeaders) -> Write:
         entry, reason = refusal.entry, refusal.reason
         rejection = BatchRejection(
             request_id=entry.request_id,
@@ -292,7 +300,7 @@ class _Partition:
         )
         BATCH_REJECTED.labels(reason.code).inc()
         topic = batch_door(entry.job.service).rejected.name
-        return self._addressed(topic, entry.job.job_id, rejection, entry.reply_headers)
+        return self._addressed(topic, entry.job.job_id, rejection, entry.reply_headers, trace)
 
     async def _answer(self, record: Any) -> list[Write] | None:
         """Return the answer that a terminal record makes, if any; None when its entry must be read first."""
@@ -308,9 +316,9 @@ class _Partition:
             return [] if result.job.lane != Lane.BULK or await self._all_entries_read() else None
         self.book.answered(job_id)  # a repeat in the same batch is none; a failure reads everything anew
         BATCH_ANSWERED.labels(result.status).inc()
-        return self._result(waiting, result)
+        return [self._result(waiting, result, _trace(record))]
 
-    def _result(self, waiting: Waiting, result: JobResult) -> list[Write]:
+    def _result(self, waiting: Waiting, result: JobResult, trace: RecordHeaders) -> Write:
         answer = BatchAnswer(
             request_id=waiting.request_id,
             job_id=result.job.job_id,
@@ -323,14 +331,26 @@ class _Partition:
             finished_at_ms=result.finished_at_ms,
         )
         topic = batch_door(waiting.service).results.name
-        return self._addressed(topic, result.job.job_id, answer, waiting.reply_headers)
+        return self._addressed(topic, result.job.job_id, answer, waiting.reply_headers, trace)
 
-    def _addressed(self, topic: str, job_id: str, record: object, reply: Mapping[str, str]) -> list[Write]:
-        if topic not in self._topics():
-            log.warning("admission.no_answer_topic", topic=topic, job_id=job_id)
-            return []
+    def _addressed(
+        self, topic: str, job_id: str, record: object, reply: Mapping[str, str], trace: RecordHeaders
+    ) -> Write:
+        carried = self._steps.write(topic, trace, job_id)
         headers = [(name, value.encode()) for name, value in reply.items()]
-        return [Write(topic, self.number, job_id.encode(), self._codec.encode(record), headers)]
+        headers += [header for header in carried if header[0] not in reply]
+        return Write(topic, self.number, job_id.encode(), self._codec.encode(record), headers)
+
+    async def _deliverable(self, answers: Sequence[Write]) -> list[Write]:
+        """Leave out what is for doors that were deleted."""
+        topics = self._topics()
+        if any(write.topic not in topics for write in answers):
+            # What was seen a moment ago lacks the newest doors, which another replica may have found already.
+            topics = await self._consumer.topics()
+        gone = {write.topic for write in answers} - topics
+        for topic in gone:
+            log.warning("admission.no_answer_topic", topic=topic)
+        return [write for write in answers if write.topic not in gone]
 
     async def _all_entries_read(self) -> bool:
         end = (await self._consumer.end_offsets([self.entries]))[self.entries]
@@ -349,6 +369,10 @@ def startable(entry: BatchEntry) -> BatchEntry:
     return not_allowed(entry, Permanent(what, code="module_unavailable", remedy=lack.remedy))
 
 
+def _trace(record: Any) -> RecordHeaders:
+    return [header for header in record.headers if header[0] in TRACE_HEADERS]
+
+
 def _dead_letter(record: Any, error: GatewayError) -> Write:
     now_ms = time.time_ns() // 1_000_000
     letter = dead_letter(to_log_record(record), stage=_STAGE, attempts=1, error=error, service="", at_ms=now_ms)
@@ -363,41 +387,3 @@ async def _commit_passed(consumer: AIOKafkaConsumer, partitions: Sequence[_Parti
         committed(GROUP)
         for partition in partitions:
             partition.passed = None
-
-
-def _consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
-    return AIOKafkaConsumer(
-        **client_options(bootstrap),
-        group_id=group,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        session_timeout_ms=_SESSION_MS,
-        heartbeat_interval_ms=1_500,
-        # What is asked of the broker in between waits for the end of a fetch, as much as this.
-        fetch_max_wait_ms=_FETCH_MS if group else 100,
-        partition_assignment_strategy=(own_assignor(),),
-    )
-
-
-async def _seek(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> None:
-    consumer.seek(tp, offset)
-
-
-async def _whole(reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> AsyncGenerator[Any]:
-    """Yield every record of the partitions, up to where they end now."""
-    if not partitions:
-        return
-    reader.assign(list(partitions))
-    await reader.seek_to_beginning(*partitions)
-    ends = await reader.end_offsets(list(partitions))
-    left = set(partitions)
-    while left:
-        for tp in tuple(left):
-            if await reader.position(tp) >= ends[tp]:
-                left.discard(tp)
-                reader.pause(tp)
-        if left:
-            for records in (await reader.getmany(*left, timeout_ms=500)).values():
-                for record in records:
-                    yield record

@@ -19,13 +19,14 @@ from schemas.topics import BATCH_ENTRIES, service_of_door
 from schemas.usage_report import ledger_day
 from streams.admission.checks import KEY_ID
 from streams.admission.entries import EntryMaker, not_allowed
+from streams.admission.spans import Steps
 from streams.admission.writing import Write, bulk_producer, partition_of, write_all
 from streams.log.admin import kafka_admin
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.group_metrics import CountedRebalances, committed
 from streams.log.kafka_tail import to_log_record
-from streams.log.protocols import LogRecord
+from streams.log.protocols import Headers
 from streams.logs import get_logger
 from streams.metering.price_file import BudgetPrices
 from streams.metrics import BATCH_READ
@@ -44,7 +45,6 @@ _SESSION_MS = 6_000
 _LONGEST_WAIT_S = 2.0
 _LONGEST_PAUSE_S = 0.5
 _CALL_S = 30.0
-_TRACE = ("traceparent", "tracestate")
 
 
 class DoorReader:
@@ -112,6 +112,13 @@ class DoorReader:
                 await close_client(producer.stop(), of=GROUP)
 
     async def _admit(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, fetched: Fetched) -> None:
+        steps = Steps()
+        with steps:
+            await self._admit_in(steps, consumer, producer, fetched)
+
+    async def _admit_in(
+        self, steps: Steps, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, fetched: Fetched
+    ) -> None:
         # 1. check; 2. write the entries, acknowledged; 3. commit. A crash before 3 repeats 1 and 2.
         writes: list[Write] = []
         done: dict[TopicPartition, int] = {}
@@ -131,7 +138,7 @@ class DoorReader:
                             self._wait(consumer, tp, record.offset, e.retry_after_s)
                             break
                         entry = not_allowed(entry, e)
-                writes.append(self._write(record, entry))
+                writes.append(self._write(entry, steps.read(record, service, GROUP)))
                 done[tp] = record.offset + 1
                 BATCH_READ.labels(service).inc()
         if done:
@@ -159,10 +166,10 @@ class DoorReader:
             if tp in consumer.assignment():
                 consumer.resume(tp)
 
-    def _write(self, record: LogRecord, entry: BatchEntry) -> Write:
+    def _write(self, entry: BatchEntry, trace: Headers) -> Write:
         job_id = entry.job.job_id
-        headers = [(name, record.headers[name]) for name in _TRACE if name in record.headers]
-        return Write(BATCH_ENTRIES.name, partition_of(job_id), job_id.encode(), self._codec.encode(entry), headers)
+        value = self._codec.encode(entry)
+        return Write(BATCH_ENTRIES.name, partition_of(job_id), job_id.encode(), value, [*trace.items()])
 
     async def _is_open(self, service: str) -> bool:
         if service not in self._services.with_batch_door():

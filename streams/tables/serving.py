@@ -12,6 +12,7 @@ import uvloop
 from streams.logs import configure_logging, get_logger
 from streams.metrics_server import Health, start_metrics_server
 from streams.settings import Settings
+from streams.spans import exporting
 from streams.tasks import end_tasks
 
 log = get_logger(__name__)
@@ -45,7 +46,8 @@ async def _serve(name: str, run: Run, settings: Settings) -> int:
         loop.add_signal_handler(signum, stop.set)
     log.info(f"{name.replace('-', '_')}.starting", metrics_port=server.port)
     try:
-        failure = await run(settings, health, stop)
+        with exporting(settings, name):
+            failure = await run(settings, health, stop)
     finally:
         server.close()
     return 1 if failure else 0

@@ -19,6 +19,7 @@ from streams.logs import get_logger
 from streams.metrics import CONSUMER_COMMIT_SECONDS, CONSUMER_REBALANCES, STAGE_DEAD_LETTERS, TABLE_RECOVERING
 from streams.metrics_server import Health
 from streams.redis_keys import Offsets
+from streams.tables.fold_spans import fold_spans
 from streams.tables.gaps import Gaps
 from streams.tables.job_table import Folded, JobTableApp
 from streams.tables.log_ends import LogEnds
@@ -137,12 +138,15 @@ class TableProcess(Generic[R, S]):
         for partition in due:
             await self._read_again(partition)
         records = [to_log_record(m) for m in current]
+        spans = fold_spans(records, self._contents.name)
         taken = self._contents.take(await self._decoded(records))
         self._unsent.update((partition, key) for partition, key, _ in taken.changes)
         shown_from = time.perf_counter()
         self._timed("fold", shown_from - started)
         if not await self._show(taken, self._following(records), generation):
-            return None
+            return None  # the spans of what comes again are begun again
+        for each in spans:
+            each.end()
         sent_from = time.perf_counter()
         self._timed("view", sent_from - shown_from)
         written = await self._table.write_changelog(self._to_send(taken.changes))

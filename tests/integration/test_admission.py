@@ -107,7 +107,8 @@ class Door:
                 if request.job.service == self.service:
                     self.requests.append(request)
                     ended = _ended(request)
-                    await self.publisher.publish_many([Outgoing(RESULTS, request.job.job_id, ended, {})] * 2)
+                    end = Outgoing(RESULTS, request.job.job_id, ended, dict(record.headers))  # the trace goes on
+                    await self.publisher.publish_many([end] * 2)
             async with self.came:
                 self.came.notify_all()
 
@@ -179,7 +180,9 @@ async def test_each_kind_of_record_is_answered_once_with_its_reason(kafka: str, 
     assert sorted(a.request_id for _, a, _ in it.answers) == ["blob", "good", "last"]
     key, good, headers = answers["good"]
     assert key.decode() == good.job_id == keyed_job_id(it.service, "batch", "good")
-    assert (good.status, good.result, headers) == ("done", text_payload("x"), {"trace": b"abc"})
+    assert (good.status, good.result) == ("done", text_payload("x"))
+    assert set(headers) == {"trace", "traceparent"}, "its own come back, and the trace goes on"
+    assert headers["trace"] == b"abc"
     codes = sorted((r.request_id, r.code) for r in it.rejections)
     assert codes == [
         ("", "undecodable_record"),

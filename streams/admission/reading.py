@@ -1,0 +1,47 @@
+"""Consumers of what the answers follow from, and of the answers themselves."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streams.log.bootstrap import client_options
+from streams.runtime.assignor import own_assignor
+
+_FETCH_MS = 250
+_SESSION_MS = 6_000
+
+
+def jobs_consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
+    """Make a consumer of entries and results, or of answers, without those of transactions that were broken off."""
+    return AIOKafkaConsumer(
+        **client_options(bootstrap),
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        session_timeout_ms=_SESSION_MS,
+        heartbeat_interval_ms=1_500,
+        # What is asked of the broker in between waits for the end of a fetch, as much as this.
+        fetch_max_wait_ms=_FETCH_MS if group else 100,
+        partition_assignment_strategy=(own_assignor(),),
+    )
+
+
+async def whole(reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> AsyncGenerator[Any]:
+    """Yield every record of the partitions, up to where they end now."""
+    if not partitions:
+        return
+    reader.assign(list(partitions))
+    await reader.seek_to_beginning(*partitions)
+    ends = await reader.end_offsets(list(partitions))
+    left = set(partitions)
+    while left:
+        for tp in tuple(left):
+            if await reader.position(tp) >= ends[tp]:
+                left.discard(tp)
+                reader.pause(tp)
+        if left:
+            for records in (await reader.getmany(*left, timeout_ms=500)).values():
+                for record in records:
+                    yield record
