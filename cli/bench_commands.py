@@ -17,7 +17,8 @@ def register(app: typer.Typer) -> None:
 
 def bench(
     name: Annotated[
-        str, typer.Argument(help="Which: spine, jobs, letters, chat, stt, modules, batch, replay, usage, rolling.")
+        str,
+        typer.Argument(help="Which: spine, jobs, letters, chat, stt, modules, batch, replay, usage, rolling, metrics."),
     ],
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth (stt: a quarter), where there is so much.")] = False,
