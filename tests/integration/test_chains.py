@@ -28,7 +28,7 @@ from streams.runtime.worker import Worker, group_of
 from streams.settings import Settings
 from streams.storage.store import open_blob_store
 from tests.integration.ingress_harness import Ingress, ViewFolder, own_database, running_ingress, settings_for
-from tests.integration.worker_harness import Gate, WaitUntil, make_tools
+from tests.integration.worker_harness import Gate, WaitUntil, leave_behind, make_tools
 from tests.sim.launch import Simulator, simulator
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
@@ -104,6 +104,8 @@ async def door(
 
         extractor = replace(letters.processor, handle=extract)
         served = [ocr_processor(settings), extractor, llm.processor, *_speech(settings, folder)]
+        for processor in served:
+            await leave_behind(kafka, group_of(processor), list(processor.topics.requests.values()))
         workers = [_worker(kafka, processor, tools) for processor in served]
         running = [asyncio.create_task(worker.run()) for worker in workers]
         await stack.enter_async_context(ViewFolder(kafka, settings.redis_url))

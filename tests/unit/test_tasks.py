@@ -21,7 +21,7 @@ async def test_tasks_are_cancelled_and_awaited() -> None:
     running = [asyncio.create_task(work(name)) for name in "ab"]
     await asyncio.sleep(0)
     await end_tasks(*running)
-    assert cleaned == ["a", "b"]
+    assert sorted(cleaned) == ["a", "b"]
     assert all(task.cancelled() for task in running)
 
 
