@@ -20,18 +20,19 @@ settings.load_profile("gateway")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what is asked for by name because it is slow."""
     parser.addoption("--containers", action="store_true", help="also run compose.kafka.yml on the container engine")
-    parser.addoption(
-        "--full", action="store_true", help="a batch of 10,000 records instead of 1,000 while all is killed"
-    )
+    parser.addoption("--full", action="store_true", help="also run what takes minutes: how-tos, a batch under kills")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what was not asked for, with the reason."""
-    if not config.getoption("--containers"):
-        left_out = pytest.mark.skip(reason="minutes long, and it needs a container engine: ask with --containers")
-        for item in items:
-            if "containers" in item.keywords and item.get_closest_marker("containers"):
-                item.add_marker(left_out)
+    for option, why in (
+        ("containers", "minutes long, and it needs a container engine: ask with --containers"),
+        ("full", "minutes long: ask with --full"),
+    ):
+        if not config.getoption(f"--{option}"):
+            for item in items:
+                if item.get_closest_marker(option):
+                    item.add_marker(pytest.mark.skip(reason=why))
 
 
 @pytest.fixture(scope="session")

@@ -18,10 +18,10 @@ from schemas.topics import JOB_PARTITIONS
 from streams.admission.writing import partition_of
 from streams.client import DoorClient
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.full, pytest.mark.timeout(900)]
 
 SERVICE = "archive"
-RECORDS, ALL_RECORDS = 1_000, 10_000
+RECORDS = 10_000
 WORKING = ("admission", "llm", "ingress")
 # At which share of the answers which of them are killed, with SIGKILL: each alone, then all at once.
 KILLS = ((0.05, ("admission",)), (0.25, ("llm",)), (0.45, ("ingress",)), (0.65, WORKING))
@@ -57,13 +57,10 @@ def one_a_partition(client: DoorClient, prefix: str) -> list[str]:
     return list(found.values())
 
 
-async def test_each_record_has_one_answer_whoever_is_killed(
-    own_stack: BenchStack, wait_until: WaitUntil, pytestconfig: pytest.Config
-) -> None:
-    count = ALL_RECORDS if pytestconfig.getoption("--full") else RECORDS
+async def test_each_record_has_one_answer_whoever_is_killed(own_stack: BenchStack, wait_until: WaitUntil) -> None:
     gateway(own_stack, "services", "create", SERVICE, "--batch")
     key = gateway(own_stack, "keys", "create", "--service", SERVICE, "--quiet").strip()
-    requests = [BatchRequest(f"r{n}", "noop", text=f"text {n}") for n in range(count)]
+    requests = [BatchRequest(f"r{n}", "noop", text=f"text {n}") for n in range(RECORDS)]
     answers: list[BatchAnswer] = []
     rejected: list[object] = []
     killed: list[int] = []
@@ -85,14 +82,14 @@ async def test_each_record_has_one_answer_whoever_is_killed(
 
     async with DoorClient(own_stack.bootstrap, SERVICE) as client, asyncio.TaskGroup() as tasks:
         following = tasks.create_task(follow(client))
-        await client.send(requests[: count // 2])
+        await client.send(requests[: RECORDS // 2])
         for share, names in KILLS:
-            await wait_until(lambda share=share: len(answers) >= share * count, 300)
+            await wait_until(lambda share=share: len(answers) >= share * RECORDS, 300)
             await kill(names)
             if names == ("admission",):
                 # The door is a topic: it takes records while nobody is there to check them.
-                await client.send(requests[count // 2 :])
-        await wait_until(lambda: len(answers) + len(rejected) >= count, 600)
+                await client.send(requests[RECORDS // 2 :])
+        await wait_until(lambda: len(answers) + len(rejected) >= RECORDS, 600)
         # An answer that repeats an earlier one would stand before the answers to these, in whichever partition.
         last = one_a_partition(client, "last-")
         await client.send([BatchRequest(request_id, "noop", text="last") for request_id in last])
@@ -107,7 +104,7 @@ async def test_each_record_has_one_answer_whoever_is_killed(
     wrong = [a for a in answers if a.request_id not in last and a.result != text_payload(f"text {a.request_id[1:]}")]
     assert wrong == []
 
-    total = count + len(last)
+    total = RECORDS + len(last)
     async with httpx.AsyncClient(
         base_url=own_stack.url, headers={"X-API-Key": key}, timeout=60, trust_env=False
     ) as http:

@@ -18,7 +18,7 @@ from PIL import Image
 from bench.stack import ROOT, free_ports
 from tests.sim.launch import simulator
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.stack, pytest.mark.full, pytest.mark.timeout(400)]
 
 HOWTO = ROOT / "docs" / "howto"
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
