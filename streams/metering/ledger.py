@@ -4,7 +4,7 @@ A day is closed when the log's own time says that no event of it can be taken an
 kept as they are, in the same table, and the entries that have nothing later are removed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import timedelta
 from itertools import islice
 
@@ -79,6 +79,10 @@ class Ledger(Contents[UsageEvent]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def fetched(self, records: Sequence[LogRecord]) -> None:
+        """Take note of the log's time."""
+        self._services.use_is_logged(max((record.timestamp_ms for record in records), default=0))
+
     async def decode(self, record: LogRecord) -> UsageEvent:
         """Return the event; UndecodableRecord or InvalidInput when the ledger can never take it."""
         try:
@@ -87,7 +91,7 @@ class Ledger(Contents[UsageEvent]):
             event = await self._decoder.decode(record.value or b"", UsageEvent)
         check_key(Position(record.topic, record.partition, record.offset), record.key, event.request_id)
         event = admitted_usage(event, record.timestamp_ms)
-        if not await self._services.knows(event.service):
+        if not await self._services.knows(event.service, record.timestamp_ms):
             raise InvalidInput(
                 f"there is no service {event.service!r}",
                 code="unknown_service",

@@ -18,6 +18,7 @@ class Services:
         self._known: set[str] = set()
         self._keys = CompactedView(keys, ApiKey, decoder, publisher, on_change=self._learn, keep=False)
         self.settings = settings
+        self._newest_ms = self._looked_ms = 0
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -35,12 +36,23 @@ class Services:
         if self.settings is not None:
             await self.settings.caught_up()
 
-    async def knows(self, service: str) -> bool:
-        """Tell whether there is such a service; one that is not known yet is looked for on the log as it is now."""
-        if not self._knows(service):
-            await self._keys.refresh()
+    def use_is_logged(self, newest_ms: int) -> None:
+        """Take note that use was on the log by now whose newest was logged at `newest_ms`, in milliseconds."""
+        self._newest_ms = max(self._newest_ms, newest_ms)
+
+    async def knows(self, service: str, logged_ms: int) -> bool:
+        """Tell whether there was such a service when it was used, which was logged at `logged_ms`.
+
+        One that is not known yet is looked for on the log, but not again for use that was on the log before the last
+        look: a service is there before its use, and each look costs a quarter of a second, for which all others wait.
+        """
+        if not self._knows(service) and logged_ms > self._looked_ms:
+            newest_ms = max(self._newest_ms, logged_ms)
+            seen = await self._keys.refresh()
             if self.settings is not None and not self._knows(service):
-                await self.settings.refresh()
+                seen = await self.settings.refresh() and seen
+            if seen and not self._knows(service):  # else not all of the log was looked through
+                self._looked_ms = newest_ms
         return self._knows(service)
 
     def _knows(self, service: str) -> bool:

@@ -53,6 +53,9 @@ class Contents(ABC, Generic[R]):
 
     name: str
 
+    def fetched(self, records: Sequence[LogRecord]) -> None:
+        """Take note that these records were on the log by now; each is decoded next."""
+
     @abstractmethod
     async def decode(self, record: LogRecord) -> R:
         """Return the record. Raises Permanent when it can never be folded: it goes to the dead letters."""
@@ -265,6 +268,7 @@ class TableProcess(Generic[R, S]):
             CONSUMER_COMMIT_SECONDS.labels(self._contents.name).set_to_current_time()
 
     async def _decoded(self, records: Sequence[LogRecord]) -> list[tuple[LogRecord, R]]:
+        self._contents.fetched(records)
         decoded: list[tuple[LogRecord, R]] = []
         for record in records:
             try:
