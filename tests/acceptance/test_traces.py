@@ -14,7 +14,7 @@ from schemas.topics import batch_door
 from streams.client import DoorClient
 from tests.otlp_receiver import Collector, collector
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.full, pytest.mark.timeout(300)]
 
 WaitUntil = Callable[..., Awaitable[None]]
 SERVICE, TEXT = "traced", "words that no trace may hold"

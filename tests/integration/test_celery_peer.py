@@ -10,7 +10,7 @@ from bench.jobs_sides import CelerySide
 from bench.peers.celery_peer import CeleryPeer, celery_peer
 from bench.report import Report
 
-pytestmark = [pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.full, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")
