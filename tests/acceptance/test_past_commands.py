@@ -13,7 +13,7 @@ import pytest
 from bench.stack import ROOT, BenchStack
 from streams.storage.paths import blob_path
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.full, pytest.mark.timeout(300)]
 
 
 class Team:

@@ -81,6 +81,7 @@ async def test_an_interactive_call_goes_to_the_other_replica_when_one_cannot_be_
 
 
 @pytest.mark.stack
+@pytest.mark.full
 @pytest.mark.timeout(300)
 async def test_a_rolling_restart_fails_no_request_and_makes_no_job_twice(stack: BenchStack, tmp_path: Path) -> None:
     own = int(stack.url.rpartition(":")[2])

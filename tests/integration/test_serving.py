@@ -91,6 +91,7 @@ async def test_speech_without_a_model_is_refused_until_a_processor_serves(
 
 
 @pytest.mark.kafka
+@pytest.mark.full
 async def test_an_engine_that_is_not_there_is_refused_to_who_chooses_it(
     kafka: str, redis_url: str, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
