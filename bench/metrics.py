@@ -53,8 +53,7 @@ def metrics_samples(lines: Iterable[str]) -> int:
 async def _measure(stack: BenchStack, folder: Path, seconds: int, report: Report) -> None:
     services = {str(s["name"]): s for s in stack.status()}
     pids = {name: int(str(services[name]["pid"])) for name in METERED}
-    urls = [f"http://127.0.0.1:{services[name]['port']}/metrics" for name in METERED if name != "ingress"]
-    urls.append(f"{stack.url}/metrics")
+    urls = [f"http://127.0.0.1:{services[name]['port']}/metrics" for name in METERED]
     headers = {"Authorization": f"Bearer {stack.key}"}
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=60, trust_env=False) as http:
         await _jobs(http, time.monotonic() + 3)  # first calls and imports are not what is asked for
