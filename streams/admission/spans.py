@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from streams.log.protocols import Headers, LogRecord
+from streams.record_spans import process_span
 from streams.spans import Kind, Span, recording, span
 from streams.tracing import trace_begun_or_kept
 
@@ -26,19 +27,9 @@ class Steps:
         trace = trace_begun_or_kept(record.headers)
         if not recording():
             return trace
-        about = {
-            "messaging.system": "kafka",
-            "messaging.operation.name": "process",
-            "messaging.operation.type": "process",
-            "messaging.destination.name": record.topic,
-            "messaging.destination.partition.id": str(record.partition),
-            "messaging.kafka.offset": record.offset,
-            "messaging.consumer.group.name": group,
-            "gateway.service": service,
-        }
         is_the_clients = trace[_TRACEPARENT] == record.headers.get(_TRACEPARENT)
         above = trace[_TRACEPARENT].decode() if is_the_clients else ""
-        begun = span(f"process {record.topic}", Kind.CONSUMER, about, parent=above)
+        begun = process_span(record, group, {"gateway.service": service}, parent=above)
         self._begun.append(begun)
         return {**trace, _TRACEPARENT: begun.traceparent.encode()}
 

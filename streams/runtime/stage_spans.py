@@ -1,9 +1,10 @@
 """The span of one attempt at one request, from its start until what follows from it is on the log."""
 
+from streams.record_spans import process_span
 from streams.runtime.assignment import Work
 from streams.runtime.processor import Result
 from streams.runtime.retry import Decision, Retry
-from streams.spans import NO_SPAN, Kind, Span, recording, span
+from streams.spans import NO_SPAN, Span, recording
 
 
 def stage_span(work: Work, group: str) -> Span:
@@ -11,25 +12,14 @@ def stage_span(work: Work, group: str) -> Span:
     if not recording():
         return NO_SPAN
     record, request = work.record, work.request
-    return span(
-        f"process {record.topic}",
-        Kind.CONSUMER,
-        {
-            "messaging.system": "kafka",
-            "messaging.operation.name": "process",
-            "messaging.operation.type": "process",
-            "messaging.destination.name": record.topic,
-            "messaging.destination.partition.id": str(record.partition),
-            "messaging.kafka.offset": record.offset,
-            "messaging.consumer.group.name": group,
-            "gateway.stage": request.step.kind,
-            "gateway.lane": work.lane,
-            "gateway.attempt": work.attempt,
-            "gateway.job_id": request.job.job_id,
-            "gateway.service": request.job.service,
-        },
-        parent=record.headers.get("traceparent", b"").decode("ascii", "replace"),
-    )
+    about = {
+        "gateway.stage": request.step.kind,
+        "gateway.lane": work.lane,
+        "gateway.attempt": work.attempt,
+        "gateway.job_id": request.job.job_id,
+        "gateway.service": request.job.service,
+    }
+    return process_span(record, group, about)
 
 
 def tell_verdict(begun: Span, verdict: Result | Decision) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from streams.log.protocols import LogRecord
-from streams.spans import Kind, Span, recording, span
+from streams.record_spans import process_span
+from streams.spans import Span, recording
 
 
 def fold_spans(records: Iterable[LogRecord], group: str) -> list[Span]:
@@ -11,21 +12,7 @@ def fold_spans(records: Iterable[LogRecord], group: str) -> list[Span]:
     if not recording():
         return []
     return [
-        span(
-            f"process {record.topic}",
-            Kind.CONSUMER,
-            {
-                "messaging.system": "kafka",
-                "messaging.operation.name": "process",
-                "messaging.operation.type": "process",
-                "messaging.destination.name": record.topic,
-                "messaging.destination.partition.id": str(record.partition),
-                "messaging.kafka.offset": record.offset,
-                "messaging.consumer.group.name": group,
-                "gateway.job_id": (record.key or b"").decode("ascii", "replace"),
-            },
-            parent=record.headers["traceparent"].decode("ascii", "replace"),
-        )
+        process_span(record, group, {"gateway.job_id": (record.key or b"").decode("ascii", "replace")})
         for record in records
         if "traceparent" in record.headers
     ]
