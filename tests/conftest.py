@@ -24,7 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what was not asked for, with the reason."""
+    """Leave out what was not asked for, with the reason, and say what must run on one worker."""
     for option, why in (
         ("containers", "minutes long, and it needs a container engine: ask with --containers"),
         ("full", "minutes long: ask with --full"),
@@ -33,6 +33,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in items:
                 if item.get_closest_marker(option):
                     item.add_marker(pytest.mark.skip(reason=why))
+    # A file's tests share its fixtures, and the acceptance tests one whole stack: an idle one takes a fifth of a core.
+    shared = {item.path for item in items if _asks_for_the_whole_stack(item)}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("stack" if item.path in shared else item.nodeid.partition("::")[0]))
+
+
+def _asks_for_the_whole_stack(item: pytest.Item) -> bool:
+    return item.path.parent.name == "acceptance" and "stack" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")

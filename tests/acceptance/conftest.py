@@ -1,4 +1,4 @@
-"""The whole local stack, started once for all acceptance tests, as a user starts it."""
+"""The whole local stack, started once for all acceptance tests, as a user starts it, and ended after them."""
 
 from collections.abc import Iterator
 
@@ -8,14 +8,14 @@ import pytest
 from bench.stack import BenchStack, bench_stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[BenchStack]:
     """A local stack of the tests' own: other ports, other data."""
     with bench_stack() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def rest(stack: BenchStack) -> Iterator[httpx.Client]:
     """A client of the REST door with the local stack's own key."""
     with httpx.Client(
@@ -24,7 +24,7 @@ def rest(stack: BenchStack) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def secure_stack() -> Iterator[BenchStack]:
     """A local stack whose broker asks for logins."""
     with bench_stack("--secure") as running:
