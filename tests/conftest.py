@@ -7,10 +7,13 @@ from inspect import isawaitable
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import Scheduling
 
 from schemas.topics import all_topics
 from streams.log.admin import kafka_admin
 from tests.services import kafka_bootstrap, redis_address
+from tests.side_by_side import FilesTogether
 
 # How long an example takes says nothing on a machine that others use too.
 settings.register_profile("gateway", deadline=None)
@@ -24,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what was not asked for, with the reason, and say what must run on one worker."""
+    """Leave out what was not asked for, with the reason."""
     for option, why in (
         ("containers", "minutes long, and it needs a container engine: ask with --containers"),
         ("full", "minutes long: ask with --full"),
@@ -33,14 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in items:
                 if item.get_closest_marker(option):
                     item.add_marker(pytest.mark.skip(reason=why))
-    # A file's tests share its fixtures, and the acceptance tests one whole stack: an idle one takes a fifth of a core.
-    shared = {item.path for item in items if _asks_for_the_whole_stack(item)}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("stack" if item.path in shared else item.nodeid.partition("::")[0]))
 
 
-def _asks_for_the_whole_stack(item: pytest.Item) -> bool:
-    return item.path.parent.name == "acceptance" and "stack" in getattr(item, "fixturenames", ())
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
+    """Divide a run on several workers."""
+    return FilesTogether(config, log)
 
 
 @pytest.fixture(scope="session")

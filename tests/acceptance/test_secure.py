@@ -5,6 +5,7 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -14,7 +15,7 @@ from aiokafka.errors import KafkaError as AiokafkaError
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from bench.stack import ROOT, BenchStack
+from bench.stack import ROOT, BenchStack, bench_stack
 from cli.environment import read_environment
 from schemas.access import ADMIN, BROKER, GATEWAY
 from schemas.batch import BatchAnswer, BatchRequest
@@ -45,6 +46,13 @@ def signed_in(stack: BenchStack, name: str, printed: str) -> Service:
     return Service(
         name, Bootstrap(stack.bootstrap, Login("SASL_PLAINTEXT", _MECHANISM, login["username"], login["password"]))
     )
+
+
+@pytest.fixture(scope="module")
+def secure_stack() -> Iterator[BenchStack]:
+    """A local stack whose broker asks for logins."""
+    with bench_stack("--secure") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

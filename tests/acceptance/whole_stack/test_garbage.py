@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from bench.stack import ROOT, BenchStack
 from schemas import topics
 from schemas.topics import Topic
-from tests.acceptance.log_records import read_topic
+from tests.acceptance.whole_stack.log_records import read_topic
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
 

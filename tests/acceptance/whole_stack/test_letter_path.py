@@ -11,10 +11,10 @@ from schemas import topics
 from schemas.codec import Codec
 from schemas.events import JobEvent, JobResult, Lane, StageOutcome, StageRequest, UsageEvent
 from schemas.pages import decode_document
-from tests.acceptance.log_records import read_topic
+from tests.acceptance.whole_stack.log_records import read_topic
 from tests.pdf_by_hand import locked_pdf
 
-LETTER = Path(__file__).resolve().parents[2] / "cli" / "data" / "demo-letter.pdf"
+LETTER = Path(__file__).resolve().parents[3] / "cli" / "data" / "demo-letter.pdf"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]

@@ -1,4 +1,4 @@
-"""The whole local stack, started once for all acceptance tests, as a user starts it, and ended after them."""
+"""The whole local stack, started once for all tests of this folder, as a user starts it, and ended after them."""
 
 from collections.abc import Iterator
 
@@ -22,10 +22,3 @@ def rest(stack: BenchStack) -> Iterator[httpx.Client]:
         base_url=stack.url, headers={"Authorization": f"Bearer {stack.key}"}, timeout=90, trust_env=False
     ) as client:
         yield client
-
-
-@pytest.fixture(scope="package")
-def secure_stack() -> Iterator[BenchStack]:
-    """A local stack whose broker asks for logins."""
-    with bench_stack("--secure") as running:
-        yield running

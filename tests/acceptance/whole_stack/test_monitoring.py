@@ -20,7 +20,7 @@ from bench.stack import BenchStack, free_ports
 from streams.metrics_server import Health, start_metrics_server
 from tests.integration.chat_harness import NATIVE, chat_ingress, simulators
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BOARDS = sorted((ROOT / "ops/grafana/boards").glob("*.json"))
 
 
