@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from ingress.auth import Caller
 from ingress.dependencies import Dependencies, dependencies_of
-from ingress.examples import SUBMIT_DOC
 from ingress.job_document import links
 from ingress.problems import Problem, unavailable
 from ingress.quota_gate import reserved_job, warning_headers
 from ingress.responses import json_response
+from ingress.route_docs import SUBMIT_DOC
 from ingress.submission import Submission, accepted, first_request, job_of
 from ingress.submit_body import read_submit_body
 from ingress.tracing import trace_headers
