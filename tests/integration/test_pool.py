@@ -8,17 +8,18 @@ from typing import Any
 
 import pytest
 
-from processors.llm.backends import AnswerLimits
 from processors.llm.errors import AnswerBroken, CallRefused, NoUpstream, QueueFull, UnknownModel, WaitedTooLong
 from processors.llm.pool.answers import Answer
 from processors.llm.pool.breaker import BreakerPolicy
 from processors.llm.pool.hedging import HedgePolicy
 from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream
 from processors.llm.pool.opening import open_pool
-from processors.llm.pool.pool import Caller, Pool, PoolPolicy
+from processors.llm.pool.pool import Pool
 from processors.llm.pool.slots import QueuePolicy
+from processors.llm.pool.values import Caller, PoolPolicy
 from processors.llm.protocols.checks import checked_call
 from processors.llm.protocols.values import Call, Dialect, Task
+from processors.llm.upstream_answer import AnswerLimits
 from tests.sim.farm import Farm
 from tests.sim.launch import Simulator
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.llm.backends import refusal
 from processors.llm.errors import CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
 from processors.llm.pool import breaker as circuit
 from processors.llm.pool.breaker import CLOSED, Breaker, BreakerPolicy
@@ -16,6 +15,7 @@ from processors.llm.pool.health import Health, Seen
 from processors.llm.pool.hedging import HedgePolicy, Hedging
 from processors.llm.pool.selection import Candidate, Prefixes, prefix_hashes, ranked
 from processors.llm.pool.slots import QueuePolicy, Slot, Slots
+from processors.llm.refusals import refusal
 
 POLICY = BreakerPolicy(failures=2, cool_down_s=10, cool_down_limit_s=30)
 UP = frozenset({"up"})
