@@ -58,9 +58,9 @@ def seconds_to_wait(header: str | None) -> float:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(header).timestamp() - time()
-        except ValueError:
+        except (ValueError, OverflowError):  # OverflowError: an offset from UTC of many digits
             return 0.0
-    return min(max(seconds, 0.0), _LONGEST_RETRY_S)
+    return min(seconds, _LONGEST_RETRY_S) if seconds > 0 else 0.0  # "nan" is a float, and not above 0
 
 
 def translate(upstream: Upstream, error: BaseException) -> GatewayError | None:

@@ -277,6 +277,20 @@ async def test_all_upstreams_down_is_an_outage_and_heals_by_itself(sims: Farm, w
         assert await text_of(pool, chat())
 
 
+async def test_a_model_that_is_only_to_be_loaded_does_not_take_the_trial_of_a_server_that_loads_by_itself(
+    sims: Farm, wait_until: WaitUntil
+) -> None:
+    policy = PoolPolicy(attempts=1, outage_patience_s=0, breaker=BreakerPolicy(failures=1, cool_down_s=0.2))
+    async with sims("openai") as sim, pool_of(sim, kind=Dialect.OPENAI, policy=policy) as pool:
+        await sim.set(fault="error_500")
+        with pytest.raises(NoUpstream):
+            await text_of(pool, chat())
+        await wait_until(lambda: pool.states()[0].usable)
+        load = checked_call(Dialect.OLLAMA, Task.CHAT, {"model": "tiny", "messages": []})
+        await drained(await pool.open(load, ASKER))
+        assert pool.states()[0].usable
+
+
 async def test_an_upstream_that_is_down_at_start_hinders_nothing(sims: Farm) -> None:
     async with sims() as sim:
         there = catalogue([sim])

@@ -239,13 +239,13 @@ class Pool:
         """Make one attempt on one upstream. Its failure is noted in `run.tried` and in the upstream's standing."""
         name = slot.upstream
         upstream, route = self.catalogue.upstreams[name], _route(run.public, name)
+        if upstream.kind is Dialect.OPENAI and only_loads(run.call):
+            return self._answer(run, slot, route, [_LOADED], None)  # nothing is sent, so nothing is learnt
         began = self._loop.time()
         self._health.began(name)
         others = self._waiting.setdefault(name, set())
         others.add(waiting)
         try:
-            if only_loads(run.call) and upstream.kind is Dialect.OPENAI:
-                return self._answer(run, slot, route, [_LOADED], None)
             async with asyncio.timeout(self._policy.first_token_s) as waiting.scope:
                 source = await self._backend.open(upstream, run.call, route.model, run.caller.request_id)
         except TimeoutError:

@@ -26,25 +26,31 @@ class Second:
     async def drop(self) -> None:
         """End it: the first attempt won, or the caller left."""
         task, self.task = self.task, None
-        if task is None:
-            return
-        task.cancel()
-        (result,) = await asyncio.gather(task, return_exceptions=True)
-        if isinstance(result, Answer):
-            result.close()
+        if task is not None:
+            await _end(task)
 
 
-async def taken_over(task: "asyncio.Task[Answer]") -> Answer:
+async def taken_over(task: asyncio.Task[Answer]) -> Answer:
     """Wait for the second attempt, which is now the only one."""
     try:
         return await task
     except asyncio.CancelledError:
-        task.cancel()
-        (result,) = await asyncio.gather(task, return_exceptions=True)
-        if isinstance(result, Answer):
-            result.close()
+        await _end(task)
         raise
 
 
-def failed(task: "asyncio.Task[Answer]") -> bool:
+def failed(task: asyncio.Task[Answer]) -> bool:
+    """Tell whether an attempt that is over brought no answer."""
     return task.cancelled() or task.exception() is not None
+
+
+async def _end(task: asyncio.Task[Answer]) -> None:
+    """End an attempt that nobody wants; an answer that it has all the same is closed even if this is cancelled."""
+    task.cancel()
+    task.add_done_callback(_close_answer)
+    await asyncio.wait([task])
+
+
+def _close_answer(task: asyncio.Task[Answer]) -> None:
+    if not failed(task):
+        task.result().close()

@@ -1,6 +1,7 @@
 """The pool's pure pieces: breaker, selection, fair queue, health, hedging; and the slots over them."""
 
 import asyncio
+import contextlib
 from collections import Counter
 
 import pytest
@@ -9,13 +10,15 @@ from hypothesis import strategies as st
 
 from processors.llm.errors import CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
 from processors.llm.pool import breaker as circuit
+from processors.llm.pool.answers import Answer
 from processors.llm.pool.breaker import CLOSED, Breaker, BreakerPolicy
 from processors.llm.pool.fair_queue import GRANTS_PER_BULK, FairQueue, Waiter
 from processors.llm.pool.health import Health, Seen
 from processors.llm.pool.hedging import HedgePolicy, Hedging
 from processors.llm.pool.selection import Candidate, Prefixes, prefix_hashes, ranked
 from processors.llm.pool.slots import QueuePolicy, Slot, Slots
-from processors.llm.refusals import refusal
+from processors.llm.pool.waiting import Second, taken_over
+from processors.llm.refusals import refusal, seconds_to_wait
 
 POLICY = BreakerPolicy(failures=2, cool_down_s=10, cool_down_limit_s=30)
 UP = frozenset({"up"})
@@ -251,6 +254,36 @@ async def test_a_grant_that_meets_a_cancellation_is_not_lost() -> None:
     assert servers.slots.outstanding("a") == 1
 
 
+async def _second(servers: Servers) -> Answer:
+    slot = servers.slots.take("a", "s")
+    assert slot is not None
+    await asyncio.sleep(0)
+    return Answer("m", "m", slot, [], None, str, str, 1)
+
+
+async def test_a_second_answer_that_meets_a_cancellation_gives_its_slot_back() -> None:
+    servers, second = Servers(), Second()
+    second.task = asyncio.create_task(_second(servers))
+    await asyncio.wait([second.task])
+    dropping = asyncio.create_task(second.drop())
+    await asyncio.sleep(0)
+    dropping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await dropping
+    assert servers.slots.outstanding("a") == 0
+
+
+async def test_a_caller_who_leaves_while_the_second_takes_over_leaves_no_slot_taken() -> None:
+    servers = Servers()
+    task = asyncio.create_task(_second(servers))
+    task.add_done_callback(lambda _: taking.cancel())
+    task.add_done_callback(lambda _: asyncio.get_running_loop().call_soon(taking.cancel))
+    taking = asyncio.create_task(taken_over(task))
+    await asyncio.wait([taking])
+    assert taking.cancelled()
+    assert servers.slots.outstanding("a") == 0
+
+
 async def test_a_risen_limit_and_a_healed_upstream_are_handed_out() -> None:
     servers = Servers()
     servers.limits.update(a=0, b=0)
@@ -357,3 +390,22 @@ def test_what_a_status_means(status: int, kind: type[Exception], code: str) -> N
     error = refusal("up", status, "the prompt is: secret")
     assert (type(error), error.code) == (kind, code)
     assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("", 0),
+        ("7", 7),
+        ("-3", 0),
+        ("inf", 600),
+        ("nan", 0),
+        ("soon", 0),
+        ("Mon, 1 Jan 2001 00:00:00 GMT", 0),
+        ("Mon, 1 Jan 9999 00:00:00 GMT", 600),
+        ("Mon, 1 Jan 2024 00:00:00 +9999999999999999", 0),
+    ],
+)
+def test_what_retry_after_says(header: str | None, seconds: float) -> None:
+    assert seconds_to_wait(header) == seconds
