@@ -16,6 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
+from bench.options import options_of
 from bench.report import Report, percentile
 from bench.stack import ROOT, BenchStack, bench_stack, free_ports
 
@@ -38,6 +39,7 @@ prompt: |
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
+    options = options_of("modules")
     report = Report("Modules by a file")
     with tempfile.TemporaryDirectory(prefix="gateway-bench-modules-") as name:
         folder = Path(name) / "modules"
@@ -53,7 +55,7 @@ def main() -> int:
     report.add("live_worst_s", max(times))
     report.aim("lines_of_the_file", 15)
     report.aim("live_worst_s", 5)
-    print(report.as_json() if "--json" in sys.argv else report.as_text())
+    report.show(options.json)
     return 0
 
 
