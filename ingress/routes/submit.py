@@ -14,12 +14,12 @@ from ingress.problems import Problem, unavailable
 from ingress.quota_gate import reserved_job, warning_headers
 from ingress.responses import json_response
 from ingress.route_docs import SUBMIT_DOC
-from ingress.submission import Submission, accepted, first_request, job_of
 from ingress.submit_body import read_submit_body
 from ingress.tracing import trace_headers
 from schemas.errors import Outage
 from schemas.events import JobRef, JobStatus
 from schemas.job_view import JobView, iso_time
+from schemas.submissions import Submission, accepted, first_request, job_of
 from schemas.topics import JOB_EVENTS
 from streams.api_keys import Scope
 from streams.log.protocols import Headers
