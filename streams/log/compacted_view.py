@@ -76,6 +76,11 @@ class CompactedView(Mapping[str, T], Generic[T]):
         running = self._task is not None and not self._task.done()
         return running and self._caught_up.is_set() and self._tail.healthy
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the whole topic was read once. Stays true while the log is down: the records are in memory."""
+        return self._caught_up.is_set()
+
     async def caught_up(self) -> None:
         """Wait until everything that was on the topic at the start is in the view."""
         if self._task is None:

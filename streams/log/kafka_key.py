@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.partitioner import murmur2
 
 from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
+from streams.log.topic_partitions import partition_of
 
 _POLL_MS = 500
 _CALL_S = 30.0
@@ -53,7 +53,7 @@ async def _assigned(
         # The client learns how many partitions a topic has with the first question about it.
         await consumer.end_offsets([TopicPartition(topic, 0) for topic in existing])
         counts = {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in existing}
-        mine = [TopicPartition(topic, (murmur2(key) & 0x7FFFFFFF) % n) for topic, n in counts.items() if n]
+        mine = [TopicPartition(topic, partition_of(key, n)) for topic, n in counts.items() if n]
         if not mine:
             return {}
         consumer.assign(mine)

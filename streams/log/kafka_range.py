@@ -9,6 +9,7 @@ from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
+from streams.log.topic_partitions import partitions_of
 
 _POLL_MS = 1_000
 _CALL_S = 15.0
@@ -22,7 +23,7 @@ async def log_ends(bootstrap: str, topic: str) -> dict[int, int]:
             consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False)
             await consumer.start()
             try:
-                every = await _partitions(consumer, topic)
+                every = await partitions_of(consumer, topic)
                 return {tp.partition: end for tp, end in (await consumer.end_offsets(every)).items()}
             finally:
                 await consumer.stop()
@@ -39,7 +40,7 @@ async def read_range(
         consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
-            every = [tp for tp in await _partitions(consumer, topic) if upto.get(tp.partition, 0) > 0]
+            every = [tp for tp in await partitions_of(consumer, topic) if upto.get(tp.partition, 0) > 0]
             consumer.assign(every)
             left = set(every)
             for tp, offset in (await _starts(consumer, every, since_ms)).items():
@@ -59,12 +60,6 @@ async def read_range(
                         consumer.pause(tp)
         finally:
             await consumer.stop()
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    # The client learns of a topic with the first question about it.
-    await consumer.end_offsets([TopicPartition(topic, 0)])
-    return [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
 async def _starts(

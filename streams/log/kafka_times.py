@@ -11,6 +11,7 @@ from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translated
 from streams.log.protocols import Partition
+from streams.log.topic_partitions import partitions_of
 
 _CALL_S = 20.0
 _POLL_MS = 1_000
@@ -45,7 +46,7 @@ async def time_ranges(bootstrap: str, topics: Iterable[str], since_ms: int, unti
             consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False)
             await consumer.start()
             try:
-                every = [tp for name in names for tp in await _partitions(consumer, name)]
+                every = [tp for name in names for tp in await partitions_of(consumer, name)]
                 firsts, ends = await consumer.beginning_offsets(every), await consumer.end_offsets(every)
                 oldest = await consumer.offsets_for_times(dict.fromkeys(every, 0))
                 starts = await consumer.offsets_for_times(dict.fromkeys(every, max(0, since_ms - _SKEW_MS)))
@@ -97,9 +98,3 @@ async def read_offsets(bootstrap: str, ranges: Mapping[Partition, tuple[int, int
                     consumer.pause(tp)
     finally:
         await close_client(consumer.stop(), of="a range")
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    # The client learns of a topic with the first question about it.
-    await consumer.end_offsets([TopicPartition(topic, 0)])
-    return [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]

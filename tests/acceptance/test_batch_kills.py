@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 
 import httpx
@@ -17,6 +17,7 @@ from schemas.payloads import text_payload
 from schemas.topics import JOB_PARTITIONS
 from streams.admission.writing import partition_of
 from streams.client import DoorClient
+from tests.waiting import WaitUntil
 
 pytestmark = [pytest.mark.stack, pytest.mark.full, pytest.mark.timeout(900)]
 
@@ -25,7 +26,6 @@ RECORDS = 10_000
 WORKING = ("admission", "llm", "ingress")
 # At which share of the answers which of them are killed, with SIGKILL: each alone, then all at once.
 KILLS = ((0.05, ("admission",)), (0.25, ("llm",)), (0.45, ("ingress",)), (0.65, WORKING))
-WaitUntil = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,10 +42,10 @@ from streams.tables.partitions import job_partition
 from tests.builders import job_ref, now_ms
 from tests.integration.ingress_harness import ROOT, Ingress, running_ingress, settings_for
 from tests.integration.table_processes import OwnRedis, TableProcess
+from tests.waiting import WaitUntil, eventually
 
 pytestmark = pytest.mark.kafka
 
-WaitUntil = Callable[..., Awaitable[None]]
 DAY_MS = 24 * HOUR_MS
 
 
@@ -94,13 +94,15 @@ class Setting:
     async def totals(self, service: str, since: int = 2) -> dict[str, int]:
         """Return what is reported of a service once everything that is on the log now is in it."""
         asked_ms = now_ms()
-        async with asyncio.timeout(30):
-            while True:
-                found = await self.reader.read(query(service, since))
-                if isinstance(found, UsageFound) and found.complete_through_ms >= asked_ms:
-                    report = make_report(found.rows, query(service, since), PriceList())
-                    return {name: n for name, n in zip(COLUMNS, report.total.amounts, strict=True) if n}
-                await asyncio.sleep(0.02)
+
+        async def complete() -> UsageFound | None:
+            found = await self.reader.read(query(service, since))
+            return found if isinstance(found, UsageFound) and found.complete_through_ms >= asked_ms else None
+
+        found = await eventually(complete)
+        assert found is not None
+        report = make_report(found.rows, query(service, since), PriceList())
+        return {name: n for name, n in zip(COLUMNS, report.total.amounts, strict=True) if n}
 
     async def proof(self, after_ms: int = 120_000, prices: PriceList | None = None) -> Proof:
         """Verify the last days, as if it were later."""
@@ -124,14 +126,6 @@ def query(service: str | None, days: int = 2) -> UsageQuery:
     """The last days of a service, by the hour."""
     start = (datetime.now(UTC) - timedelta(days=days)).isoformat()
     return usage_query(start=start, end=None, group_by="hour", zone=None, service=service, now_ms=now_ms())
-
-
-@pytest.fixture(scope="module")
-def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
-    redis = OwnRedis(tmp_path_factory.mktemp("redis"))
-    redis.start()
-    yield redis
-    redis.stop()
 
 
 @pytest.fixture(scope="module")

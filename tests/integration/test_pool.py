@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,8 +22,7 @@ from processors.llm.protocols.values import Call, Dialect, Task
 from processors.llm.upstream_answer import AnswerLimits
 from tests.sim.farm import Farm
 from tests.sim.launch import Simulator
-
-WaitUntil = Callable[..., Awaitable[None]]
+from tests.waiting import WaitUntil
 
 ASKER = Caller("team-a", "interactive")
 QUICK = PoolPolicy(

@@ -14,16 +14,13 @@ from schemas.events import Step
 from schemas.modules import ModuleSpec, Title
 from streams.module_files import RESERVED_NAMES
 from streams.modules import Module, canonical_options, load_modules
+from tests.builders import ECHO_MODULE
 
 FOLDER = Path(__file__).resolve().parents[2] / "modules"
 
-MINIMAL = """\
-name: echo
-version: "1"
-title: {ko: 메아리, en: Echo}
-description: {ko: 메아리, en: Gives back}
-inputs: [text]
-stages: [noop]
+MINIMAL = (
+    ECHO_MODULE
+    + """\
 options:
   times: {type: integer, minimum: 1, maximum: 9, default: 1}
   loud: {type: boolean, default: false}
@@ -31,6 +28,7 @@ options:
   ratio: {type: number}
   seed: {type: integer}
 """
+)
 
 
 def _load(folder: Path, text: str):
