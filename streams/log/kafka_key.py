@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
+from streams.log.reading import open_reader
 from streams.log.topic_partitions import partition_of
 
 _POLL_MS = 500
@@ -24,10 +24,7 @@ async def read_key(bootstrap: str, topics: Iterable[str], key: bytes, *, since_m
     doing = "reading what the topics tell of one key"
     found: list[LogRecord] = []
     with translated(doing):
-        consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False, auto_offset_reset="earliest")
-        async with asyncio.timeout(_CALL_S):
-            await consumer.start()
-        try:
+        async with open_reader(bootstrap, doing) as consumer:
             left = await _assigned(consumer, frozenset(topics), key, since_ms)
             while left:
                 async with asyncio.timeout(_CALL_S):
@@ -39,8 +36,6 @@ async def read_key(bootstrap: str, topics: Iterable[str], key: bytes, *, since_m
                 for tp in done:
                     del left[tp]
                     consumer.pause(tp)
-        finally:
-            await consumer.stop()
     return found
 
 
