@@ -69,7 +69,7 @@ async def _python(_: Installation) -> Check:
 
 
 async def _environment(_: Installation) -> Check:
-    locked = os.access(os.path.join(sys.prefix, "bin", "gateway"), os.X_OK) and sys.prefix != sys.base_prefix  # noqa: PTH118 (ASYNC240)
+    locked = os.access(f"{sys.prefix}/bin/gateway", os.X_OK) and sys.prefix != sys.base_prefix
     return Check("environment", locked, sys.prefix, "" if locked else _SET_UP)
 
 

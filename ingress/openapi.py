@@ -35,4 +35,4 @@ def complete_openapi(app: FastAPI, modules: ModuleRegistry) -> None:
             app.openapi_schema = schema
         return app.openapi_schema
 
-    app.openapi = openapi  # type: ignore[method-assign]
+    app.openapi = openapi  # type: ignore[method-assign] - FastAPI's own way

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from hypothesis import settings
 
+from schemas.errors import GatewayError
 from schemas.topics import all_topics
 from streams.log.admin import kafka_admin
 from tests.services import kafka_bootstrap, redis_address
@@ -66,5 +67,5 @@ async def create_topics(bootstrap: str) -> None:
                 async with kafka_admin(bootstrap) as admin:
                     await admin.ensure_topics(all_topics())
                     return
-            except Exception:  # the port opens before the broker serves
+            except GatewayError:  # the port opens before the broker serves
                 await asyncio.sleep(0.2)

@@ -69,7 +69,7 @@ async def test_each_record_has_one_answer_whoever_is_killed(own_stack: BenchStac
         async with aclosing(client.replies()) as batches:
             async for replies, _ in batches:
                 for reply in replies:
-                    (answers if isinstance(reply.told, BatchAnswer) else rejected).append(reply.told)  # type: ignore[arg-type]
+                    (answers if isinstance(reply.told, BatchAnswer) else rejected).append(reply.told)
 
     async def kill(names: tuple[str, ...]) -> None:
         """Kill them once all are at work again, at the same moment."""

@@ -42,7 +42,7 @@ class Setting:
         self.redis, self.app, self.publisher, self.reader, self.notes = redis, app, publisher, reader, notes
 
     async def accepted(self, job: JobRef, **more: object) -> None:
-        event = JobEvent(event_id(job.job_id, "accepted"), job, "accepted", STEPS, now_ms(), **more)  # type: ignore[arg-type]
+        event = JobEvent(event_id(job.job_id, "accepted"), job, "accepted", STEPS, now_ms(), **more)
         await self.publisher.publish(JOB_EVENTS, job.job_id, event)
 
     async def done(self, job: JobRef) -> None:

@@ -69,7 +69,7 @@ def used(service: str, request_id: str | None = None, attempt: int = 1, **more: 
         measured_at_ms=now_ms(),
         final=True,
     )
-    return replace(event, **more)  # type: ignore[arg-type]
+    return replace(event, **more)
 
 
 class Setting:
@@ -201,7 +201,7 @@ async def test_what_cannot_be_counted_goes_to_the_dead_letters(
     setting: Setting, code: str, change: dict[str, object]
 ) -> None:
     service = await setting.service()
-    bad = replace(used(service), **change)  # type: ignore[arg-type]
+    bad = replace(used(service), **change)
     await setting.measure(bad, used(service))
     assert (await setting.totals(service))["requests"] == 1
     assert (await letter_of(setting.kafka, bad.request_id))["dlt.error.code"] == code.encode()

@@ -43,7 +43,7 @@ class Setting:
 
     async def set(self, service: str, limits: Limits, **more: object) -> None:
         """Set a service's quotas."""
-        record = replace(ServiceSettings(service, allowance=Allowance(quotas=limits)), **more)  # type: ignore[arg-type]
+        record = replace(ServiceSettings(service, allowance=Allowance(quotas=limits)), **more)
         await self._publisher.publish(SERVICES, service, record)
         assert await self.services.refresh()
 
