@@ -49,6 +49,7 @@ _POLL_MS = 100
 _COMMIT_S = 1.0
 # aiokafka may wait for ever for the coordinator of a broker that was killed; a new connection finds it.
 _ROUND_S = 30.0
+_START_S = 60.0  # joining the group included
 _AT_ONCE = 4_000
 _LEAST_ENTRIES = 100
 
@@ -76,8 +77,9 @@ class Answerer:
         held: dict[int, _Partition] = {}
         committed_at = time.monotonic()
         try:
-            await consumer.start()
-            await starter.start()
+            async with asyncio.timeout(_START_S):
+                await consumer.start()
+                await starter.start()
             while not stop.is_set():
                 assigned = {tp.partition for tp in consumer.assignment()}
                 for number in held.keys() - assigned:
@@ -123,16 +125,17 @@ class Answerer:
         # 1. fence the one before, which settles its transaction; 2. read where it was; 3. fold up to there.
         producer = bulk_producer(self._bootstrap, f"{GROUP}-{number}")
         try:
-            await producer.start()
             partition = _Partition(number, consumer, starter, producer, self._codec, self._decoder, self._topics)
-            names = await consumer.topics()
-            committed = await consumer.committed(partition.entries) or 0
-            for tp in (partition.entries, partition.results):
-                at = await consumer.committed(tp)
-                if at is None:
-                    await consumer.seek_to_beginning(tp)
-                else:
-                    consumer.seek(tp, at)
+            async with asyncio.timeout(_ROUND_S):
+                await producer.start()
+                names = await consumer.topics()
+                committed = await consumer.committed(partition.entries) or 0
+                for tp in (partition.entries, partition.results):
+                    at = await consumer.committed(tp)
+                    if at is None:
+                        await consumer.seek_to_beginning(tp)
+                    else:
+                        consumer.seek(tp, at)
             await self._restore(partition, committed, names)
         except BaseException:
             await close_client(producer.stop(), of=GROUP)
