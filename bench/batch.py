@@ -16,6 +16,7 @@ import time
 import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from bench.options import options_of
 from bench.report import Report, percentile
 from bench.spine import _submit_to_done as submit_to_done
 from bench.stack import ROOT, BenchStack, bench_stack
@@ -31,15 +32,16 @@ _WRITTEN_AT_ONCE = 5_000
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
+    options = options_of("batch")
     report = Report("The batch door")
-    count = int(os.environ.get("BENCH_BATCH_REQUESTS", "10000" if "--quick" in sys.argv else "100000"))
+    count = int(os.environ.get("BENCH_BATCH_REQUESTS", "10000" if options.quick else "100000"))
     with bench_stack() as stack:
         create = (ROOT / "gateway", "services", "create", SERVICE, "--batch")
         subprocess.run(create, env=stack.env, check=True, stdout=subprocess.DEVNULL)
         asyncio.run(_measure(stack, report, count))
     report.aim("accepted_per_s", 3_000, at_most=False)
     report.aim("interactive_p95_ratio", 2)
-    print(report.as_json() if "--json" in sys.argv else report.as_text())
+    report.show(options.json)
     return 0
 
 

@@ -7,7 +7,6 @@ requests a second include all of them; CPU seconds are those of the door itself,
 parts replaces theirs and leaves the others as they were.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from bench import chat_faults
 from bench.chat_load import Figures, Way, load, until_served
+from bench.options import chosen_parts, options_of
 from bench.peers.litellm_peer import litellm_peer
 from bench.report import Report, percentile
 from bench.stack import ROOT, bench_stack
@@ -43,27 +43,16 @@ SLOWER_S = 3.0
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
-    asked = _arguments()
-    share = 0.1 if asked.quick else 1.0
-    if asked.faults:
-        report, name = chat_faults.run(share, asked.part or tuple(chat_faults.TRIALS)), "chat-faults.json"
+    options = options_of("chat")
+    share = 0.1 if options.quick else 1.0
+    parts = chosen_parts(options.part, chat_faults.TRIALS if options.faults else PARTS)
+    if options.faults:
+        report, name = chat_faults.run(share, parts), "chat-faults.json"
     else:
-        report, name = _compare(share, asked.part or PARTS), "chat.json"
-    _write(report, share, RESULTS / name, keep=bool(asked.part))
-    print(report.as_json() if asked.json else report.as_text())
+        report, name = _compare(share, parts), "chat.json"
+    _write(report, share, RESULTS / name, keep=bool(options.part))
+    report.show(options.json)
     return 0
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser("bench chat")
-    for flag in ("--quick", "--faults", "--json"):
-        parser.add_argument(flag, action="store_true")
-    parser.add_argument("--part", action="append", default=[])
-    asked = parser.parse_args()
-    known = tuple(chat_faults.TRIALS) if asked.faults else PARTS
-    if unknown := sorted(set(asked.part).difference(known)):
-        parser.error(f"there is no part {unknown[0]!r}; parts are {', '.join(known)}")
-    return asked
 
 
 def _compare(share: float, parts: Sequence[str]) -> Report:

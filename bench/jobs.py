@@ -6,7 +6,6 @@ the other. `--part NAME` (repeated) takes some of it, `--quick` a tenth of the w
 """
 
 import asyncio
-import itertools
 import json
 import os
 import platform
@@ -20,6 +19,7 @@ from aiokafka import AIOKafkaConsumer
 
 from bench.jobs_parts import LARGEST, PARTS, SCALES, Measure
 from bench.jobs_sides import CelerySide, GatewaySide, Side
+from bench.options import chosen_parts, options_of
 from bench.peers.celery_peer import celery_peer
 from bench.plot import Series, bar_chart
 from bench.probe.stack import probe_stack
@@ -34,9 +34,10 @@ _GATEWAY_ONLY = frozenset({"flushall", "fold"})
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
-    share = 0.1 if "--quick" in sys.argv else 1.0
+    options = options_of("jobs")
+    share = 0.1 if options.quick else 1.0
     whole = Report("Jobs: the gateway and FastAPI + Celery + Redis")
-    for name in _wanted(sys.argv[1:]):
+    for name in chosen_parts(options.part, PARTS):
         report = Report(name)
         load = os.getloadavg()[0]
         if name not in _GATEWAY_ONLY:
@@ -48,16 +49,8 @@ def main() -> int:
         _keep(name, report, share, load)
         whole.figures |= report.figures
         whole.aims += report.aims
-    print(whole.as_json() if "--json" in sys.argv else whole.as_text())
+    whole.show(options.json)
     return 0
-
-
-def _wanted(arguments: list[str]) -> list[str]:
-    asked = [value for flag, value in itertools.pairwise(arguments) if flag == "--part"]
-    unknown = sorted(set(asked) - set(PARTS))
-    if unknown:
-        sys.exit(f"there is no part {unknown[0]!r}; parts: {', '.join(PARTS)}")
-    return asked or list(PARTS)
 
 
 async def _of_gateway(bootstrap: str, side: Any, measure: Measure, report: Report, share: float) -> None:

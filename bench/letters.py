@@ -6,7 +6,6 @@ stands the CPU time, which a busy machine inflates less.
 
 import os
 import random
-import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +16,7 @@ from statistics import median
 import numpy as np
 import pypdfium2 as pdfium
 
+from bench.options import options_of
 from bench.report import Report
 from processors.llm.gongmun.child import extract
 from processors.ocr.child import open_document, read_page
@@ -37,11 +37,11 @@ Times = tuple[float, float]
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
+    options = options_of("letters")
     report = Report("Reading letters")
-    quick = "--quick" in sys.argv
     report.add("load_before", os.getloadavg()[0])
     with tempfile.TemporaryDirectory(prefix="gateway-bench-letters-") as name:
-        texts = [_text_page(Path(name), seed) for seed in SEEDS[: 2 if quick else None]]
+        texts = [_text_page(Path(name), seed) for seed in SEEDS[: 2 if options.quick else None]]
         report.add("text_page_p50_s", median(wall for wall, _ in texts))
         report.add("text_page_worst_s", max(wall for wall, _ in texts))
         report.add("text_page_cpu_p50_s", median(cpu for _, cpu in texts))
@@ -50,14 +50,14 @@ def main() -> int:
         os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
             list(pool.map(_read, [files] * CORES, range(1, CORES + 1)))  # loads the models
-            rounds = [_three_pages(pool, files) for _ in range(1 if quick else ROUNDS)]
+            rounds = [_three_pages(pool, files) for _ in range(1 if options.quick else ROUNDS)]
     report.add("scan_of_3_pages_best_s", min(wall for wall, _ in rounds))
     report.add("scan_of_3_pages_p50_s", median(wall for wall, _ in rounds))
     report.add("scan_page_cpu_p50_s", median(cpu for _, pages in rounds for cpu in pages))
     report.add("load_after", os.getloadavg()[0])
     report.aim("text_page_p50_s", 0.15)
     report.aim("scan_of_3_pages_best_s", 7)
-    print(report.as_json() if "--json" in sys.argv else report.as_text())
+    report.show(options.json)
     return 0
 
 

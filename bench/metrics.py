@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from bench.options import options_of
 from bench.report import Report
 from bench.stack import BenchStack, bench_stack
 
@@ -33,10 +34,11 @@ _OURS = ("prometheus_client/", "streams/metrics", "streams/runtime/stage_metrics
 
 def main() -> int:
     """Run it, print the report, and return 0: figures are not assertions."""
+    options = options_of("metrics")
     report = Report("Metrics: their share of each process's CPU")
     with bench_stack(env={"GATEWAY_LOG_LEVEL": "warning"}) as stack, tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_measure(stack, Path(folder), QUICK_SECONDS if "--quick" in sys.argv else SECONDS, report))
-    print(report.as_json() if "--json" in sys.argv else report.as_text())
+        asyncio.run(_measure(stack, Path(folder), QUICK_SECONDS if options.quick else SECONDS, report))
+    report.show(options.json)
     return 0
 
 

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import aiohttp
 
+from bench.options import options_of
 from bench.report import Report, percentile
 from bench.stack import ROOT, BenchStack, bench_stack, free_ports
 
 MORE_REPLICAS = 2
 CHANGES = 8
-_FILE = """\
-name: three-lines
+THREE_LINES = """\
+name: {name}
 version: "{version}"
 title: {{ko: 세 줄, en: Three lines}}
 description: {{ko: 세 줄로 줄입니다., en: Cuts a text down to three lines.}}
@@ -38,6 +39,7 @@ prompt: |
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
+    options = options_of("modules")
     report = Report("Modules by a file")
     with tempfile.TemporaryDirectory(prefix="gateway-bench-modules-") as name:
         folder = Path(name) / "modules"
@@ -47,13 +49,13 @@ def main() -> int:
             times = asyncio.run(_measure(stack, (stack.url, *others), folder / "three-lines.yml"))
     report.add("load_after", os.getloadavg()[0])
     report.add("replicas", 1 + MORE_REPLICAS)
-    report.add("lines_of_the_file", len(_FILE.splitlines()))
+    report.add("lines_of_the_file", len(THREE_LINES.splitlines()))
     report.add("new_module_live_s", times[0])
     report.add("change_live_p50_s", percentile(times[1:], 0.5))
     report.add("live_worst_s", max(times))
     report.aim("lines_of_the_file", 15)
     report.aim("live_worst_s", 5)
-    print(report.as_json() if "--json" in sys.argv else report.as_text())
+    report.show(options.json)
     return 0
 
 
@@ -80,7 +82,7 @@ async def _measure(stack: BenchStack, urls: Sequence[str], file: Path) -> list[f
             # Not always at the same moment of the second at which the folder is looked at.
             await asyncio.sleep(0.37)
             written = file.with_suffix(".new")
-            written.write_text(_FILE.format(version=version))
+            written.write_text(THREE_LINES.format(name="three-lines", version=version))
             began = time.perf_counter()
             written.replace(file)
             await asyncio.gather(*(_offers(http, url, "three-lines", str(version)) for url in urls))

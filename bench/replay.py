@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 
+from bench.options import options_of
 from bench.report import Report
 from bench.stack import bench_stack
 from schemas.codec import Codec
@@ -24,12 +25,13 @@ _CONTENT = b'{"pages":[' + b'"0123456789",' * 150 + b'""]}'  # 2 KB, as a short 
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
+    options = options_of("replay")
     report = Report("Replays")
-    records = RECORDS // 10 if "--quick" in sys.argv else RECORDS
+    records = RECORDS // 10 if options.quick else RECORDS
     with bench_stack() as stack:
         asyncio.run(measure(stack.bootstrap, records, report))
     report.aim("planned_records_per_s", 30_000, at_most=False)
-    print(report.as_json() if "--json" in sys.argv else report.as_text())
+    report.show(options.json)
     return 0
 
 

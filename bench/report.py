@@ -40,6 +40,10 @@ class Report:
         if name in self.figures:
             self.aims.append(Aim(name, self.figures[name], aim, at_most))
 
+    def show(self, as_json: bool) -> None:
+        """Print the report, for scripts or for people."""
+        print(self.as_json() if as_json else self.as_text())
+
     def as_json(self) -> str:
         """Return the report in the form that scripts read."""
         body: dict[str, Any] = {

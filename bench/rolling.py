@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 
+from bench.options import options_of
 from bench.proxied import Replica, proxy_over, restart_role
 from bench.report import Report
 from bench.stack import BenchStack, bench_stack, free_ports
@@ -57,13 +58,14 @@ class Load:
 
 def main() -> int:
     """Run it, print the report, and return 1 when a request failed or a job was lost."""
+    options = options_of("rolling")
     report = Report("Rolling restart")
     with bench_stack(env={"GATEWAY_NOOP": "1"}) as stack, tempfile.TemporaryDirectory() as folder:
         asyncio.run(_roll(stack, Path(folder), report))
     report.aim("failed_requests", 0)
     report.aim("lost_jobs", 0)
     report.aim("doubled_jobs", 0)
-    print(report.as_json() if "--json" in sys.argv else report.as_text())
+    report.show(options.json)
     return 0 if all(aim.holds for aim in report.aims) else 1
 
 

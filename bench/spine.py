@@ -20,6 +20,7 @@ from typing import Any
 import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from bench.options import options_of
 from bench.report import Report, percentile
 from bench.stack import ROOT, BenchStack, bench_stack
 from schemas import topics
@@ -45,6 +46,7 @@ _NOOP = (Step("noop", "noop"),)
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
+    options = options_of("spine")
     report = Report("The spine")
     report.add("job_event_encode_decode_us", _codec_us())
     with bench_stack() as stack:
@@ -59,7 +61,7 @@ def main() -> int:
     report.aim("second_demo_s", 30)
     report.aim("ocr_s_per_page_per_core", 3)
     report.aim("gateway_share_of_letter_percent", 5)
-    print(report.as_json() if "--json" in sys.argv else report.as_text())
+    report.show(options.json)
     return 0
 
 

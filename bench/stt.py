@@ -23,6 +23,7 @@ import aiohttp
 import numpy as np
 import psutil
 
+from bench.options import options_of
 from bench.report import Report
 from bench.stack import BenchStack, bench_stack
 from tests.models.tiny_whisper import build
@@ -59,7 +60,8 @@ print(json.dumps({"wall": time.perf_counter() - began, "cpu": cpu() - used, "seg
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
-    share = 4 if "--quick" in sys.argv else 1
+    options = options_of("stt")
+    share = 4 if options.quick else 1
     report = Report("Speech to text: the gateway, and faster-whisper itself")
     report.add("load_before", os.getloadavg()[0])
     with tempfile.TemporaryDirectory(prefix="gateway-bench-stt-") as name:
@@ -76,7 +78,7 @@ def main() -> int:
     report.aim("overhead_cpu_percent", 3)
     report.aim("memory_growth_mib", 32)
     report.aim("windows_done_again", 1)
-    print(report.as_json() if "--json" in sys.argv else report.as_text())
+    report.show(options.json)
     return 0
 
 

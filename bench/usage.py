@@ -5,7 +5,6 @@ Broker, Redis and the worker share the machine's cores; nothing else of the stac
 Results go to `bench/results/usage.json`.
 """
 
-import argparse
 import asyncio
 import json
 import os
@@ -23,6 +22,7 @@ import aiohttp
 import psutil
 from redis.asyncio import Redis
 
+from bench.options import options_of
 from bench.report import Report, percentile
 from bench.stack import ROOT, BenchStack, bench_stack
 from bench.usage_events import DAYS, SERVICES, usage_events
@@ -62,12 +62,10 @@ models: {}
 
 def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
-    parser = argparse.ArgumentParser(prog="./gateway bench usage")
-    parser.add_argument("--events", type=int, default=FULL_SIZE)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the events")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    events = given.events // 10 if given.quick else given.events
+    options = options_of("usage")
+    events = options.events or FULL_SIZE
+    if options.quick:
+        events //= 10
     report = Report("Usage: the ledger")
     report.add("events", events)
     report.add("load_before", os.getloadavg()[0])
@@ -89,7 +87,7 @@ def main() -> int:
         if events >= FULL_SIZE or name in ("ingest_events_per_s", "verify_differences"):
             report.aim(name, aim, at_most=at_most)
     _write(report)
-    print(report.as_json() if given.json else report.as_text())
+    report.show(options.json)
     return 0
 
 

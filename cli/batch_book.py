@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from cli.output import free_name
 from streams.client import Place
 
 BOOK = ".batch.sqlite"
@@ -56,7 +57,7 @@ class BatchBook:
                 known = self._db.execute("SELECT 1 FROM files WHERE file = ? AND id = ?", (str(file), request_id))
                 if known.fetchone() is None:
                     self._db.execute("INSERT OR IGNORE INTO requests (id) VALUES (?)", (request_id,))
-                    row = (str(file), request_id, _free_name(file.stem, taken))
+                    row = (str(file), request_id, free_name(file.stem, taken))
                     self._db.execute("INSERT INTO files VALUES (?, ?, ?)", row)
 
     def sent(self, request_ids: Sequence[str], places: Sequence[Place]) -> None:
@@ -99,12 +100,3 @@ class BatchBook:
             " ORDER BY file, id"
         )
         return [Row(file, name, Ended(*ended)) for file, name, *ended in found]
-
-
-def _free_name(stem: str, taken: set[str]) -> str:
-    name, number = f"{stem}.json", 1
-    while name in taken:
-        number += 1
-        name = f"{stem}-{number}.json"
-    taken.add(name)
-    return name

@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
+from cli.bench_options import OPTIONS, TAKES, refuse_others, takers
 from cli.environment import PROJECT_ROOT
-from schemas.errors import InvalidInput
+
+
+def _help(option: str) -> str:
+    return f"{takers(option)}: {OPTIONS[option]}."
 
 
 def register(app: typer.Typer) -> None:
@@ -16,26 +20,23 @@ def register(app: typer.Typer) -> None:
 
 
 def bench(
-    name: Annotated[
-        str,
-        typer.Argument(help="Which: spine, jobs, letters, chat, stt, modules, batch, replay, usage, rolling, metrics."),
-    ],
+    name: Annotated[str, typer.Argument(help=f"Which: {', '.join(TAKES)}.")],
     json: Annotated[bool, typer.Option("--json", help="Figures and aims as JSON.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="A tenth (stt: a quarter), where there is so much.")] = False,
-    part: Annotated[list[str] | None, typer.Option("--part", help="jobs, chat: this part; repeatable.")] = None,
-    faults: Annotated[bool, typer.Option("--faults", help="chat: servers that die, callers who leave.")] = False,
-    events: Annotated[int | None, typer.Option("--events", min=1, help="usage: how many; else 1,000,000.")] = None,
+    quick: Annotated[bool, typer.Option("--quick", help=_help("quick"))] = False,
+    part: Annotated[list[str] | None, typer.Option("--part", help=_help("part"))] = None,
+    faults: Annotated[bool, typer.Option("--faults", help=_help("faults"))] = False,
+    events: Annotated[int | None, typer.Option("--events", min=1, help=_help("events"))] = None,
 ) -> None:
     """Run a benchmark on a stack of its own and print its figures against the aims."""
-    programs = sorted(p.stem for p in (PROJECT_ROOT / "bench").glob("*.py") if "def main" in p.read_text())
-    if name not in programs:
-        raise InvalidInput(f"there is no benchmark {name!r}", remedy=f"benchmarks: {', '.join(programs)}")
-    wanted = (("--json", json), ("--quick", quick), ("--faults", faults))
-    flags = [flag for flag, given in wanted if given]
-    if events is not None:
-        if name != "usage":
-            raise InvalidInput(f"the benchmark {name} has no --events", remedy="only usage takes it")
-        flags += ["--events", str(events)]
-    flags += [text for one in part or () for text in ("--part", one)]
-    command = [sys.executable, "-m", f"bench.{name}", *flags]
+    values = {"quick": quick, "part": part, "faults": faults, "events": events}
+    given = {option: value for option, value in values.items() if value}
+    refuse_others(name, given)
+    flags = [text for option, value in given.items() for text in _flags(option, value)]
+    command = [sys.executable, "-m", f"bench.{name}", *(["--json"] if json else []), *flags]
     raise typer.Exit(subprocess.run(command, cwd=PROJECT_ROOT, check=False).returncode)
+
+
+def _flags(option: str, value: object) -> list[str]:
+    if isinstance(value, list):
+        return [text for each in cast(list[str], value) for text in (f"--{option}", each)]
+    return [f"--{option}"] if value is True else [f"--{option}", str(value)]

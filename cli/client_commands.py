@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.output import print_json
 from schemas.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -128,12 +129,12 @@ def job(
             evidence.write_bytes(client.evidence(job_id))
             typer.echo(f"open {evidence.resolve().as_uri()}", err=True)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     if not (wait and sys.stdout.isatty()):
         _show(found)
     if found["result"] is not None:
-        _print_json(found["result"])
+        print_json(found["result"])
 
 
 def jobs(
@@ -150,7 +151,7 @@ def jobs(
     with open_client(key) as client:
         page = client.jobs(params)
     if as_json:
-        _print_json(page)
+        print_json(page)
         return
     for each in page["jobs"]:
         typer.echo(f"{each['created_at']} {job_line(each)}")
@@ -237,12 +238,6 @@ def _show(found: dict[str, Any]) -> None:
     Console().print(stage_table(found))
     if found["error"]:
         typer.echo(f"{found['error']['code']}: {found['error']['message']}", err=True)
-
-
-def _print_json(body: Any) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
 
 
 def _option(text: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.output import print_json
 from schemas.errors import GatewayError, InvalidInput
 
 if TYPE_CHECKING:
@@ -61,7 +62,6 @@ def demo(
 
 def _chat(stack: "Stack", once: bool, as_json: bool) -> None:
     """Ask a model, print its answer as it comes, and tell what the ledger says of the call."""
-    import orjson
 
     from cli import chat_demo as chats
     from cli import chat_simulator as simulators
@@ -89,7 +89,7 @@ def _chat(stack: "Stack", once: bool, as_json: bool) -> None:
         _say(f"  {chats.ledger_line(event)}")
         if as_json:
             document = chats.as_document(said, event, simulated=simulated)
-            typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+            print_json(document)
     if not once:
         _say_where_chat(stack)
 
@@ -189,12 +189,11 @@ def _follow(changes: Any) -> dict[str, Any]:
 
 
 def _print(result: dict[str, Any], as_json: bool) -> None:
-    import orjson
 
     if not as_json:
         for line in evidence_lines(result):
             _say(line)
-    typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+    print_json(result)
 
 
 def evidence_lines(result: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.environment import read_settings
+from cli.output import print_json, print_json_line
 from schemas.errors import GatewayError, InvalidInput
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def list_letters(topic: OfTopic = None, service: OfService = None, code: OfCode 
 
     rows = [summary(letter) for letter in _filtered(asyncio.run(_read()), topic, service, code)]
     if json:
-        _print_json(rows)
+        print_json_line(rows)
         return
     if not rows:
         typer.echo("No dead letters.")
@@ -71,11 +72,10 @@ def show(
     letter = choose(asyncio.run(_read()), wanted)[-1]
     body = full(letter, asyncio.run(_decoded(letter)))
     if json:
-        _print_json(body)
+        print_json_line(body)
         return
-    import orjson
 
-    typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+    print_json(body)
 
 
 def replay(
@@ -148,7 +148,7 @@ async def _replay(letters: "list[Letter]", json: bool) -> int:
                 epoch = "" if replayed.epoch is None else f", epoch {replayed.epoch}"
                 typer.echo(f"replayed {letter.source}: {letter.job_id} to {replayed.topic}{epoch}")
     if json:
-        _print_json({"replayed": done, "failed": failed})
+        print_json_line({"replayed": done, "failed": failed})
     elif not letters:
         typer.echo("No dead letters.")
     return 1 if failed else 0
@@ -188,9 +188,3 @@ async def _desk() -> "AsyncGenerator[DeadLetterDesk]":
         SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec) as decoder,
     ):
         yield DeadLetterDesk(publisher, decoder, codec, blobs=open_blob_store(settings.blob_url))
-
-
-def _print_json(value: object) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(value).decode())

@@ -69,7 +69,7 @@ async def _python(_: Installation) -> Check:
 
 
 async def _environment(_: Installation) -> Check:
-    locked = os.access(os.path.join(sys.prefix, "bin", "gateway"), os.X_OK) and sys.prefix != sys.base_prefix  # noqa: PTH118 (ASYNC240)
+    locked = os.access(f"{sys.prefix}/bin/gateway", os.X_OK) and sys.prefix != sys.base_prefix
     return Check("environment", locked, sys.prefix, "" if locked else _SET_UP)
 
 
@@ -245,8 +245,9 @@ async def _own_processors(installation: Installation) -> Check:
 
 async def check_model_servers(installation: Installation) -> Check:
     """Ask every configured model server for its models, and see that those are there that `models.yml` names."""
-    from processors.llm.backends import AnswerLimits, Backend, client_session
+    from processors.llm.backends import Backend, client_session
     from processors.llm.pool.opening import catalogue_from
+    from processors.llm.upstream_answer import AnswerLimits
 
     settings, name = installation.stack.settings, "model servers"
     try:

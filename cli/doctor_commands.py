@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.environment import read_environment
+from cli.output import print_json_line
 from streams.settings import Settings
 
 
@@ -23,9 +24,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="A list of objects 
     env = read_environment()
     checks = asyncio.run(examine(Installation(env, Stack(env, Settings.from_env(env)))))
     if json:
-        import orjson
-
-        typer.echo(orjson.dumps([asdict(check) for check in checks]).decode())
+        print_json_line([asdict(check) for check in checks])
     else:
         for check in checks:
             mark = "ok" if check.ok else "FAIL" if check.required else "warn"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.output import print_json
 from schemas.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ def evaluate(
 
     Exit code 1 when a document could not be read at all.
     """
-    import orjson
 
     from cli.evaluation.examples import read_examples
     from cli.evaluation.report import as_text, difference, difference_as_text, report
@@ -62,7 +62,7 @@ def evaluate(
     changes = difference(body, earlier) if earlier is not None else None
     if as_json:
         whole = {**body, **({"difference": changes} if changes is not None else {})}
-        typer.echo(orjson.dumps(whole, option=orjson.OPT_INDENT_2).decode())
+        print_json(whole)
     else:
         typer.echo(as_text(body))
         if changes is not None:

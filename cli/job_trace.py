@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from cli.output import print_json
+
 if TYPE_CHECKING:
     from schemas.job_trace import TraceRow
 
@@ -14,10 +16,8 @@ def print_trace(job_id: str, *, as_json: bool) -> None:
 
     rows = asyncio.run(_read(job_id))
     if as_json:
-        import orjson
-
         body = {"job_id": job_id, "records": [row.as_json() for row in rows]}
-        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+        print_json(body)
         return
     from cli.stack.view import make_console
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.environment import read_settings
+from cli.output import print_json
 
 if TYPE_CHECKING:
     from schemas.purges import PurgeScope
@@ -75,10 +76,9 @@ async def _purge(scope: "PurgeScope", dry_run: bool, yes: bool, as_json: bool) -
 
 
 def _show(found: dict[str, Any], as_json: bool) -> None:
-    import orjson
 
     if as_json:
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        print_json(found)
         return
     would = "would remove" if found["dry_run"] else "removed"
     megabytes = found["blob_bytes"] / 1_000_000

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.output import print_json
+
 if TYPE_CHECKING:
     from cli.gateway_client import GatewayClient
 
@@ -80,7 +82,7 @@ def list_replays(as_json: JsonOption = False, key: KeyOption = None) -> None:
     with _client(key) as client:
         found = client.replays()
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     for one in found["replays"]:
         typer.echo(_line(one))
@@ -105,7 +107,7 @@ def diff(
             return
         found = client.replay_diff(replay_id, {"examples": examples})
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     totals = ", ".join(f"{found[kind]} {kind}" for kind in ("changed", "gained", "lost", "same"))
     typer.echo(f"{found['compared']} jobs compared, {found['identical']} identical; fields: {totals}")
@@ -161,7 +163,7 @@ def _client(key: str | None) -> "GatewayClient":
 
 def _show(found: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     typer.echo(_line(found))
     for reason, count in found["skipped"].items():
@@ -178,9 +180,3 @@ def _line(found: dict[str, Any]) -> str:
         f"{found['id']} {found['state']}{dry}: {planned} planned, {found['started']} started, "
         f"{found['done']} done, {found['failed']} failed, {found['promoted']} promoted"
     )
-
-
-def _print_json(body: Any) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())

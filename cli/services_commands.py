@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.output import print_json
 from schemas.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -115,7 +116,6 @@ def list_services(as_json: Annotated[bool, typer.Option("--json", help="Print JS
     """List the services: those that something is set for, and those that have keys."""
     import asyncio
 
-    import orjson
     from rich.table import Table
 
     from cli.service_changes import document, limits_of
@@ -123,7 +123,7 @@ def list_services(as_json: Annotated[bool, typer.Option("--json", help="Print JS
 
     found = asyncio.run(_read_all())
     if as_json:
-        typer.echo(orjson.dumps([document(s) for s in found], option=orjson.OPT_INDENT_2).decode())
+        print_json([document(s) for s in found])
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in ("service", "state", "batch", "quotas", "keys with own"):
@@ -141,14 +141,12 @@ def show(service: ServiceArgument) -> None:
     """Print what is set for a service, as JSON."""
     import asyncio
 
-    import orjson
-
     from cli.service_changes import document
 
     found = {s.service: s for s in asyncio.run(_read_all())}
     if service not in found:
         raise _no_such_service(service)
-    typer.echo(orjson.dumps(document(found[service]), option=orjson.OPT_INDENT_2).decode())
+    print_json(document(found[service]))
 
 
 def delete(
@@ -169,13 +167,11 @@ def batch_password(service: ServiceArgument) -> None:
     """
     import asyncio
 
-    import orjson
-
     from cli.environment import read_settings
     from streams.api_keys import check_service
 
     made = asyncio.run(_batch_doors().change_password(read_settings(), check_service(service)))
-    typer.echo(orjson.dumps({"kafka": made._asdict()}, option=orjson.OPT_INDENT_2).decode())
+    print_json({"kafka": made._asdict()})
 
 
 def _given(options: dict[str, Any]) -> dict[str, str]:
@@ -193,8 +189,6 @@ def _changes(**given: Any) -> "Changes":
 def _apply(service: str, changes: "Changes", *, new: bool) -> None:
     import asyncio
 
-    import orjson
-
     from cli.service_changes import document
     from streams.api_keys import check_service
 
@@ -205,7 +199,7 @@ def _apply(service: str, changes: "Changes", *, new: bool) -> None:
     if door.credentials is not None:
         typer.echo("the password below is shown once: keep it where the service's other secrets are", err=True)
         shown["kafka"] = door.credentials._asdict()
-    typer.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+    print_json(shown)
 
 
 async def _change(service: str, changes: "Changes", *, new: bool) -> "tuple[ServiceSettings, Opened]":

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.environment import read_environment
+from cli.output import print_json_line
 from schemas.errors import InvalidInput
 from streams.settings import Settings
 
@@ -87,9 +88,7 @@ def status(json: Annotated[bool, typer.Option("--json", help="A list of objects 
     stack = local_stack()
     states = stack.states()
     if json:
-        import orjson
-
-        typer.echo(orjson.dumps([asdict(s) for s in states]).decode())
+        print_json_line([asdict(s) for s in states])
     elif states:
         from cli.stack.view import make_console, state_table
 

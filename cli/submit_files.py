@@ -11,6 +11,7 @@ import orjson
 
 from cli.gateway_client import GatewayClient
 from cli.job_display import job_seconds
+from cli.output import free_name
 from schemas.errors import GatewayError
 
 # What one client keeps in flight; the gateway's stages have queues of their own.
@@ -83,7 +84,7 @@ def write_outcomes(outcomes: Sequence[Outcome], folder: Path) -> None:
     for outcome in outcomes:
         name = ""
         if outcome.job and outcome.job["status"] == "done":
-            name = _free_name(outcome.file.stem, taken)
+            name = free_name(outcome.file.stem, taken)
             (folder / name).write_bytes(orjson.dumps(outcome.job["result"], option=orjson.OPT_INDENT_2) + b"\n")
         job = outcome.job or {}
         seconds = job_seconds(job) if "created_at" in job else ""
@@ -92,12 +93,3 @@ def write_outcomes(outcomes: Sequence[Outcome], folder: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(SUMMARY_COLUMNS)
         writer.writerows(rows)
-
-
-def _free_name(stem: str, taken: set[str]) -> str:
-    name, number = f"{stem}.json", 1
-    while name in taken:
-        number += 1
-        name = f"{stem}-{number}.json"
-    taken.add(name)
-    return name

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.environment import read_settings
+from cli.output import print_json_line
 
 if TYPE_CHECKING:
     from streams.log.admin import GroupLag, TopicChanges, TopicState
@@ -24,7 +25,7 @@ def topics(json: Annotated[bool, typer.Option("--json", help="A list of objects 
     """Create the topics that are missing, correct settings that differ, and describe them all."""
     changes, states = asyncio.run(_ensure_and_describe())
     if json:
-        _print_json([{**asdict(s), "configs": dict(s.configs)} for s in states])
+        print_json_line([{**asdict(s), "configs": dict(s.configs)} for s in states])
         return
     from rich.table import Table
 
@@ -46,7 +47,7 @@ def lag(json: Annotated[bool, typer.Option("--json", help="A list of objects ins
     """Show how many records each consumer group has not committed yet."""
     rows = asyncio.run(_lag())
     if json:
-        _print_json([asdict(row) for row in rows])
+        print_json_line([asdict(row) for row in rows])
         return
     if not rows:
         typer.echo("No consumer group has committed anything yet.")
@@ -83,9 +84,3 @@ def _retention(state: "TopicState") -> str:
     if not raw.isdecimal():
         return "for ever" if raw == "-1" else ""
     return f"{int(raw) / _MS_PER_DAY:g} d"
-
-
-def _print_json(value: object) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(value).decode())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.output import print_json
 from schemas.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -54,8 +55,6 @@ def report(
         return
     import sys
 
-    import orjson
-
     from cli.client_commands import open_client
 
     start, end = _period(start, end, month)
@@ -67,7 +66,7 @@ def report(
             return
         found = client.usage(params)
     if as_json:
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        print_json(found)
         return
     _show(found, waste=waste)
 
@@ -212,8 +211,6 @@ def _print_proof_json(proof: "Proof") -> None:
     from collections import Counter
     from dataclasses import asdict, replace
 
-    import orjson
-
     document = {
         **asdict(replace(proof, differences=[], sums=[], refused=Counter(), reasons=Counter())),
         # Not by `asdict`, which counts a counter's pairs.
@@ -235,7 +232,7 @@ def _print_proof_json(proof: "Proof") -> None:
             for s in proof.sums
         ],
     }
-    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    print_json(document)
 
 
 def _show(found: dict[str, Any], *, waste: bool = False) -> None:

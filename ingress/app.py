@@ -12,8 +12,9 @@ from ingress.audio import routes as audio
 from ingress.chat import routes as chat
 from ingress.dependencies import Dependencies
 from ingress.docs_page import DESCRIPTION_PATH, docs_page
-from ingress.examples import DESCRIPTION, complete_openapi
+from ingress.examples import DESCRIPTION
 from ingress.job_lookup import content_removed
+from ingress.openapi import complete_openapi
 from ingress.problems import Problem, problem_of, problem_response
 from ingress.request_log import RequestLog
 from ingress.routes import blobs, cancel, evidence, health, job_files, jobs, modules, purges, replays, submit, usage

@@ -1,6 +1,5 @@
 """Who is calling: API keys, held in memory, followed on the topic `api.keys`."""
 
-import asyncio
 import base64
 import time
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from ingress.problems import Problem, unavailable
 from schemas.events import ApiKey
 from streams.api_keys import Scope, is_expired, is_revoked, matches, parse_key
 from streams.log.compacted_view import CompactedView
-from streams.tasks import end_tasks
 
 _HOW = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`; make one with ./gateway keys create"
 
@@ -31,22 +29,18 @@ class KeyRing:
 
     def __init__(self, view: CompactedView[ApiKey]) -> None:
         self._view = view
-        self._loading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._view.__aenter__()
-        self._loading = asyncio.create_task(self._view.caught_up(), name="keys-loading")
         return self
 
     async def __aexit__(self, *args: object) -> None:
-        if self._loading is not None:
-            await end_tasks(self._loading)
         await self._view.__aexit__(*args)
 
     @property
     def loaded(self) -> bool:
-        """Whether every key was read. Stays true while the log is down: the keys are in memory."""
-        return self._loading is not None and self._loading.done() and self._loading.exception() is None
+        """Whether every key was read."""
+        return self._view.loaded
 
     @property
     def fresh(self) -> bool:

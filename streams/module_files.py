@@ -255,10 +255,7 @@ def _config_files(source: Source, place: list[str | int], entry: Mapping[str, An
     texts: dict[str, str] = {}
     for name, path in entry.get("config_files", {}).items():
         at: list[str | int] = [*place, "config_files", name]
-        folder = source.file.parent.resolve()
-        file = (folder / path).resolve()
-        if not file.is_relative_to(folder):
-            raise source.error(at, "it is outside the module's folder", "put the file beside the module's own")
+        file = _beside(source, at, path)
         try:
             text = file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as e:
@@ -267,6 +264,18 @@ def _config_files(source: Source, place: list[str | int], entry: Mapping[str, An
             raise source.error(at, f"{file.name} has {len(text)} characters", f"write at most {MOST_CHARACTERS}")
         texts[name] = text
     return texts
+
+
+def _beside(source: Source, at: list[str | int], path: str) -> Path:
+    """Return the file of this name beside the module's; raises InvalidInput for one anywhere else."""
+    folder = source.file.parent.resolve()
+    try:
+        file = (folder / path).resolve()
+    except ValueError as e:
+        raise source.error(at, "it is no file's name") from e
+    if not file.is_relative_to(folder):
+        raise source.error(at, "it is outside the module's folder", "put the file beside the module's own")
+    return file
 
 
 def _refuse_without_prompt(source: Source, place: list[str | int], given: Mapping[str, Any]) -> None:
@@ -308,7 +317,7 @@ def _result_schema(source: Source, body: dict[str, Any]) -> dict[str, Any]:
     place = ["result_schema_file"]
     if "result_schema" in body:
         raise source.error(place, "there is a `result_schema` too", "keep one of the two")
-    file = source.file.parent / body["result_schema_file"]
+    file = _beside(source, place, body["result_schema_file"])
     try:
         schema = orjson.loads(file.read_bytes())
     except (OSError, orjson.JSONDecodeError) as e:

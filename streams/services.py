@@ -1,6 +1,5 @@
 """The settings of every service, in memory: the topic `services`, read from its start and followed."""
 
-import asyncio
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Self
@@ -8,7 +7,6 @@ from typing import Self
 from schemas.services import ServiceSettings
 from streams.log.compacted_view import CompactedView
 from streams.log.protocols import Decoder, Publisher, Tail
-from streams.tasks import end_tasks
 
 OnChange = Callable[[str, ServiceSettings | None], None]
 _unset = lru_cache(maxsize=4096)(ServiceSettings)
@@ -25,23 +23,18 @@ class Services:
         self, tail: Tail, decoder: Decoder, publisher: Publisher | None, on_change: OnChange | None = None
     ) -> None:
         self._view = CompactedView(tail, ServiceSettings, decoder, publisher, on_change=on_change)
-        self._loading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._view.__aenter__()
-        self._loading = asyncio.create_task(self._view.caught_up(), name="services-loading")
         return self
 
     async def __aexit__(self, *args: object) -> None:
-        if self._loading is not None:
-            await end_tasks(self._loading)
         await self._view.__aexit__(*args)
 
     @property
     def loaded(self) -> bool:
         """Whether the whole topic was read once."""
-        loading = self._loading
-        return loading is not None and loading.done() and not loading.cancelled() and loading.exception() is None
+        return self._view.loaded
 
     async def caught_up(self) -> None:
         """Wait until everything that was on the topic at the start is in the view."""

@@ -9,6 +9,16 @@ from schemas.payloads import Payload, text_payload
 from schemas.pipelines import request_event_id
 from schemas.topics import StageTopics, stage_topics
 
+ECHO_MODULE = """\
+name: echo
+version: "1"
+title: {ko: 메아리, en: Echo}
+description: {ko: 메아리, en: Gives back}
+inputs: [text]
+stages: [noop]
+"""
+"""A module's file, as far as every module has it; options and more may follow."""
+
 
 def now_ms() -> int:
     """The time."""

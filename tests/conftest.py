@@ -1,19 +1,20 @@
 """Fixtures that every test may use. The services are started once a run, and only when asked for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from inspect import isawaitable
 
 import pytest
 from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import Scheduling
 
+from schemas.errors import GatewayError
 from schemas.topics import all_topics
 from streams.log.admin import kafka_admin
 from tests.services import kafka_bootstrap, redis_address
 from tests.side_by_side import FilesTogether
+from tests.waiting import WaitUntil, eventually
 
 # How long an example takes says nothing on a machine that others use too.
 settings.register_profile("gateway", deadline=None)
@@ -61,18 +62,9 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def wait_until() -> Callable[..., Awaitable[None]]:
+def wait_until() -> WaitUntil:
     """Wait until a condition holds; fails the test when it does not within `timeout_s`."""
-
-    async def wait(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
-        async with asyncio.timeout(timeout_s):
-            while True:
-                held = condition()
-                if await held if isawaitable(held) else held:
-                    return
-                await asyncio.sleep(0.01)
-
-    return wait
+    return eventually
 
 
 async def create_topics(bootstrap: str) -> None:
@@ -83,5 +75,5 @@ async def create_topics(bootstrap: str) -> None:
                 async with kafka_admin(bootstrap) as admin:
                     await admin.ensure_topics(all_topics())
                     return
-            except Exception:  # the port opens before the broker serves
+            except GatewayError:  # the port opens before the broker serves
                 await asyncio.sleep(0.2)

@@ -159,7 +159,7 @@ class ServiceRunner:
             await asyncio.sleep(_POLL_SETTLED_S if settled else _POLL_STARTING_S)
 
     def _change(self, **changes: object) -> None:
-        changed = replace(self._status, **changes)  # pyright: ignore[reportArgumentType]
+        changed = replace(self._status, **changes)  # pyright: ignore[reportArgumentType] - fields by name
         if changed != self._status:
             self._status = changed
             self._on_change()

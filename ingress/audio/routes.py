@@ -22,7 +22,6 @@ from ingress.problems import Problem, problem_of, unavailable
 from ingress.quota_gate import reserved_job, warning_headers
 from ingress.routes.cancel import put_cancellation
 from ingress.routes.submit import check_available, idempotency_key, put_on_log, submitted_before
-from ingress.submission import Submission, job_of
 from ingress.tracing import trace_headers
 from ingress.uploads import Uploads
 from processors.llm.protocols.failures import failure_body
@@ -31,6 +30,7 @@ from schemas.errors import GatewayError
 from schemas.events import JobRef, JobStatus
 from schemas.job_view import JobView
 from schemas.media import input_kind
+from schemas.submissions import Submission, job_of
 from streams.api_keys import Scope
 from streams.modules import canonical_options
 from streams.settings import Settings

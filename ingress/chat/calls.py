@@ -26,7 +26,7 @@ from ingress.quota_gate import reserve_call
 from ingress.tracing import trace_headers
 from processors.llm.errors import AnswerBroken
 from processors.llm.pool.answers import Answer
-from processors.llm.pool.pool import Caller as PoolCaller
+from processors.llm.pool.values import Caller as PoolCaller
 from processors.llm.protocols import as_ollama, as_openai
 from processors.llm.protocols.checks import checked_call
 from processors.llm.protocols.failures import last_event

@@ -4,10 +4,10 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from ingress.dependencies import dependencies_of
-from ingress.examples import BLOB_DOC
 from ingress.multipart import MultipartReader
 from ingress.problems import Problem
 from ingress.responses import json_response
+from ingress.route_docs import BLOB_DOC
 from ingress.uploads import Uploads
 from schemas.payloads import Payload
 from streams.api_keys import Scope

@@ -6,11 +6,11 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from ingress.dependencies import Dependencies, dependencies_of
-from ingress.examples import CANCEL_DOC
 from ingress.job_document import full_document, is_final
 from ingress.job_lookup import PATIENCE_S, checked, find_job
 from ingress.problems import Problem, unavailable
 from ingress.responses import json_response
+from ingress.route_docs import CANCEL_DOC
 from ingress.tracing import trace_headers
 from schemas.errors import Outage
 from schemas.events import JobControl, JobEvent, JobEventKind, JobResult, JobStatus

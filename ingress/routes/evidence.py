@@ -12,10 +12,10 @@ from ingress.dependencies import Dependencies, dependencies_of
 from ingress.evidence.document import Sheet, evidence_page, page_headers
 from ingress.evidence.findings import findings_of
 from ingress.evidence.pictures import UnusablePicture, small_jpeg
-from ingress.examples import EVIDENCE_DOC
 from ingress.job_lookup import find_job
 from ingress.page_manifest import StoredPage, stored_pages
 from ingress.problems import Problem
+from ingress.route_docs import EVIDENCE_DOC
 from schemas.events import JobStatus
 from schemas.job_view import JobView
 from schemas.payloads import BlobRef

@@ -4,9 +4,9 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from ingress.dependencies import dependencies_of
-from ingress.examples import HEALTH_DOC, READY_DOC
 from ingress.readiness import check_readiness
 from ingress.responses import json_response
+from ingress.route_docs import HEALTH_DOC, READY_DOC
 
 
 def add_routes(app: FastAPI) -> None:

@@ -10,11 +10,11 @@ from starlette.responses import Response, StreamingResponse
 from ingress.dependencies import Dependencies, dependencies_of
 from ingress.evidence.findings import Place, places_at
 from ingress.evidence.pictures import UnusablePicture, highlighted
-from ingress.examples import INPUT_DOC, PAGE_DOC
 from ingress.job_lookup import find_job
 from ingress.page_manifest import PAGES, stored_pages
 from ingress.problems import Problem
 from ingress.query import integer
+from ingress.route_docs import INPUT_DOC, PAGE_DOC
 from ingress.routes.evidence import read_result
 from schemas.payloads import BlobRef, Payload
 from streams.api_keys import Scope

@@ -9,12 +9,12 @@ from starlette.responses import Response, StreamingResponse
 
 from ingress.auth import Caller
 from ingress.dependencies import Dependencies, dependencies_of
-from ingress.examples import EVENTS_DOC, JOB_DOC, JOBS_DOC
 from ingress.job_document import full_document, is_final, short_document
 from ingress.job_lookup import find_ended_job, find_job, unless_closing
 from ingress.problems import Problem, unavailable
 from ingress.query import integer, one_of
 from ingress.responses import json_response
+from ingress.route_docs import EVENTS_DOC, JOB_DOC, JOBS_DOC
 from schemas.events import JobStatus
 from schemas.job_view import JobView
 from streams.api_keys import Scope

@@ -8,8 +8,8 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from ingress.dependencies import dependencies_of
-from ingress.examples import MODULES_DOC
 from ingress.responses import json_response
+from ingress.route_docs import MODULES_DOC
 from schemas.modules import ModuleSpec
 from streams.api_keys import Scope
 from streams.serving import Choice, Lack, as_document

@@ -7,9 +7,9 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response
 
 from ingress.dependencies import dependencies_of
-from ingress.examples import PURGE_DOC, PURGES_DOC
 from ingress.problems import Problem, unavailable
 from ingress.responses import json_response
+from ingress.route_docs import PURGE_DOC, PURGES_DOC
 from ingress.submit_body import read_bounded
 from schemas.errors import InvalidInput
 from schemas.job_view import iso_time

@@ -8,11 +8,11 @@ from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
 from ingress.dependencies import Dependencies, dependencies_of
-from ingress.examples import REPLAY_DIFF_DOC, REPLAY_DOC, REPLAY_ORDER_DOC, REPLAY_START_DOC, REPLAYS_DOC
 from ingress.problems import Problem, unavailable
 from ingress.query import integer, one_of
 from ingress.replay_page import LANGUAGES, diff_page
 from ingress.responses import json_response
+from ingress.route_docs import REPLAY_DIFF_DOC, REPLAY_DOC, REPLAY_ORDER_DOC, REPLAY_START_DOC, REPLAYS_DOC
 from schemas.codec import Codec
 from schemas.errors import InvalidInput
 from schemas.ids import event_id, is_job_id, new_job_id

@@ -9,17 +9,17 @@ from starlette.responses import Response
 
 from ingress.auth import Caller
 from ingress.dependencies import Dependencies, dependencies_of
-from ingress.examples import SUBMIT_DOC
 from ingress.job_document import links
 from ingress.problems import Problem, unavailable
 from ingress.quota_gate import reserved_job, warning_headers
 from ingress.responses import json_response
-from ingress.submission import Submission, accepted, first_request, job_of
+from ingress.route_docs import SUBMIT_DOC
 from ingress.submit_body import read_submit_body
 from ingress.tracing import trace_headers
 from schemas.errors import Outage
 from schemas.events import JobRef, JobStatus
 from schemas.job_view import JobView, iso_time
+from schemas.submissions import Submission, accepted, first_request, job_of
 from schemas.topics import JOB_EVENTS
 from streams.api_keys import Scope
 from streams.log.protocols import Headers

@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from ingress.auth import Caller
 from ingress.dependencies import dependencies_of
-from ingress.examples import USAGE_DOC
 from ingress.problems import Problem, unavailable
 from ingress.query import one_of
 from ingress.responses import json_response
+from ingress.route_docs import USAGE_DOC
 from schemas.usage_query import UsageQuery, usage_query
 from schemas.usage_report import Report, make_report, to_csv
 from streams.api_keys import Scope

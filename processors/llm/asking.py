@@ -9,7 +9,8 @@ import orjson
 
 from processors.llm.errors import QueueFull, WaitedTooLong
 from processors.llm.pool.answers import Answer
-from processors.llm.pool.pool import Caller, Pool
+from processors.llm.pool.pool import Pool
+from processors.llm.pool.values import Caller
 from processors.llm.protocols.checks import checked_call
 from processors.llm.protocols.merging import merged
 from processors.llm.protocols.values import Dialect, Json, Task

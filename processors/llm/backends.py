@@ -1,48 +1,26 @@
 """Talks HTTP to an upstream of either kind and yields chunks. Whoever closes an answer closes the upstream's call."""
 
 import asyncio
-import os
-import socket
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from time import time
 from typing import Any, cast
 
 import aiohttp
 import orjson
 from yarl import URL
 
-from processors.llm.errors import AnswerBroken, CallRefused, UpstreamBusy, UpstreamFailed
+from processors.llm.errors import AnswerBroken, UpstreamFailed
 from processors.llm.pool.models import Upstream
 from processors.llm.protocols import from_ollama, from_openai
 from processors.llm.protocols.framing import LineFramer, SseFramer
 from processors.llm.protocols.requests import upstream_request
 from processors.llm.protocols.values import Call, Chunk, Dialect, Json, Task
+from processors.llm.refusals import own_words, refusal, seconds_to_wait, translate
 from processors.llm.spans import call_span, tell_chunks
+from processors.llm.upstream_answer import AnswerLimits, UpstreamAnswer
 from schemas.errors import GatewayError
-from streams.spans import NO_SPAN, Span
+from streams.spans import Span
 from streams.tracing import traceparent
 
-_AFTER_END_S = 1.0
 _ERROR_BYTES = 64 * 1024
-_READ_BYTES = 256 * 1024
-_LEAVING_S = 1.0  # a server that heard us stops at once; on a busy machine it hears late, and sends until then
-_TOLD_CHARACTERS = 1000
-_LONGEST_RETRY_S = 600.0
-_DISCONNECTED = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, ConnectionResetError)
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerLimits:
-    """What bounds an answer. `first_token_s` covers the upstream's own queue and loading the model: Ollama sends
-    no headers before its first token."""
-
-    connect_s: float = 5.0
-    first_token_s: float = 300.0
-    between_tokens_s: float = 60.0
-    whole_s: float = 3600.0
-    whole_bytes: int = 256 * 1024 * 1024
-    event_bytes: int = 8 * 1024 * 1024
 
 
 def client_session(limits: AnswerLimits) -> aiohttp.ClientSession:
@@ -54,145 +32,6 @@ def client_session(limits: AnswerLimits) -> aiohttp.ClientSession:
         trust_env=False,
         skip_auto_headers=("User-Agent", "Accept"),
     )
-
-
-class UpstreamAnswer:
-    """One answer that began: `head` holds the chunks up to the first token, `read` the rest."""
-
-    def __init__(
-        self,
-        response: aiohttp.ClientResponse,
-        reader: "from_ollama.OllamaReader | from_openai.OpenAiReader | None",
-        limits: AnswerLimits,
-        span: Span = NO_SPAN,
-    ) -> None:
-        self._response = response
-        self._span = span
-        self._reader = reader
-        self._limits = limits
-        self._bytes = 0
-        self._deadline = asyncio.get_running_loop().time() + limits.whole_s
-        self._marked = False  # the protocol's end mark came; the end of the body follows
-        self.ended = reader is None
-        self.head: list[Chunk] = []
-
-    async def read(self) -> list[Chunk]:
-        """Return the next chunks, at least one; none at the end.
-
-        Raises AnswerBroken when the stream fails, stalls, outgrows its bounds or misses its end mark.
-        """
-        try:
-            return await self._next()
-        except AnswerBroken as e:
-            self._span.end(e)
-            raise
-
-    async def _next(self) -> list[Chunk]:
-        while not self.ended:
-            self._raise_if_broken()
-            try:
-                async with asyncio.timeout(_AFTER_END_S if self._marked else self._limits.between_tokens_s):
-                    data = await self._response.content.readany()
-            except TimeoutError as e:
-                if self._marked:
-                    self.ended = True  # all is said; only the upstream's connection stays open
-                    return []
-                raise AnswerBroken(
-                    f"nothing came for {self._limits.between_tokens_s:g} s in the middle of an answer",
-                    code="answer_stalled",
-                ) from e
-            except (aiohttp.ClientError, OSError) as e:
-                if self._marked:
-                    self.ended = True
-                    return []
-                raise AnswerBroken(
-                    f"the connection broke in the middle of an answer: {type(e).__name__}", code="answer_cut"
-                ) from e
-            chunks = self._taken(data)
-            if chunks:
-                return chunks
-        return []
-
-    def close(self) -> None:
-        """Close the upstream's call at once; what had arrived but was not read is lost."""
-        self.ended = True
-        # A whole answer leaves its connection to the next call by itself; a cut one is closed here.
-        self._response.close()
-        self._span.end()
-
-    async def leave(self) -> list[Chunk]:
-        """Tell the upstream to stop, close its call, and return what it had sent until then but nobody has read."""
-        try:
-            if self.ended:
-                return []
-            # An answer that came to its end meanwhile has no connection any more, but may not be read yet.
-            if not self._response.closed:
-                await _take_in(self._response)
-            data = self._response.content.read_nowait()
-            chunks = self._reader.feed(data) if data and self._reader else []
-            tell_chunks(self._span, chunks)
-            return chunks
-        except (aiohttp.ClientError, OSError, GatewayError, RuntimeError):
-            return []  # nothing that could be counted
-        finally:
-            self.close()
-
-    async def begin(self) -> None:
-        """Read up to the first chunk that carries something, so that a failure before it can be retried."""
-        while not self.ended:
-            data = await self._response.content.readany()
-            chunks = self._taken(data)
-            self._raise_if_broken()  # nothing went out yet: another upstream may serve
-            self.head += chunks
-            if any(chunk.last or any(not p.empty or p.finish for p in chunk.parts) for chunk in chunks):
-                return
-
-    def _raise_if_broken(self) -> None:
-        if self._reader is not None and self._reader.broken is not None:
-            raise self._reader.broken
-
-    def _taken(self, data: bytes) -> list[Chunk]:
-        assert self._reader is not None
-        if not data:
-            self.ended = True
-            return self._reader.finish()
-        self._bytes += len(data)
-        if self._bytes > self._limits.whole_bytes:
-            raise AnswerBroken(f"the answer is longer than {self._limits.whole_bytes} bytes", code="answer_too_long")
-        if asyncio.get_running_loop().time() > self._deadline:
-            raise AnswerBroken(f"the answer took longer than {self._limits.whole_s:g} s", code="answer_too_long")
-        chunks = self._reader.feed(data)
-        tell_chunks(self._span, chunks)
-        self._marked = self._marked or (bool(chunks) and chunks[-1].last)
-        return chunks
-
-
-async def _take_in(response: aiohttp.ClientResponse) -> None:
-    """Tell the upstream to stop, then hand what it sends until it has heard that to the response.
-
-    All of that was sent to us, so it counts. An upstream answers the end of our side with the end of its own, within
-    a round trip; one that does not is waited for `_LEAVING_S`. (Over TLS only what was decrypted already counts.)
-    """
-    connection = response.connection
-    transport = connection.transport if connection is not None else None
-    if connection is None or transport is None or transport.get_extra_info("sslcontext") is not None:
-        return
-    protocol, watched = connection.protocol, transport.get_extra_info("socket")
-    if protocol is None or watched is None:
-        return
-    loop = asyncio.get_running_loop()
-    transport.pause_reading()
-    try:
-        with socket.socket(fileno=os.dup(watched.fileno())) as sock:
-            sock.setblocking(False)
-            sock.shutdown(socket.SHUT_WR)
-            async with asyncio.timeout(_LEAVING_S):
-                while data := await loop.sock_recv(sock, _READ_BYTES):
-                    protocol.data_received(data)
-    except TimeoutError:
-        pass
-    finally:
-        transport.abort()  # half closed: of no use to another call
 
 
 class Backend:
@@ -230,7 +69,7 @@ class Backend:
         except BaseException as e:
             if response is not None:
                 response.close()
-            translated = _translated(upstream, e)
+            translated = translate(upstream, e)
             span.end(translated or e)
             if translated is None:
                 raise
@@ -263,7 +102,7 @@ class Backend:
         except TimeoutError as e:
             raise UpstreamFailed(f"{upstream.name} did not answer within {timeout_s:g} s", code="upstream_hung") from e
         except Exception as e:
-            translated = _translated(upstream, e)
+            translated = translate(upstream, e)
             if translated is None:
                 raise
             raise translated from e
@@ -305,10 +144,10 @@ class Backend:
 
     async def _refusal(self, upstream: Upstream, response: aiohttp.ClientResponse) -> GatewayError:
         body = await response.content.read(_ERROR_BYTES)
-        status, told = response.status, _told(body)
+        status, told = response.status, own_words(body)
         if response.content_length is None or response.content_length > len(body):
             response.close()
-        return refusal(upstream.name, status, told, _retry_after_s(response.headers.get("Retry-After")))
+        return refusal(upstream.name, status, told, seconds_to_wait(response.headers.get("Retry-After")))
 
     def _url(self, upstream: Upstream, path: str) -> URL:
         key = (upstream.url, path)
@@ -316,26 +155,6 @@ class Backend:
         if url is None:
             url = self._urls[key] = URL(upstream.url + path)
         return url
-
-
-def refusal(upstream: str, status: int, told: str, retry_after_s: float = 0.0) -> GatewayError:
-    """Return what an HTTP status other than 200 means for a call. Pure."""
-    if status in (429, 503):
-        return UpstreamBusy(f"{upstream} is busy (status {status})", retry_after_s=retry_after_s)
-    if status in (401, 403):
-        return UpstreamFailed(
-            f"{upstream} refuses us (status {status})",
-            code="upstream_auth",
-            status=status,
-            remedy="check its key; an Ollama on loopback also refuses a Host header that is a name",
-        )
-    if status in (404, 405):
-        return UpstreamFailed(
-            f"{upstream} has no such model or path (status {status})", code="upstream_lacks_model", status=status
-        )
-    if (400 <= status < 500 and status != 408) or status == 501:
-        return CallRefused(f"{upstream} refuses the call (status {status})", status=status, told=told)
-    return UpstreamFailed(f"{upstream} failed (status {status})", status=status)
 
 
 def _headers(upstream: Upstream) -> dict[str, str]:
@@ -369,41 +188,3 @@ def _object(body: bytes) -> Json:
     if not isinstance(parsed, dict):
         raise AnswerBroken("the answer is no JSON object", code="answer_not_json")
     return cast(Json, parsed)
-
-
-def _told(body: bytes) -> str:
-    """Return an upstream's own words about an error, in either protocol's shape."""
-    try:
-        parsed: Any = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return ""
-    error: Any = cast(Json, parsed).get("error") if isinstance(parsed, dict) else None
-    if isinstance(error, dict):
-        error = cast(Json, error).get("message")
-    return error[:_TOLD_CHARACTERS] if isinstance(error, str) else ""
-
-
-def _retry_after_s(header: str | None) -> float:
-    if not header:
-        return 0.0
-    try:
-        seconds = float(header)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(header).timestamp() - time()
-        except ValueError:
-            return 0.0
-    return min(max(seconds, 0.0), _LONGEST_RETRY_S)
-
-
-def _translated(upstream: Upstream, error: BaseException) -> GatewayError | None:
-    """Return the gateway's error for one of aiohttp's; None for what is none of aiohttp's."""
-    match error:
-        case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-            return UpstreamFailed(f"{upstream.name} cannot be reached", code="upstream_unreachable")
-        case e if isinstance(e, _DISCONNECTED):
-            return UpstreamFailed(f"{upstream.name} closed the connection", lost_connection=True)
-        case aiohttp.ClientError() | OSError():
-            return UpstreamFailed(f"{upstream.name} failed: {type(error).__name__}")
-        case _:
-            return None

@@ -9,7 +9,8 @@ import orjson
 
 from processors.llm.asking import Asking
 from processors.llm.gongmun.model_question import answer_schema, prompt
-from processors.llm.pool.pool import Caller, Pool
+from processors.llm.pool.pool import Pool
+from processors.llm.pool.values import Caller
 from processors.llm.protocols.values import Json
 from schemas.errors import GatewayError
 from schemas.events import StageRequest, Usage

@@ -18,7 +18,8 @@ from processors.llm.answer_checks import problems
 from processors.llm.asking import Asking, Said
 from processors.llm.errors import AnswerBroken, CallRefused
 from processors.llm.input_text import Given, check_words, given_text, made_text
-from processors.llm.pool.pool import Caller, Pool
+from processors.llm.pool.pool import Pool
+from processors.llm.pool.values import Caller
 from processors.llm.protocols.values import Dialect, Json
 from processors.llm.split import split
 from processors.llm.tokens import estimated, part_cost, part_limit

@@ -8,8 +8,9 @@ import orjson
 
 from processors.llm.asking import Asking, Said
 from processors.llm.errors import NoUpstream
-from processors.llm.pool.pool import Caller, Pool
+from processors.llm.pool.pool import Pool
 from processors.llm.pool.shared import shared_pool
+from processors.llm.pool.values import Caller
 from processors.llm.prompted import prompted
 from processors.llm.protocols.values import Json
 from schemas.errors import InvalidInput

@@ -78,7 +78,7 @@ class HwpxArchive:
                 )
         try:
             # From text, not bytes: no encoding that the file names can make it mean something else.
-            return ElementTree.fromstring(text)  # noqa: S314
+            return ElementTree.fromstring(text)  # noqa: S314 - see above
         except ElementTree.ParseError as error:
             raise _damaged(self._name, f"{part} is no XML ({error.code})") from error
 

@@ -30,12 +30,12 @@ from streams.admission.reading import jobs_consumer, whole
 from streams.admission.spans import RecordHeaders, Steps
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.closing import close_client
-from streams.log.dead_letters import dead_letter
+from streams.log.dead_letters import letter_of_unusable, tell_buried
 from streams.log.group_metrics import CountedRebalances, committed
 from streams.log.kafka_tail import to_log_record
-from streams.log.protocols import Decoder
+from streams.log.protocols import Decoder, LogRecord
 from streams.logs import get_logger
-from streams.metrics import BATCH_ANSWERED, BATCH_PENDING, BATCH_REJECTED, BATCH_STARTED, STAGE_DEAD_LETTERS
+from streams.metrics import BATCH_ANSWERED, BATCH_PENDING, BATCH_REJECTED, BATCH_STARTED
 from streams.serving import unknown_lack
 from streams.stages import all_stages
 from streams.tracing import TRACE_HEADERS
@@ -49,10 +49,12 @@ _POLL_MS = 100
 _COMMIT_S = 1.0
 # aiokafka may wait for ever for the coordinator of a broker that was killed; a new connection finds it.
 _ROUND_S = 30.0
+_START_S = 60.0  # joining the group included
 _AT_ONCE = 4_000
 _LEAST_ENTRIES = 100
 
 Topics = Callable[[], frozenset[str]]
+_Unusable = tuple[LogRecord, GatewayError]
 Fetched = Mapping[TopicPartition, Sequence[Any]]
 
 
@@ -75,8 +77,9 @@ class Answerer:
         held: dict[int, _Partition] = {}
         committed_at = time.monotonic()
         try:
-            await consumer.start()
-            await starter.start()
+            async with asyncio.timeout(_START_S):
+                await consumer.start()
+                await starter.start()
             while not stop.is_set():
                 assigned = {tp.partition for tp in consumer.assignment()}
                 for number in held.keys() - assigned:
@@ -122,16 +125,17 @@ class Answerer:
         # 1. fence the one before, which settles its transaction; 2. read where it was; 3. fold up to there.
         producer = bulk_producer(self._bootstrap, f"{GROUP}-{number}")
         try:
-            await producer.start()
             partition = _Partition(number, consumer, starter, producer, self._codec, self._decoder, self._topics)
-            names = await consumer.topics()
-            committed = await consumer.committed(partition.entries) or 0
-            for tp in (partition.entries, partition.results):
-                at = await consumer.committed(tp)
-                if at is None:
-                    await consumer.seek_to_beginning(tp)
-                else:
-                    consumer.seek(tp, at)
+            async with asyncio.timeout(_ROUND_S):
+                await producer.start()
+                names = await consumer.topics()
+                committed = await consumer.committed(partition.entries) or 0
+                for tp in (partition.entries, partition.results):
+                    at = await consumer.committed(tp)
+                    if at is None:
+                        await consumer.seek_to_beginning(tp)
+                    else:
+                        consumer.seek(tp, at)
             await self._restore(partition, committed, names)
         except BaseException:
             await close_client(producer.stop(), of=GROUP)
@@ -199,9 +203,9 @@ class _Partition:
     async def _work(self, fetched: Fetched) -> None:
         offsets: dict[TopicPartition, int] = {}
         answers: list[Write] = []
-        entries, letters = fetched.get(self.entries, ()), list[Write]()
+        entries, unusable = fetched.get(self.entries, ()), list[_Unusable]()
         if entries:
-            rejections, letters = await self._take(entries)
+            rejections, unusable = await self._take(entries)
             answers += rejections
             offsets[self.entries] = entries[-1].offset + 1
         if self.results in fetched:
@@ -215,12 +219,14 @@ class _Partition:
             answers += told
             offsets[self.results] = record.offset + 1
         answers = await self._deliverable(answers)
-        if answers or letters:
+        if answers or unusable:
             async with self._producer.transaction():
-                await write_all(self._producer, [*answers, *letters])
+                await write_all(self._producer, [*answers, *(_letter(*each) for each in unusable)])
                 following = {tp: OffsetAndMetadata(at, "") for tp, at in offsets.items()}
                 await self._producer.send_offsets_to_transaction(following, GROUP)
             committed(GROUP)
+            for record, error in unusable:
+                tell_buried(record, error, stage=_STAGE)
             for write in answers:
                 self.book.answered((write.key or b"").decode())
         elif self.entries in offsets:
@@ -232,18 +238,17 @@ class _Partition:
         if self.results in offsets:
             self.passed = None
 
-    async def _take(self, records: Iterable[Any]) -> tuple[list[Write], list[Write]]:
-        """Start the jobs of entries; return what rejects others, and the dead letters."""
+    async def _take(self, records: Iterable[Any]) -> tuple[list[Write], list[_Unusable]]:
+        """Start the jobs of entries; return what rejects others, and what cannot be used."""
         requests: list[Write] = []
         events: list[Write] = []
         rejections: list[Write] = []
-        letters: list[Write] = []
+        unusable: list[_Unusable] = []
         for record in records:
             try:
                 entry = await self._decoder.decode(record.value or b"", BatchEntry)
             except UndecodableRecord as e:
-                log.warning("admission.dead_letter", partition=record.partition, offset=record.offset, code=e.code)
-                letters.append(_dead_letter(record, e))
+                unusable.append((to_log_record(record), e))
                 continue
             match self.book.take(startable(entry)):
                 case Start():
@@ -257,7 +262,7 @@ class _Partition:
         await write_all(self._starter, requests)
         await write_all(self._starter, events)
         BATCH_STARTED.inc(len(requests))
-        return rejections, letters
+        return rejections, unusable
 
     def _start(self, entry: BatchEntry, trace: RecordHeaders) -> tuple[Write, Write]:
         job, first = entry.job, entry.steps[0]
@@ -373,10 +378,8 @@ def _trace(record: Any) -> RecordHeaders:
     return [header for header in record.headers if header[0] in TRACE_HEADERS]
 
 
-def _dead_letter(record: Any, error: GatewayError) -> Write:
-    now_ms = time.time_ns() // 1_000_000
-    letter = dead_letter(to_log_record(record), stage=_STAGE, attempts=1, error=error, service="", at_ms=now_ms)
-    STAGE_DEAD_LETTERS.labels(record.topic, error.code).inc()
+def _letter(record: LogRecord, error: GatewayError) -> Write:
+    letter = letter_of_unusable(record, error, stage=_STAGE)
     return Write(letter.topic, 0, letter.key, letter.value, [*letter.headers.items()])
 
 

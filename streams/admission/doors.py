@@ -20,7 +20,7 @@ from schemas.usage_report import ledger_day
 from streams.admission.checks import KEY_ID
 from streams.admission.entries import EntryMaker, not_allowed
 from streams.admission.spans import Steps
-from streams.admission.writing import Write, bulk_producer, partition_of, write_all
+from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.admin import kafka_admin
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
@@ -32,6 +32,7 @@ from streams.metering.price_file import BudgetPrices
 from streams.metrics import BATCH_READ
 from streams.quota.quotas import Quotas
 from streams.services import Services
+from streams.tables.partitions import job_partition
 
 log = get_logger(__name__)
 
@@ -169,7 +170,7 @@ class DoorReader:
     def _write(self, entry: BatchEntry, trace: Headers) -> Write:
         job_id = entry.job.job_id
         value = self._codec.encode(entry)
-        return Write(BATCH_ENTRIES.name, partition_of(job_id), job_id.encode(), value, [*trace.items()])
+        return Write(BATCH_ENTRIES.name, job_partition(job_id), job_id.encode(), value, [*trace.items()])
 
     async def _is_open(self, service: str) -> bool:
         if service not in self._services.with_batch_door():

@@ -10,6 +10,8 @@ from streams.runtime.assignor import own_assignor
 
 _FETCH_MS = 250
 _SESSION_MS = 6_000
+_POLL_MS = 500
+_SILENT_POLLS = 60
 
 
 def jobs_consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
@@ -29,19 +31,26 @@ def jobs_consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
 
 
 async def whole(reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> AsyncGenerator[Any]:
-    """Yield every record of the partitions, up to where they end now."""
+    """Yield every record of the partitions, up to where they end now.
+
+    Raises TimeoutError when records are there and none comes for half a minute.
+    """
     if not partitions:
         return
     reader.assign(list(partitions))
     await reader.seek_to_beginning(*partitions)
     ends = await reader.end_offsets(list(partitions))
-    left = set(partitions)
+    left, silent = set(partitions), 0
     while left:
         for tp in tuple(left):
             if await reader.position(tp) >= ends[tp]:
                 left.discard(tp)
                 reader.pause(tp)
         if left:
-            for records in (await reader.getmany(*left, timeout_ms=500)).values():
+            fetched = await reader.getmany(*left, timeout_ms=_POLL_MS)
+            silent = 0 if fetched else silent + 1
+            if silent > _SILENT_POLLS:
+                raise TimeoutError("records are there, none came")
+            for records in fetched.values():
                 for record in records:
                     yield record

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import murmur2
 
-from schemas.topics import JOB_PARTITIONS, MAX_REQUEST_BYTES
+from schemas.topics import MAX_REQUEST_BYTES
 from streams.log.bootstrap import client_options
 
 BATCH_BYTES = 256 * 1024
@@ -24,11 +23,6 @@ class Write(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]] = ()
-
-
-def partition_of(job_id: str) -> int:
-    """Return a job's partition, in every topic keyed by job."""
-    return (murmur2(job_id.encode()) & 0x7FFFFFFF) % JOB_PARTITIONS
 
 
 def bulk_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKafkaProducer:

@@ -17,6 +17,7 @@ from schemas.topics import Topic
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translate, translated
+from streams.log.reading import open_reader
 
 """Cheap on both sides; what producers send in another way is recompressed by the broker."""
 
@@ -107,7 +108,7 @@ class KafkaAdmin:
         names = await self.topic_names()
         counts = await self._partition_counts(names)
         configs = await self._configs(names)
-        async with _offset_reader(self._bootstrap) as consumer:
+        async with open_reader(self._bootstrap, "asking for offsets") as consumer:
             every = [TopicPartition(name, p) for name, count in counts.items() for p in range(count)]
             first, last = await _offset_range(consumer, every)
         records = dict.fromkeys(counts, 0)
@@ -122,7 +123,7 @@ class KafkaAdmin:
         every = sorted({tp for offsets in committed.values() for tp in offsets})
         if not every:
             return []
-        async with _offset_reader(self._bootstrap) as consumer:
+        async with open_reader(self._bootstrap, "asking for offsets") as consumer:
             first, last = await _offset_range(consumer, every)
         rows: list[GroupLag] = []
         for group, offsets in committed.items():
@@ -154,7 +155,7 @@ class KafkaAdmin:
         for left in reversed(range(_TRIES)):
             try:
                 # A client that asked too early may not ask again for minutes, so another one does.
-                async with asyncio.timeout(_SERVED_S), _offset_reader(self._bootstrap) as consumer:
+                async with asyncio.timeout(_SERVED_S), open_reader(self._bootstrap, "asking for offsets") as consumer:
                     await _offset_range(consumer, partitions)
                 return
             except TimeoutError as e:
@@ -205,7 +206,7 @@ async def kafka_admin(bootstrap: str, timeout_ms: int = _REQUEST_TIMEOUT_MS) -> 
         except KafkaError as e:  # other errors of the block are the caller's own
             raise translate(e, doing) from e
     finally:
-        await client.close()
+        await close_client(client.close(), of="the admin client")
 
 
 def topic_configs(topic: Topic, replicas: int) -> dict[str, str]:
@@ -224,16 +225,6 @@ def _declared(topic: Topic) -> dict[str, str]:
         configs["cleanup.policy"] = "compact" if topic.compact else "delete"
         configs["retention.ms"] = "-1"
     return configs
-
-
-@asynccontextmanager
-async def _offset_reader(bootstrap: str) -> AsyncGenerator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False)
-    try:
-        await consumer.start()
-        yield consumer
-    finally:
-        await close_client(consumer.stop(), of="offsets")
 
 
 async def _offset_range(

@@ -2,15 +2,14 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, Self, TypeVar
 
 from schemas.errors import GatewayError, Outage, UndecodableRecord
-from streams.log.dead_letters import dead_letter
+from streams.log.dead_letters import bury
 from streams.log.protocols import Decoder, LogRecord, Publisher, Tail
 from streams.logs import get_logger
-from streams.metrics import STAGE_DEAD_LETTERS, VIEW_RECORDS
+from streams.metrics import VIEW_RECORDS
 from streams.tasks import end_tasks
 
 log = get_logger(__name__)
@@ -77,6 +76,11 @@ class CompactedView(Mapping[str, T], Generic[T]):
         running = self._task is not None and not self._task.done()
         return running and self._caught_up.is_set() and self._tail.healthy
 
+    @property
+    def loaded(self) -> bool:
+        """Whether the whole topic was read once. Stays true while the log is down: the records are in memory."""
+        return self._caught_up.is_set()
+
     async def caught_up(self) -> None:
         """Wait until everything that was on the topic at the start is in the view."""
         if self._task is None:
@@ -129,14 +133,12 @@ class CompactedView(Mapping[str, T], Generic[T]):
 
     async def _bury(self, record: LogRecord, error: GatewayError) -> None:
         where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        log.warning("view.undecodable", **where, code=error.code, reason=error.message)
-        if self._publisher is None:
+        publisher = self._publisher
+        if publisher is None:
+            log.warning("view.undecodable", **where, code=error.code, reason=error.message)
             return
-        letter = dead_letter(record, stage="", attempts=0, error=error, service="", at_ms=int(time.time() * 1000))
         try:
-            await self._publisher.publish_raw(*letter._replace(key=f"{record.partition}-{record.offset}".encode()))
+            await bury(record, error, lambda letter: publisher.publish_raw(*letter), stage="", by_place=True)
         except GatewayError as e:
             # The record stays on its topic: the next start of any replica finds it again.
-            log.warning("view.dead_letter_not_written", **where, code=e.code)
-        else:
-            STAGE_DEAD_LETTERS.labels(record.topic, error.code).inc()
+            log.warning("view.dead_letter_not_written", **where, code=e.code, reason=error.message)

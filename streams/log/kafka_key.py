@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.partitioner import murmur2
 
-from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
+from streams.log.reading import open_reader
+from streams.log.topic_partitions import partition_of
 
 _POLL_MS = 500
 _CALL_S = 30.0
@@ -24,10 +24,7 @@ async def read_key(bootstrap: str, topics: Iterable[str], key: bytes, *, since_m
     doing = "reading what the topics tell of one key"
     found: list[LogRecord] = []
     with translated(doing):
-        consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False, auto_offset_reset="earliest")
-        async with asyncio.timeout(_CALL_S):
-            await consumer.start()
-        try:
+        async with open_reader(bootstrap, doing) as consumer:
             left = await _assigned(consumer, frozenset(topics), key, since_ms)
             while left:
                 async with asyncio.timeout(_CALL_S):
@@ -39,8 +36,6 @@ async def read_key(bootstrap: str, topics: Iterable[str], key: bytes, *, since_m
                 for tp in done:
                     del left[tp]
                     consumer.pause(tp)
-        finally:
-            await consumer.stop()
     return found
 
 
@@ -53,7 +48,7 @@ async def _assigned(
         # The client learns how many partitions a topic has with the first question about it.
         await consumer.end_offsets([TopicPartition(topic, 0) for topic in existing])
         counts = {topic: len(consumer.partitions_for_topic(topic) or ()) for topic in existing}
-        mine = [TopicPartition(topic, (murmur2(key) & 0x7FFFFFFF) % n) for topic, n in counts.items() if n]
+        mine = [TopicPartition(topic, partition_of(key, n)) for topic, n in counts.items() if n]
         if not mine:
             return {}
         consumer.assign(mine)

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
+from streams.log.reading import open_reader
+from streams.log.topic_partitions import partitions_of
 
 _POLL_MS = 1_000
 _CALL_S = 15.0
@@ -17,15 +18,11 @@ _AT_ONCE = 2_000
 
 async def log_ends(bootstrap: str, topic: str) -> dict[int, int]:
     """Return the offset after the last record, by partition. Raises schemas.errors.Outage."""
-    with translated(f"reading the end of {topic}"):
-        async with asyncio.timeout(_CALL_S):
-            consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False)
-            await consumer.start()
-            try:
-                every = await _partitions(consumer, topic)
-                return {tp.partition: end for tp, end in (await consumer.end_offsets(every)).items()}
-            finally:
-                await consumer.stop()
+    doing = f"reading the end of {topic}"
+    with translated(doing):
+        async with asyncio.timeout(_CALL_S), open_reader(bootstrap, doing) as consumer:
+            every = await partitions_of(consumer, topic)
+            return {tp.partition: end for tp, end in (await consumer.end_offsets(every)).items()}
 
 
 async def read_range(
@@ -35,11 +32,10 @@ async def read_range(
 
     Raises schemas.errors.Outage.
     """
-    with translated(f"reading {topic}"):
-        consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False, auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            every = [tp for tp in await _partitions(consumer, topic) if upto.get(tp.partition, 0) > 0]
+    doing = f"reading {topic}"
+    with translated(doing):
+        async with open_reader(bootstrap, doing) as consumer:
+            every = [tp for tp in await partitions_of(consumer, topic) if upto.get(tp.partition, 0) > 0]
             consumer.assign(every)
             left = set(every)
             for tp, offset in (await _starts(consumer, every, since_ms)).items():
@@ -57,14 +53,6 @@ async def read_range(
                     if await consumer.position(tp) >= upto[tp.partition]:
                         left.discard(tp)
                         consumer.pause(tp)
-        finally:
-            await consumer.stop()
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    # The client learns of a topic with the first question about it.
-    await consumer.end_offsets([TopicPartition(topic, 0)])
-    return [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]
 
 
 async def _starts(

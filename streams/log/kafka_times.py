@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from streams.log.bootstrap import client_options
-from streams.log.closing import close_client
 from streams.log.kafka_errors import translated
 from streams.log.protocols import Partition
+from streams.log.reading import open_reader
+from streams.log.topic_partitions import partitions_of
 
 _CALL_S = 20.0
 _POLL_MS = 1_000
@@ -40,27 +40,23 @@ async def time_ranges(bootstrap: str, topics: Iterable[str], since_ms: int, unti
     Raises schemas.errors.Outage, also when a topic does not exist.
     """
     names = tuple(topics)
-    with translated(f"reading the times of {', '.join(names)}"):
-        async with asyncio.timeout(_CALL_S):
-            consumer = AIOKafkaConsumer(**client_options(bootstrap), enable_auto_commit=False)
-            await consumer.start()
-            try:
-                every = [tp for name in names for tp in await _partitions(consumer, name)]
-                firsts, ends = await consumer.beginning_offsets(every), await consumer.end_offsets(every)
-                oldest = await consumer.offsets_for_times(dict.fromkeys(every, 0))
-                starts = await consumer.offsets_for_times(dict.fromkeys(every, max(0, since_ms - _SKEW_MS)))
-                stops = await consumer.offsets_for_times(dict.fromkeys(every, until_ms + _SKEW_MS))
-                return {
-                    Partition(tp.topic, tp.partition): Range(
-                        start=at.offset if (at := starts.get(tp)) else ends[tp],
-                        end=at.offset if (at := stops.get(tp)) else ends[tp],
-                        first=firsts[tp],
-                        first_ms=at.timestamp if (at := oldest.get(tp)) else None,
-                    )
-                    for tp in every
-                }
-            finally:
-                await close_client(consumer.stop(), of="the times of topics")
+    doing = f"reading the times of {', '.join(names)}"
+    with translated(doing):
+        async with asyncio.timeout(_CALL_S), open_reader(bootstrap, doing) as consumer:
+            every = [tp for name in names for tp in await partitions_of(consumer, name)]
+            firsts, ends = await consumer.beginning_offsets(every), await consumer.end_offsets(every)
+            oldest = await consumer.offsets_for_times(dict.fromkeys(every, 0))
+            starts = await consumer.offsets_for_times(dict.fromkeys(every, max(0, since_ms - _SKEW_MS)))
+            stops = await consumer.offsets_for_times(dict.fromkeys(every, until_ms + _SKEW_MS))
+            return {
+                Partition(tp.topic, tp.partition): Range(
+                    start=at.offset if (at := starts.get(tp)) else ends[tp],
+                    end=at.offset if (at := stops.get(tp)) else ends[tp],
+                    first=firsts[tp],
+                    first_ms=at.timestamp if (at := oldest.get(tp)) else None,
+                )
+                for tp in every
+            }
 
 
 async def read_offsets(bootstrap: str, ranges: Mapping[Partition, tuple[int, int]]) -> AsyncGenerator[Sequence[Raw]]:
@@ -71,16 +67,8 @@ async def read_offsets(bootstrap: str, ranges: Mapping[Partition, tuple[int, int
     left = {TopicPartition(p.topic, p.number): r for p, r in ranges.items() if r[0] < r[1]}
     if not left:
         return
-    consumer = AIOKafkaConsumer(
-        **client_options(bootstrap),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=_FETCH_BYTES,
-    )
     doing = f"reading {', '.join(sorted({tp.topic for tp in left}))}"
-    with translated(doing):
-        await consumer.start()
-    try:
+    async with open_reader(bootstrap, doing, max_partition_fetch_bytes=_FETCH_BYTES) as consumer:
         consumer.assign(list(left))
         for tp, (start, _) in left.items():
             consumer.seek(tp, start)
@@ -95,11 +83,3 @@ async def read_offsets(bootstrap: str, ranges: Mapping[Partition, tuple[int, int
                 if await consumer.position(tp) >= left[tp][1]:
                     del left[tp]
                     consumer.pause(tp)
-    finally:
-        await close_client(consumer.stop(), of="a range")
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    # The client learns of a topic with the first question about it.
-    await consumer.end_offsets([TopicPartition(topic, 0)])
-    return [TopicPartition(topic, n) for n in sorted(consumer.partitions_for_topic(topic) or ())]

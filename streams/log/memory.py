@@ -5,8 +5,6 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aiokafka.partitioner import murmur2
-
 from schemas.codec import Codec
 from schemas.errors import Outage
 from schemas.topics import Topic, all_topics
@@ -20,6 +18,7 @@ from streams.log.protocols import (
     Reach,
     RebalanceListener,
 )
+from streams.log.topic_partitions import partition_of
 
 _METADATA_BYTES = 4096
 
@@ -58,7 +57,7 @@ class MemoryLog:
         """Append to the partition that Kafka's default partitioner would choose; return the offset."""
         self.check()
         partitions = self.partitions(topic)
-        number = 0 if key is None else (murmur2(key) & 0x7FFFFFFF) % len(partitions)
+        number = 0 if key is None else partition_of(key, len(partitions))
         offset = len(partitions[number])
         partitions[number].append(LogRecord(topic, number, offset, key, value, dict(headers), int(time.time() * 1000)))
         async with self._changed:

@@ -7,11 +7,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.errors import Outage
 from streams.log.admin import kafka_admin
-from streams.log.bootstrap import client_options
-from streams.log.closing import close_client
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
+from streams.log.reading import open_reader
 
 _POLL_MS = 500
 _CALL_S = 15.0
@@ -29,18 +28,10 @@ async def read_whole(bootstrap: str, topics: Iterable[str]) -> AsyncGenerator[Se
     if not names:
         return
     doing = f"reading {len(names)} topics from their start"
-    consumer = AIOKafkaConsumer(
-        *names,  # without a group: all partitions are assigned at once
-        **client_options(bootstrap),
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=_FETCH_BYTES,
-        fetch_max_wait_ms=100,
-    )
-    try:
+    options = {"max_partition_fetch_bytes": _FETCH_BYTES, "fetch_max_wait_ms": 100}
+    async with open_reader(bootstrap, doing, *names, **options) as consumer:
         with translated(doing):
             async with asyncio.timeout(_CALL_S):
-                await consumer.start()
                 left = await _ends(consumer)
         silent = 0
         while left:
@@ -56,8 +47,6 @@ async def read_whole(bootstrap: str, topics: Iterable[str]) -> AsyncGenerator[Se
             silent = 0 if fetched else silent + 1
             if silent > _SILENT_POLLS:
                 raise Outage(f"{doing}: records are there, none came", code="kafka_down", remedy="try again")
-    finally:
-        await close_client(consumer.stop(), of="a whole reading")
 
 
 async def _ends(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:

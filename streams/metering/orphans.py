@@ -18,12 +18,11 @@ from schemas.events import ChatRequest
 from schemas.topics import CHAT_REQUESTS, USAGE_EVENTS
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
-from streams.log.dead_letters import dead_letter
+from streams.log.dead_letters import bury
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Decoder, LogRecord, Publisher
 from streams.logs import get_logger
 from streams.metering.open_calls import OpenCalls, aborted
-from streams.metrics import STAGE_DEAD_LETTERS
 
 log = get_logger(__name__)
 
@@ -120,11 +119,7 @@ class OrphanCloser:
         try:
             return await self._decoder.decode(record.value or b"", ChatRequest)
         except UndecodableRecord as e:
-            log.warning("orphans.dead_letter", partition=record.partition, offset=record.offset, code=e.code)
-            now_ms = time.time_ns() // 1_000_000
-            letter = dead_letter(record, stage=GROUP, attempts=1, error=e, service="", at_ms=now_ms)
-            await self._publisher.publish_raw(*letter._replace(key=f"{record.partition}-{record.offset}".encode()))
-            STAGE_DEAD_LETTERS.labels(record.topic, e.code).inc()
+            await bury(record, e, lambda letter: self._publisher.publish_raw(*letter), stage=GROUP, by_place=True)
             return None
 
     async def _look(self, consumer: AIOKafkaConsumer) -> bool:

@@ -67,6 +67,7 @@ def _row(record: LogRecord, event: UsageEvent) -> dict[str, Any]:
 
 def _pyarrow() -> tuple[Any, Any]:
     try:
+        # An extra: where it is not installed, nothing of it can be checked.
         import pyarrow  # pyright: ignore[reportMissingImports]
         import pyarrow.parquet as parquet  # pyright: ignore[reportMissingImports]
     except ImportError as e:

@@ -3,9 +3,10 @@
 Ingress checks the file with all its rules; here what is no price is passed over, and logged once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, cast
 
@@ -72,8 +73,7 @@ def _dated(entries: list[Mapping[str, Any]]) -> tuple[Price, ...]:
         Price(_day(entry["since"]), **{unit: Decimal(str(entry[unit])) for unit in _UNITS if unit in entry})
         for entry in entries
     )
-    by_day: Callable[[Price], date] = lambda price: price.since  # noqa: E731
-    return tuple(sorted(prices, key=by_day))
+    return tuple(sorted(prices, key=attrgetter("since")))
 
 
 def _day(value: Any) -> date:

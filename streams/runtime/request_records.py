@@ -1,17 +1,11 @@
 """From a record to its request, or to the dead letter topic."""
 
-import time
-
 from schemas.codec import UnknownFingerprint
 from schemas.errors import GatewayError, UndecodableRecord
 from schemas.events import StageRequest
-from streams.log.dead_letters import dead_letter
+from streams.log.dead_letters import bury
 from streams.log.protocols import LogRecord
-from streams.logs import get_logger
-from streams.metrics import STAGE_DEAD_LETTERS
 from streams.runtime.handling import Handling, Tools
-
-log = get_logger(__name__)
 
 
 class RequestRecords:
@@ -35,18 +29,7 @@ class RequestRecords:
                 return _checked(await self._tools.decoder.decode(record.value, StageRequest))
             except UndecodableRecord as e:
                 error = e
-        now_ms = time.time_ns() // 1_000_000
-        letter = dead_letter(record, stage=self._kind, attempts=0, error=error, service="", at_ms=now_ms)
-        await self._handling.publish_raw(letter)
-        STAGE_DEAD_LETTERS.labels(record.topic, error.code).inc()
-        log.warning(
-            "record.undecodable",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            code=error.code,
-            reason=error.message,
-        )
+        await bury(record, error, self._handling.publish_raw, stage=self._kind)
         return None
 
 

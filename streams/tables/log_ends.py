@@ -10,9 +10,11 @@ from aiokafka.errors import KafkaError
 from schemas.errors import Outage
 from schemas.topics import JOB_EVENTS, RESULTS
 from streams.log.bootstrap import client_options
+from streams.log.closing import close_client
 from streams.redis_keys import Offsets
 
 _ANSWER_TIMEOUT_S = 3.0
+_NAME = "the ends of the log"
 
 _LookUp = Callable[[AIOKafkaConsumer, list[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 
@@ -79,7 +81,7 @@ class KafkaLogEnds:
         """Close the connection."""
         async with self._starting:
             if self._consumer is not None:
-                await self._consumer.stop()
+                await close_client(self._consumer.stop(), of=_NAME)
                 self._consumer = None
 
     async def _connected(self) -> AIOKafkaConsumer:
@@ -89,7 +91,7 @@ class KafkaLogEnds:
                 try:
                     await consumer.start()
                 except BaseException:
-                    await consumer.stop()
+                    await close_client(consumer.stop(), of=_NAME, timeout_s=1.0)  # callers wait
                     raise
                 self._consumer = consumer
             return self._consumer

@@ -12,8 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from aiokafka.partitioner import murmur2
-
 from schemas.errors import GatewayError
 from schemas.events import ErrorInfo, JobEvent, JobEventKind, JobResult, JobStatus, Step, Usage, UsageEvent
 from schemas.ids import event_id, usage_id
@@ -22,6 +20,7 @@ from schemas.job_view import job_status
 from schemas.topics import JOB_EVENTS, RESULTS, USAGE_EVENTS, StageTopics, Topic
 from streams.log.kafka_times import Range, time_ranges
 from streams.log.protocols import Outgoing, Partition, Publisher
+from streams.log.topic_partitions import partition_of
 from streams.logs import get_logger
 from streams.metrics import JOBS_LOG_EXPIRED
 from streams.tables.job_states import JobStates
@@ -96,7 +95,7 @@ class LogExpiry:
         skew_ms, ended = int(self._patience.skew_s * 1000), 0
         for name, every in waits.items():
             for wait in every:
-                place = Partition(name, _partition(wait.submission.job.job_id, partitions[name]))
+                place = Partition(name, partition_of(wait.submission.job.job_id.encode(), partitions[name]))
                 if gone(wait.since_ms, ranges[place], skew_ms):
                     await self._end(wait)
                     ended += 1
@@ -169,7 +168,3 @@ def gone(since_ms: int, there: Range, skew_ms: int) -> bool:
     if there.first == 0:
         return False  # nothing was ever removed
     return there.first_ms is None or since_ms + skew_ms < there.first_ms
-
-
-def _partition(job_id: str, count: int) -> int:
-    return (murmur2(job_id.encode()) & 0x7FFFFFFF) % count

@@ -2,12 +2,11 @@
 
 from functools import lru_cache
 
-from aiokafka.partitioner import murmur2
-
 from schemas.topics import JOB_PARTITIONS
+from streams.log.topic_partitions import partition_of
 
 
 @lru_cache(maxsize=65_536)
 def job_partition(job_id: str) -> int:
     """Return the partition of a job's records, views and marker."""
-    return (murmur2(job_id.encode()) & 0x7FFFFFFF) % JOB_PARTITIONS
+    return partition_of(job_id.encode(), JOB_PARTITIONS)

@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 
 from schemas.topics import JOB_EVENTS, RESULTS
-from streams.log.bootstrap import client_options
-from streams.log.kafka_errors import translate
+from streams.log.kafka_errors import translated
+from streams.log.reading import open_reader
 from streams.redis_keys import Offsets
 
 
@@ -35,17 +34,13 @@ class GroupPositions:
         """See Positions."""
         wanted = sorted(partitions)
         every = [TopicPartition(topic, p) for topic in self._topics for p in wanted]
-        consumer = AIOKafkaConsumer(**client_options(self._bootstrap), group_id=self._group, enable_auto_commit=False)
-        try:
-            await consumer.start()
-            consumer.assign(every)
-            first = await consumer.beginning_offsets(every)
-            last = await consumer.end_offsets(every)
-            committed = {tp: await consumer.committed(tp) for tp in every}
-        except (KafkaError, OSError, TimeoutError) as e:
-            raise translate(e, f"reading the offsets of group {self._group}") from e
-        finally:
-            await consumer.stop()
+        doing = f"reading the offsets of group {self._group}"
+        with translated(doing):
+            async with open_reader(self._bootstrap, doing, group_id=self._group) as consumer:
+                consumer.assign(every)
+                first = await consumer.beginning_offsets(every)
+                last = await consumer.end_offsets(every)
+                committed = {tp: await consumer.committed(tp) for tp in every}
         # Without a commit, or where retention has removed what follows it, reading begins at the first record.
         following = {tp: max(committed[tp] or 0, first[tp]) for tp in every}
         return {p: (self._offsets(following, p), self._offsets(last, p)) for p in wanted}

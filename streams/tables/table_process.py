@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from schemas.errors import Outage, Permanent
-from streams.log.dead_letters import dead_letter
-from streams.log.protocols import LogRecord, Publisher
+from streams.log.dead_letters import bury
+from streams.log.protocols import LogRecord, Publisher, Raw
 from streams.logs import get_logger
-from streams.metrics import CONSUMER_COMMIT_SECONDS, CONSUMER_REBALANCES, STAGE_DEAD_LETTERS, TABLE_RECOVERING
+from streams.metrics import CONSUMER_COMMIT_SECONDS, CONSUMER_REBALANCES, TABLE_RECOVERING
 from streams.metrics_server import Health
 from streams.redis_keys import Offsets
 from streams.tables.fold_spans import fold_spans
@@ -274,7 +274,7 @@ class TableProcess(Generic[R, S]):
             try:
                 decoded.append((record, await self._contents.decode(record)))
             except Permanent as e:
-                await self._bury(record, e)
+                await bury(record, e, self._write_letter, stage=self._contents.name)
         return decoded
 
     def _following(self, records: Iterable[LogRecord]) -> dict[int, Offsets]:
@@ -288,25 +288,13 @@ class TableProcess(Generic[R, S]):
         absent = -1 if len(self._topics) > 1 else 0
         return {p: Offsets(at[0], max(at[1], absent)) for p, at in following.items()}
 
-    async def _bury(self, record: LogRecord, error: Permanent) -> None:
-        letter = dead_letter(
-            record, stage=self._contents.name, attempts=1, error=error, service="", at_ms=time.time_ns() // 1_000_000
-        )
-        log.warning(
-            "table.dead_letter",
-            table=self._contents.name,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            code=error.code,
-        )
+    async def _write_letter(self, letter: Raw) -> None:
         while True:
             try:
                 await self._publisher.publish_raw(*letter)
             except Outage:
                 await asyncio.sleep(_RETRY_S)
             else:
-                STAGE_DEAD_LETTERS.labels(record.topic, error.code).inc()
                 return
 
 

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 
 import httpx
@@ -17,6 +17,7 @@ from schemas.payloads import text_payload
 from schemas.topics import JOB_PARTITIONS
 from streams.admission.writing import partition_of
 from streams.client import DoorClient
+from tests.waiting import WaitUntil
 
 pytestmark = [pytest.mark.stack, pytest.mark.full, pytest.mark.timeout(900)]
 
@@ -25,7 +26,6 @@ RECORDS = 10_000
 WORKING = ("admission", "llm", "ingress")
 # At which share of the answers which of them are killed, with SIGKILL: each alone, then all at once.
 KILLS = ((0.05, ("admission",)), (0.25, ("llm",)), (0.45, ("ingress",)), (0.65, WORKING))
-WaitUntil = Callable[..., Awaitable[None]]
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ async def test_each_record_has_one_answer_whoever_is_killed(own_stack: BenchStac
         async with aclosing(client.replies()) as batches:
             async for replies, _ in batches:
                 for reply in replies:
-                    (answers if isinstance(reply.told, BatchAnswer) else rejected).append(reply.told)  # type: ignore[arg-type]
+                    (answers if isinstance(reply.told, BatchAnswer) else rejected).append(reply.told)
 
     async def kill(names: tuple[str, ...]) -> None:
         """Kill them once all are at work again, at the same moment."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from aiokafka import AIOKafkaProducer
@@ -13,10 +13,10 @@ from schemas.codec import Codec
 from schemas.topics import batch_door
 from streams.client import DoorClient
 from tests.otlp_receiver import Collector, collector
+from tests.waiting import WaitUntil
 
 pytestmark = [pytest.mark.stack, pytest.mark.full, pytest.mark.timeout(300)]
 
-WaitUntil = Callable[..., Awaitable[None]]
 SERVICE, TEXT = "traced", "words that no trace may hold"
 TRACE, CLIENTS = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 # name, service of the span; each under the one before it

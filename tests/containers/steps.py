@@ -1,7 +1,6 @@
 """What the tests of the compose files do with them: bring them up, wait until all is healthy, have a letter read."""
 
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import httpx
 
 from tests.containers.engine import ROOT, Compose, engine_address
+from tests.waiting import until
 
 LETTER = ROOT / "cli/data/demo-letter.pdf"
 NUMBER = "농촌활력과-512"
@@ -31,17 +31,16 @@ def brought_up(folder: Path, *overlays: str) -> Iterator[Compose]:
 
 def until_healthy(compose: Compose) -> None:
     """Wait until everything runs, and every container with a health check is healthy."""
-    deadline = time.monotonic() + START_S
-    while True:
+    states: dict[str, str] = {}
+
+    def healthy() -> bool:
         found = compose.containers()
-        states = {c["Name"]: c["State"].get("Health", {}).get("Status", "none") for c in found}
-        if {c["service"] for c in found} == compose.services - {"topics"} and set(states.values()) <= {
-            "healthy",
-            "none",
-        }:
-            return
-        assert time.monotonic() < deadline, f"{states}\n{compose('logs', '--tail', '15')}"
-        time.sleep(2)
+        states.clear()
+        states.update({c["Name"]: c["State"].get("Health", {}).get("Status", "none") for c in found})
+        all_run = {c["service"] for c in found} == compose.services - {"topics"}
+        return all_run and set(states.values()) <= {"healthy", "none"}
+
+    until(healthy, START_S, every_s=2, told=lambda: f"{states}\n{compose('logs', '--tail', '15')}")
 
 
 def key_of(compose: Compose, service: str) -> str:
@@ -73,11 +72,11 @@ def submit_letter(http: httpx.Client) -> str:
 
 def until_read(http: httpx.Client, job_id: str) -> None:
     """Wait until the job is done, and look at what was read."""
-    deadline = time.monotonic() + READ_S
-    while True:
+
+    def done() -> httpx.Response | None:
         found = http.get(f"/v1/jobs/{job_id}", params={"wait": 60})
-        if found.status_code == 200 and found.json()["status"] == "done":
-            assert found.json()["result"]["document_number"] == NUMBER
-            return
-        assert time.monotonic() < deadline, found.text
-        time.sleep(1)
+        return found if found.status_code == 200 and found.json()["status"] == "done" else None
+
+    read = until(done, READ_S, every_s=1, told=lambda: http.get(f"/v1/jobs/{job_id}").text)
+    assert read is not None
+    assert read.json()["result"]["document_number"] == NUMBER

@@ -1,6 +1,5 @@
 """`compose.cluster.yml` on a real engine: three brokers, one of them killed while a letter is read."""
 
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -9,6 +8,7 @@ import pytest
 from schemas.topics import all_topics
 from tests.containers.engine import Compose, run, why_not
 from tests.containers.steps import brought_up, proxy, submit_letter, until_healthy, until_read
+from tests.waiting import until
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 IN_SYNC_S = 180
@@ -62,8 +62,5 @@ def test_letters_are_read_while_the_first_broker_is_dead(cluster: Compose, http:
 
     cluster("up", "--detach", "--no-build", "--no-recreate")
     until_healthy(cluster)
-    deadline = time.monotonic() + IN_SYNC_S
-    while late := described(cluster, "kafka-2", "--under-replicated-partitions").strip():
-        assert time.monotonic() < deadline, late
-        time.sleep(2)
+    until(lambda: not described(cluster, "kafka-2", "--under-replicated-partitions").strip(), IN_SYNC_S, every_s=2)
     until_read(http, submit_letter(http))

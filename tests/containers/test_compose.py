@@ -5,7 +5,6 @@ Minutes long, and it takes the ports 8443 and 9094: only with `./gateway test te
 
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -28,6 +27,7 @@ from tests.containers.engine import (
     why_not,
 )
 from tests.containers.steps import LETTER, NUMBER, brought_up, key_of, proxy, submit_letter, until_healthy, until_read
+from tests.waiting import until
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 KAFKA_CERTIFICATE = ROOT / "ops/secrets/kafka_cert.pem"
@@ -127,10 +127,7 @@ def test_parts_are_scaled_without_further_change(compose: Compose, http: httpx.C
     until_read(http, submit_letter(http))
     # Prometheus finds all of them by itself.
     query = ("wget", "-q", "-O", "-", "http://127.0.0.1:9090/api/v1/query?query=count(up{job=~%22ocr|ingress%22}==1)")
-    deadline = time.monotonic() + 120
-    while '"4"]' not in (told := compose("exec", "-T", "prometheus", *query)):
-        assert time.monotonic() < deadline, told
-        time.sleep(2)
+    until(lambda: '"4"]' in compose("exec", "-T", "prometheus", *query), 120, every_s=2)
 
 
 def test_containers_have_no_more_rights_than_they_need(compose: Compose, http: httpx.Client) -> None:

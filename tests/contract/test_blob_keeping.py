@@ -113,7 +113,7 @@ async def test_a_blob_that_is_used_again_begins_anew(pair: Pair, reuse: Callable
     ref = await blobs.put_bytes("team-a", "text/plain", b"again")
     before = await keeping.touched_ms("team-a", ref.sha256)
     await _moment_over(keeping)
-    await reuse(blobs, ref)  # type: ignore[misc]
+    await reuse(blobs, ref)
     after = await keeping.touched_ms("team-a", ref.sha256)
     assert before is not None
     assert after is not None
@@ -129,10 +129,10 @@ async def test_a_use_between_the_look_and_the_removal_keeps_the_blob(pair: Pair,
     real = keeping.set_aside
 
     async def raced(service: str, sha256: str) -> bool:
-        await reuse(blobs, ref)  # type: ignore[misc]
+        await reuse(blobs, ref)
         return await real(service, sha256)
 
-    keeping.set_aside = raced  # type: ignore[method-assign]
+    keeping.set_aside = raced
     collector = Collector(keeping, now_ms, a_second=1_000_000)
     assert (await collector.round(lambda _: begun)).set_aside == 1
     assert await blobs.get(ref) == b"again", "who was told of it finds it"

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Set
+from collections.abc import AsyncIterator, Set
 from typing import Protocol
 from uuid import uuid4
 
@@ -23,8 +23,7 @@ from streams.log.memory import MemoryLog, MemoryPublisher, MemorySubscriber, Mem
 from streams.log.protocols import Committed, LogRecord, Outgoing, Partition, Publisher, Raw, Subscriber, Tail
 from streams.log.schema_reader import CodecDecoder, SchemaReader
 from streams.runtime.kafka_subscriber import KafkaSubscriber
-
-WaitUntil = Callable[..., Awaitable[None]]
+from tests.waiting import WaitUntil
 
 
 class Log(Protocol):

@@ -15,6 +15,7 @@ from schemas.events import ChatRequest, UsageEvent
 from schemas.topics import CHAT_REQUESTS, JOB_PARTITIONS, USAGE_EVENTS
 from tests.integration.ingress_harness import Ingress, running_ingress, settings_for
 from tests.sim.launch import Simulator, start
+from tests.waiting import eventually
 
 NATIVE, COMPATIBLE = "tiny", "gpt"
 """Public models: one on a simulated Ollama, one on a simulated OpenAI-compatible server."""
@@ -106,12 +107,12 @@ class OnTheLog:
 
     async def usage_of(self, service: str, calls: int = 1) -> list[UsageEvent]:
         """Wait for the usage of a service's calls."""
-        async with asyncio.timeout(20):
-            while True:
-                found = [e for e in self.usage if e.service == service]
-                if len(found) >= calls:
-                    return found
-                await asyncio.sleep(0.01)
+
+        def found() -> list[UsageEvent]:
+            events = [e for e in self.usage if e.service == service]
+            return events if len(events) >= calls else []
+
+        return await eventually(found, 20)
 
     async def _follow(self) -> None:
         async for record in self._consumer:

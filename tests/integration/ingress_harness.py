@@ -7,7 +7,7 @@ the same view and the same markers, without Faust's start-up time.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
@@ -32,6 +32,7 @@ from streams.redis_keys import Marker, Offsets
 from streams.settings import Settings
 from streams.tables.view_json import encode_view
 from tests.services import free_port
+from tests.waiting import eventually
 
 _TRIES = 5
 
@@ -89,7 +90,7 @@ class Ingress:
             except Outage:  # a busy machine is late now and then; what is tested is not this
                 if not left:
                     raise
-        await _until(lambda: self.dependencies.keys.get(record.key_id) == record)
+        await eventually(lambda: self.dependencies.keys.get(record.key_id) == record, 20)
 
 
 @asynccontextmanager
@@ -102,7 +103,7 @@ async def running_ingress(settings: Settings, env: Mapping[str, str] | None = No
         )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server._serve())
-        await _until(lambda: server.started and dependencies.keys.loaded and dependencies.services.loaded)
+        await eventually(lambda: server.started and dependencies.keys.loaded and dependencies.services.loaded, 20)
         try:
             yield Ingress(dependencies, f"http://127.0.0.1:{settings.http_port}")
         finally:
@@ -170,14 +171,6 @@ class ViewFolder:
             folded = Offsets(self._folded[JOB_EVENTS.name, p], self._folded[RESULTS.name, p])
             pipe.set(redis_keys.marker(p), Marker("test", folded).encode())
         await pipe.execute()
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def records(kafka: str, topic: str, job_id: str, kind: type) -> AsyncIterator[object]:

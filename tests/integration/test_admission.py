@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,11 +33,11 @@ from streams.redis_client import redis_client
 from streams.storage.store import open_blob_store
 from tests.integration.ingress_harness import own_database
 from tests.services import ROOT, free_port
+from tests.waiting import WaitUntil
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 CODEC = Codec()
-WaitUntil = Callable[..., Awaitable[None]]
 
 
 @dataclass

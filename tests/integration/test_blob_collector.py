@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,10 +24,10 @@ from streams.tables.open_jobs import oldest_open_ms
 from tests.builders import job_ref, now_ms
 from tests.integration.ingress_harness import ViewFolder, own_database
 from tests.integration.table_processes import TableProcess
+from tests.waiting import WaitUntil
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 
-WaitUntil = Callable[..., Awaitable[None]]
 DAY_S = 86_400
 LIFETIME_S = longest_reference(timedelta(seconds=Settings.from_env({}).job_ttl_seconds)).total_seconds()
 

@@ -16,8 +16,9 @@ from streams.log.schema_reader import CodecDecoder
 from streams.runtime.processor import Context, Result
 from tests.builders import own_stage, stage_request
 from tests.conftest import create_topics
-from tests.integration.worker_harness import Bench, WaitUntil, bench
+from tests.integration.worker_harness import Bench, bench
 from tests.services import KafkaBroker, own_kafka
+from tests.waiting import WaitUntil
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 

@@ -1,7 +1,7 @@
 """A budget of tokens under 200 calls at once, with everything real: ingress, Redis, Kafka and the metering process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
@@ -15,12 +15,12 @@ from streams.quota.quotas import LIFE_MS
 from streams.redis_client import redis_client
 from streams.redis_keys import QUOTA_STATE
 from tests.builders import now_ms
-from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service, simulators
+from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service
 from tests.integration.ingress_harness import Ingress
 from tests.integration.table_processes import OwnRedis, TableProcess
+from tests.waiting import WaitUntil, eventually
 
 pytestmark = pytest.mark.kafka
-WaitUntil = Callable[..., Awaitable[None]]
 
 BUDGET = 2_000
 CALLS = 200
@@ -29,22 +29,8 @@ MOST_OF_A_CALL = 80  # as it is reserved: the prompt's estimate with its margin,
 
 
 @pytest.fixture(scope="module")
-def sims() -> Iterator[Sims]:
-    with simulators() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
-    made = OwnRedis(tmp_path_factory.mktemp("redis"))
-    made.start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def metering(kafka: str, redis: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TableProcess]:
-    process = TableProcess("streams.metering", kafka, redis.url, tmp_path_factory.mktemp("metering"))
+def metering(kafka: str, own_redis: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TableProcess]:
+    process = TableProcess("streams.metering", kafka, own_redis.url, tmp_path_factory.mktemp("metering"))
     process.start()
     yield process
     process.end()
@@ -52,10 +38,10 @@ def metering(kafka: str, redis: OwnRedis, tmp_path_factory: pytest.TempPathFacto
 
 @pytest_asyncio.fixture
 async def ingress(
-    kafka: str, redis: OwnRedis, metering: TableProcess, sims: Sims, tmp_path_factory: pytest.TempPathFactory
+    kafka: str, own_redis: OwnRedis, metering: TableProcess, sims: Sims, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Ingress]:
-    async with chat_ingress(kafka, redis.url, tmp_path_factory.mktemp("budget"), sims) as running:
-        client = redis_client(redis.url)
+    async with chat_ingress(kafka, own_redis.url, tmp_path_factory.mktemp("budget"), sims) as running:
+        client = redis_client(own_redis.url)
         # Counters are believed once they are old enough: nobody here has to wait for that.
         for name, at_ms in (("born", now_ms() - LIFE_MS - 1_000), ("seen", now_ms())):
             await client.hset(QUOTA_STATE, name, at_ms)
@@ -72,12 +58,13 @@ async def ask(client: httpx.AsyncClient, number: int) -> httpx.Response:
 
 async def charged(client: httpx.AsyncClient, requests: int) -> dict[str, Any]:
     """Return what the ledger has of the client's service once so many requests are in it."""
-    async with asyncio.timeout(30):
-        while True:
-            answer = await client.get("/v1/usage", params={"group_by": "service"})
-            if answer.status_code == 200 and answer.json()["total"]["requests"] >= requests:
-                return answer.json()["total"]
-            await asyncio.sleep(0.05)
+
+    async def total() -> dict[str, Any]:
+        answer = await client.get("/v1/usage", params={"group_by": "service"})
+        found = answer.json()["total"] if answer.status_code == 200 else {"requests": -1}
+        return found if found["requests"] >= requests else {}
+
+    return await eventually(total)
 
 
 async def test_200_calls_at_once_never_pass_a_budget_of_tokens_and_the_ledger_has_what_the_server_counted(

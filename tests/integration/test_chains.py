@@ -16,9 +16,7 @@ import pytest
 import pytest_asyncio
 
 from processors.llm.gongmun_stage import GongmunStage
-from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream
 from processors.llm.pool.opening import open_pool
-from processors.llm.protocols.values import Dialect
 from processors.llm.stage import LlmStage
 from processors.ocr.handler import build_processor as ocr_processor
 from schemas.events import StageRequest
@@ -28,8 +26,10 @@ from streams.runtime.worker import Worker, group_of
 from streams.settings import Settings
 from streams.storage.store import open_blob_store
 from tests.integration.ingress_harness import Ingress, ViewFolder, own_database, running_ingress, settings_for
-from tests.integration.worker_harness import Gate, WaitUntil, leave_behind, make_tools
+from tests.integration.worker_harness import Gate, leave_behind, make_tools
+from tests.sim.catalogue import only_tiny
 from tests.sim.launch import Simulator, simulator
+from tests.waiting import WaitUntil
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(240)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,11 +89,9 @@ async def door(
     settings = settings_for(kafka, own_database(redis_url, 10), folder, GATEWAY_MODULES_DIR=str(modules))
     gate = Gate()
     gate.opened.set()
-    upstream = Upstream("sim", Dialect.OLLAMA, sim.url, 8)
-    model = PublicModel("tiny", (Route("sim", "tiny:latest"),), context_tokens=8192)
     async with AsyncExitStack() as stack:
         tools = replace(await make_tools(stack, kafka), blobs=open_blob_store(settings.blob_url))
-        pool = await stack.enter_async_context(open_pool(Catalogue({"sim": upstream}, {"tiny": model}), False))
+        pool = await stack.enter_async_context(open_pool(only_tiny(sim, 8192), False))
         llm = LlmStage(settings, {})
         llm.use(pool)
         letters = GongmunStage(llm.pool)

@@ -17,7 +17,8 @@ from schemas.topics import JOB_EVENTS
 from streams.log.admin import kafka_admin
 from streams.log.protocols import Outgoing
 from tests.builders import job_ref, now_ms, own_stage, stage_request
-from tests.integration.worker_harness import Bench, WaitUntil, bench
+from tests.integration.worker_harness import Bench, bench
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
 

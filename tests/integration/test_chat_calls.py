@@ -1,7 +1,7 @@
 """The interactive path when something is odd: callers who leave, servers that break, a log that is down."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,13 @@ from schemas.payloads import BlobRef
 from schemas.services import Allowance, ServiceSettings
 from schemas.topics import SERVICES, all_topics
 from streams.log.admin import kafka_admin
-from tests.integration.chat_harness import COMPATIBLE, NATIVE, OnTheLog, Sims, chat_ingress, own_service, simulators
+from tests.integration.chat_harness import COMPATIBLE, NATIVE, OnTheLog, Sims, chat_ingress, own_service
 from tests.integration.ingress_harness import Ingress, own_database, running_ingress, settings_for
 from tests.services import own_kafka
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
 MODELS = pytest.mark.parametrize("model", [NATIVE, COMPATIBLE])
-WaitUntil = Callable[..., Awaitable[None]]
-
-
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Sims]:
-    with simulators() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -37,12 +31,6 @@ async def ingress(
     folder = tmp_path_factory.mktemp("chat")
     async with chat_ingress(kafka, own_database(redis_url, 9), folder, sims) as running:
         yield running
-
-
-@pytest_asyncio.fixture(scope="module")
-async def on_the_log(kafka: str) -> AsyncIterator[OnTheLog]:
-    async with OnTheLog(kafka) as log:
-        yield log
 
 
 @pytest_asyncio.fixture

@@ -1,7 +1,7 @@
 """The official clients of OpenAI and Ollama, unchanged, against ingress over both kinds of model servers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import ollama
@@ -10,7 +10,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from tests.integration.chat_harness import COMPATIBLE, NATIVE, OnTheLog, Sims, chat_ingress, own_service, simulators
+from tests.integration.chat_harness import COMPATIBLE, NATIVE, OnTheLog, Sims, chat_ingress, own_service
 from tests.integration.ingress_harness import Ingress, own_database
 
 pytestmark = pytest.mark.kafka
@@ -33,12 +33,6 @@ SCHEMA: Any = {
 Run = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Sims]:
-    with simulators() as running:
-        yield running
-
-
 @pytest_asyncio.fixture(scope="module")
 async def ingress(
     kafka: str, redis_url: str, sims: Sims, tmp_path_factory: pytest.TempPathFactory
@@ -46,12 +40,6 @@ async def ingress(
     folder = tmp_path_factory.mktemp("chat")
     async with chat_ingress(kafka, own_database(redis_url, 8), folder, sims) as running:
         yield running
-
-
-@pytest_asyncio.fixture(scope="module")
-async def on_the_log(kafka: str) -> AsyncIterator[OnTheLog]:
-    async with OnTheLog(kafka) as log:
-        yield log
 
 
 @pytest_asyncio.fixture

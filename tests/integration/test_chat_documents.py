@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -10,16 +10,10 @@ import pytest
 import pytest_asyncio
 
 from ingress.chat import routes
-from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service, simulators
+from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service
 from tests.integration.ingress_harness import Ingress, own_database
 
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Sims]:
-    with simulators() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -29,6 +29,7 @@ from tests.integration.ingress_harness import (
     running_ingress,
     settings_for,
 )
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -198,15 +199,8 @@ async def test_submit_writes_results_and_a_summary(cli: Cli, ingress: Ingress):
     running = asyncio.create_task(
         cli("submit", "noop", "a/note.txt", "note.txt", "empty.txt", "-o", "sleep_ms=1", "--out", "results", code=1)
     )
-    reader = ingress.dependencies.jobs
-    async with asyncio.timeout(30):
-        while True:
-            page = await reader.list(SERVICE, status="queued")
-            if len(page.jobs) == 2:
-                break
-            await asyncio.sleep(0.02)
-    for view in page.jobs:
-        await _finish(ingress, view.job.job_id, result=json_payload(orjson.dumps({"of": view.job.job_id})))
+    for job_id in await queued(ingress, 2):
+        await _finish(ingress, job_id, result=json_payload(orjson.dumps({"of": job_id})))
     out, err = await running
     rows = list(csv.DictReader((cli.folder / "results" / "summary.csv").open()))
     assert [row["file"] for row in rows] == ["a/note.txt", "note.txt", "empty.txt"]
@@ -237,12 +231,12 @@ async def test_look_list_and_cancel(cli: Cli):
 
 async def queued(ingress: Ingress, count: int) -> list[str]:
     """Wait until so many jobs are queued, and return their ids."""
-    async with asyncio.timeout(30):
-        while True:
-            page = await ingress.dependencies.jobs.list(SERVICE, status="queued")
-            if len(page.jobs) == count:
-                return [view.job.job_id for view in page.jobs]
-            await asyncio.sleep(0.02)
+
+    async def there() -> list[str]:
+        page = await ingress.dependencies.jobs.list(SERVICE, status="queued")
+        return [view.job.job_id for view in page.jobs] if len(page.jobs) == count else []
+
+    return await eventually(there)
 
 
 RESULT = json_payload(b'{"title":"ok"}')

@@ -1,14 +1,11 @@
 """What `gateway doctor` says of the model servers, those of `models.yml` included."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from cli.doctor import Check, Installation, check_model_servers
 from cli.stack.launch import Stack
 from streams.settings import Settings
-from tests.integration.chat_harness import Sims, simulators
+from tests.integration.chat_harness import Sims
 
 _FILE = """\
 upstreams:
@@ -19,12 +16,6 @@ models:
   tiny: {{upstreams: [{{upstream: native, model: "{model}"}}, {{upstream: paid, model: any}}{more}]}}
 """
 _GONE = ", {upstream: gone, model: tiny}"
-
-
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Sims]:
-    with simulators() as running:
-        yield running
 
 
 async def examined(folder: Path, text: str, key: str = "sim-secret") -> Check:

@@ -1,6 +1,6 @@
 """The model's part of `gongmun.extract`, over a simulated model server and a real pool."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
@@ -9,34 +9,25 @@ import pytest_asyncio
 
 from processors.llm.gongmun_model import helped
 from processors.llm.gongmun_stage import GongmunStage
-from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream
 from processors.llm.pool.opening import open_pool
 from processors.llm.pool.pool import Pool
-from processors.llm.protocols.values import Dialect
 from schemas.events import StageRequest
 from schemas.pages import encode_document
 from schemas.payloads import json_payload
 from streams.runtime.processor import Result
 from streams.runtime.testing import FakeContext
 from tests.builders import stage_request
-from tests.sim.launch import Simulator, simulator
+from tests.sim.catalogue import only_tiny
+from tests.sim.launch import Simulator
 from tests.unit.gongmun.pages import PUBLIC, document_of
 
 PAGES = encode_document(document_of(PUBLIC))
 
 
-@pytest.fixture(scope="module")
-def sim() -> Iterator[Simulator]:
-    with simulator() as running:
-        yield running
-
-
 @pytest_asyncio.fixture
 async def pool(sim: Simulator) -> AsyncIterator[Pool]:
     await sim.reset()
-    upstream = Upstream("sim", Dialect.OLLAMA, sim.url, 8)
-    model = PublicModel("tiny", (Route("sim", "tiny:latest"),))
-    async with open_pool(Catalogue({"sim": upstream}, {"tiny": model}), False) as running:
+    async with open_pool(only_tiny(sim), False) as running:
         yield running
 
 

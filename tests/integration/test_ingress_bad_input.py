@@ -30,12 +30,6 @@ async def key(ingress: Ingress) -> str:
     return await ingress.key("team-a")
 
 
-@pytest_asyncio.fixture
-async def client(ingress: Ingress, key: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with ingress.client(key) as made:
-        yield made
-
-
 def _is_problem(answer: httpx.Response, status: int, code: str) -> None:
     body = answer.json()
     assert (answer.status_code, body["code"]) == (status, code), body

@@ -47,12 +47,6 @@ async def key(ingress: Ingress) -> str:
     return await ingress.key(SERVICE)
 
 
-@pytest_asyncio.fixture
-async def client(ingress: Ingress, key: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with ingress.client(key) as made:
-        yield made
-
-
 def _png() -> bytes:
     out = io.BytesIO()
     Image.new("L", (200, 300), "white").save(out, "PNG")

@@ -51,12 +51,6 @@ async def key(ingress: Ingress) -> str:
     return await ingress.key(SERVICE)
 
 
-@pytest_asyncio.fixture
-async def client(ingress: Ingress, key: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with ingress.client(key) as made:
-        yield made
-
-
 async def _submit(client: httpx.AsyncClient, text: str = "안녕", **headers: str) -> httpx.Response:
     return await client.post("/v1/noop", json={"text": text}, headers=headers)
 

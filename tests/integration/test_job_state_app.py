@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from uuid import uuid4
 
@@ -26,11 +26,11 @@ from streams.tables.partitions import job_partition
 from streams.tables.view_json import view_token
 from tests.builders import job_ref, now_ms
 from tests.integration.table_processes import OwnRedis, TableProcess
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
 
 STEPS = (Step("noop", "noop"),)
-WaitUntil = Callable[..., Awaitable[None]]
 
 
 class Setting:
@@ -42,7 +42,7 @@ class Setting:
         self.redis, self.app, self.publisher, self.reader, self.notes = redis, app, publisher, reader, notes
 
     async def accepted(self, job: JobRef, **more: object) -> None:
-        event = JobEvent(event_id(job.job_id, "accepted"), job, "accepted", STEPS, now_ms(), **more)  # type: ignore[arg-type]
+        event = JobEvent(event_id(job.job_id, "accepted"), job, "accepted", STEPS, now_ms(), **more)
         await self.publisher.publish(JOB_EVENTS, job.job_id, event)
 
     async def done(self, job: JobRef) -> None:
@@ -60,14 +60,6 @@ class Setting:
             if found.document["status"] == status:
                 return found
             token = view_token(found)
-
-
-@pytest.fixture(scope="module")
-def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
-    redis = OwnRedis(tmp_path_factory.mktemp("redis"))
-    redis.start()
-    yield redis
-    redis.stop()
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,15 @@
 """Replicas share an upstream's limit through Redis, and never hold more than it together."""
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
 
 from processors.llm.pool.leases import LeasePolicy, Leases
 from streams.redis_client import REDIS_FAILURES, redis_client
+from tests.waiting import WaitUntil
 
-WaitUntil = Callable[..., Awaitable[None]]
 POLICY = LeasePolicy(life_s=0.3, interval_s=0.02)
 
 

@@ -1,39 +1,30 @@
 """The stage `llm` on real Kafka, over a simulated model server."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 import pytest
 import pytest_asyncio
 
-from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream
 from processors.llm.pool.opening import open_pool
-from processors.llm.protocols.values import Dialect
 from processors.llm.stage import LlmStage
 from schemas.events import JobResult
 from streams.runtime.processor import Handler
 from streams.settings import Settings
 from tests.builders import own_stage, stage_request
 from tests.integration.worker_harness import Bench, bench
-from tests.sim.launch import Simulator, simulator
+from tests.sim.catalogue import only_tiny
+from tests.sim.launch import Simulator
 
 pytestmark = pytest.mark.kafka
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 
 
-@pytest.fixture(scope="module")
-def sim() -> Iterator[Simulator]:
-    with simulator() as running:
-        yield running
-
-
 @pytest_asyncio.fixture
 async def handle(sim: Simulator) -> AsyncIterator[Handler]:
     await sim.reset()
-    upstream = Upstream("sim", Dialect.OLLAMA, sim.url, 8)
-    model = PublicModel("tiny", (Route("sim", "tiny:latest"),))
-    async with open_pool(Catalogue({"sim": upstream}, {"tiny": model}), False) as pool:
+    async with open_pool(only_tiny(sim), False) as pool:
         stage = LlmStage(Settings.from_env({}), {})
         stage.use(pool)
         yield stage.handle

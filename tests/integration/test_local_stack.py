@@ -22,6 +22,7 @@ import redis
 
 from cli.stack.ports import STACK_MARK, pick_free
 from tests.services import ROOT
+from tests.waiting import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -55,13 +56,11 @@ class Stack:
         return {s["name"]: s for s in orjson.loads(self.run("status", "--json").stdout)}
 
     def until(self, *names: str, state: str, timeout_s: float = 90.0) -> dict[str, dict[str, Any]]:
-        deadline = time.monotonic() + timeout_s
-        while True:
+        def reached() -> dict[str, dict[str, Any]]:
             services = self.services()
-            if all(services.get(n, {}).get("state") == state for n in names):
-                return services
-            assert time.monotonic() < deadline, services
-            time.sleep(0.1)
+            return services if all(services.get(n, {}).get("state") == state for n in names) else {}
+
+        return until(reached, timeout_s, told=self.services)
 
     def processes(self) -> list[psutil.Process]:
         found: list[psutil.Process] = []

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from typer.testing import CliRunner
 
+from bench.modules import THREE_LINES
 from cli.main import build_app
 from schemas.errors import InvalidInput
 from schemas.events import StageRequest, Step
@@ -19,25 +20,13 @@ from schemas.modules import ModuleSpec, Title
 from schemas.topics import LLM
 from streams.module_registry import ModuleRegistry
 from tests.integration.ingress_harness import own_database, records, running_ingress, settings_for
-from tests.integration.worker_harness import WaitUntil
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
 
 # The broker may be one that was used before: each run has modules of its own.
 NAME = f"three-lines-{uuid4().hex[:8]}"
-FILE = f"""\
-name: {NAME}
-version: "1"
-title: {{ko: 세 줄, en: Three lines}}
-description: {{ko: 세 줄로 줄입니다., en: Cuts a text down to three lines.}}
-inputs: [text]
-stages: [llm]
-options:
-  tone: {{type: string, enum: [plain, polite], default: plain}}
-prompt: |
-  Write the text between <text> and </text> in three lines, {{{{ options.tone }}}}.
-  <text>{{{{ text }}}}</text>
-"""
+FILE = THREE_LINES.format(name=NAME, version="1")
 
 
 class Replicas:

@@ -2,27 +2,27 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from processors.llm.backends import AnswerLimits
 from processors.llm.errors import AnswerBroken, CallRefused, NoUpstream, QueueFull, UnknownModel, WaitedTooLong
 from processors.llm.pool.answers import Answer
 from processors.llm.pool.breaker import BreakerPolicy
 from processors.llm.pool.hedging import HedgePolicy
 from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream
 from processors.llm.pool.opening import open_pool
-from processors.llm.pool.pool import Caller, Pool, PoolPolicy
+from processors.llm.pool.pool import Pool
 from processors.llm.pool.slots import QueuePolicy
+from processors.llm.pool.values import Caller, PoolPolicy
 from processors.llm.protocols.checks import checked_call
 from processors.llm.protocols.values import Call, Dialect, Task
+from processors.llm.upstream_answer import AnswerLimits
 from tests.sim.farm import Farm
 from tests.sim.launch import Simulator
-
-WaitUntil = Callable[..., Awaitable[None]]
+from tests.waiting import WaitUntil
 
 ASKER = Caller("team-a", "interactive")
 QUICK = PoolPolicy(
@@ -274,6 +274,20 @@ async def test_all_upstreams_down_is_an_outage_and_heals_by_itself(sims: Farm, w
         await sim.set(fault="none")
         await wait_until(lambda: pool.states()[0].usable)
         assert await text_of(pool, chat())
+
+
+async def test_a_model_that_is_only_to_be_loaded_does_not_take_the_trial_of_a_server_that_loads_by_itself(
+    sims: Farm, wait_until: WaitUntil
+) -> None:
+    policy = PoolPolicy(attempts=1, outage_patience_s=0, breaker=BreakerPolicy(failures=1, cool_down_s=0.2))
+    async with sims("openai") as sim, pool_of(sim, kind=Dialect.OPENAI, policy=policy) as pool:
+        await sim.set(fault="error_500")
+        with pytest.raises(NoUpstream):
+            await text_of(pool, chat())
+        await wait_until(lambda: pool.states()[0].usable)
+        load = checked_call(Dialect.OLLAMA, Task.CHAT, {"model": "tiny", "messages": []})
+        await drained(await pool.open(load, ASKER))
+        assert pool.states()[0].usable
 
 
 async def test_an_upstream_that_is_down_at_start_hinders_nothing(sims: Farm) -> None:

@@ -10,9 +10,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream
 from processors.llm.pool.opening import open_pool
-from processors.llm.protocols.values import Dialect
 from processors.llm.stage import LlmStage
 from schemas.events import JobResult, Step
 from schemas.payloads import json_payload, text_payload
@@ -22,6 +20,7 @@ from streams.runtime.processor import Handler
 from streams.settings import Settings
 from tests.builders import own_stage, stage_request
 from tests.integration.worker_harness import Bench, bench
+from tests.sim.catalogue import only_tiny
 from tests.sim.launch import Simulator, simulator
 
 pytestmark = pytest.mark.kafka
@@ -48,9 +47,7 @@ async def handle(sim: Simulator) -> AsyncIterator[Handler]:
 @asynccontextmanager
 async def _stage(sim: Simulator, *, context_tokens: int) -> AsyncGenerator[Handler]:
     """The stage with a model that is said to have this context; the server itself has 2048."""
-    upstream = Upstream("sim", Dialect.OLLAMA, sim.url, 8)
-    model = PublicModel("tiny", (Route("sim", "tiny:latest"),), context_tokens=context_tokens)
-    async with open_pool(Catalogue({"sim": upstream}, {"tiny": model}), False) as pool:
+    async with open_pool(only_tiny(sim, context_tokens), False) as pool:
         stage = LlmStage(Settings.from_env({}), {})
         stage.use(pool)
         yield stage.handle

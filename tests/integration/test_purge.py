@@ -34,7 +34,7 @@ from streams.storage.store import open_blob_keeping, open_blob_store
 from streams.tables.open_jobs import oldest_open_ms
 from tests.builders import now_ms, stage_request
 from tests.integration.ingress_harness import Ingress, ViewFolder, own_database, running_ingress, settings_for
-from tests.integration.worker_harness import WaitUntil
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
 

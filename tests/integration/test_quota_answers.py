@@ -5,7 +5,7 @@ import io
 import json
 import time
 import wave
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,20 +25,14 @@ from streams.log.schema_reader import CodecDecoder
 from streams.quota.quotas import LIFE_MS
 from streams.redis_client import redis_client
 from streams.services import Services
-from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service, simulators
+from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service
 from tests.integration.ingress_harness import Ingress, own_database
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
-WaitUntil = Callable[..., Awaitable[None]]
 
 PNG = b"\x89PNG\r\n\x1a\nnot parsed here"
 CALL = {"model": NATIVE, "messages": [{"role": "user", "content": "안녕"}], "max_tokens": 4, "stream": False}
-
-
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Sims]:
-    with simulators() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -29,8 +29,8 @@ from streams.services import Services
 from streams.tables.job_reader import JobReader
 from tests.integration.ingress_harness import own_database
 from tests.services import free_port
+from tests.waiting import WaitUntil, eventually
 
-WaitUntil = Callable[..., Awaitable[None]]
 CODEC = Codec()  # reading the schemas takes longer than most tests here
 
 
@@ -43,7 +43,7 @@ class Setting:
 
     async def set(self, service: str, limits: Limits, **more: object) -> None:
         """Set a service's quotas."""
-        record = replace(ServiceSettings(service, allowance=Allowance(quotas=limits)), **more)  # type: ignore[arg-type]
+        record = replace(ServiceSettings(service, allowance=Allowance(quotas=limits)), **more)
         await self._publisher.publish(SERVICES, service, record)
         assert await self.services.refresh()
 
@@ -56,11 +56,11 @@ class Setting:
 
     async def known(self) -> None:
         """Make the counters old enough to be believed, once both replicas are in touch."""
-        async with asyncio.timeout(20):
-            while True:
-                if len(await self.redis.hkeys(redis_keys.QUOTA_STATE)) == 4:
-                    break
-                await asyncio.sleep(0.01)
+
+        async def both() -> bool:
+            return len(await self.redis.hkeys(redis_keys.QUOTA_STATE)) == 4
+
+        await eventually(both, 20)
         await self.redis.hset(redis_keys.QUOTA_STATE, "born", int(time.time() * 1000) - LIFE_MS - 1_000)
 
 

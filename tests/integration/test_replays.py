@@ -32,7 +32,7 @@ from streams.replay.hosting import host_replays
 from streams.settings import Settings
 from tests.builders import job_ref
 from tests.integration.ingress_harness import Ingress, ViewFolder, own_database, running_ingress, settings_for
-from tests.integration.worker_harness import WaitUntil
+from tests.waiting import WaitUntil, eventually
 
 pytestmark = pytest.mark.kafka
 STEPS = (Step("ocr", "ocr"), Step("gongmun.extract", "gongmun.extract"))
@@ -72,12 +72,12 @@ class World:
 
     async def until(self, replay_id: str, *states: str) -> dict:
         """Wait until a replay stands so."""
-        async with asyncio.timeout(40):
-            while True:
-                found = (await self.admin.get(f"/v1/replays/{replay_id}")).json()
-                if found["state"] in states:
-                    return found
-                await asyncio.sleep(0.05)
+
+        async def reached() -> dict:
+            found = (await self.admin.get(f"/v1/replays/{replay_id}")).json()
+            return found if found["state"] in states else {}
+
+        return await eventually(reached, 40)
 
     async def replay(self, replay: dict) -> dict:
         """Return where a replay stands."""

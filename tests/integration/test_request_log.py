@@ -1,7 +1,7 @@
 """What an ingress process writes to its log: a line for each request, and nothing that a caller sent."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,10 +19,10 @@ from tests.integration.ingress_harness import own_database
 from tests.integration.table_processes import TableProcess
 from tests.services import free_port
 from tests.sim.launch import start
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
 
-WaitUntil = Callable[..., Awaitable[None]]
 TEXT = f"rcpt-{uuid4().hex}"
 PROMPT = f"prompt-{uuid4().hex}"
 

@@ -20,8 +20,8 @@ from streams.redis_client import redis_client
 from streams.serving import GRACE_MS, Lack, Serving, announcing, lacking
 from streams.settings import Settings
 from tests.integration.ingress_harness import own_database, running_ingress, settings_for
-from tests.integration.worker_harness import WaitUntil
 from tests.sim.launch import simulator
+from tests.waiting import WaitUntil
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_000_000

@@ -8,7 +8,8 @@ from schemas.topics import JOB_CONTROL
 from streams.log.protocols import Partition
 from streams.runtime.processor import Context, Result
 from tests.builders import now_ms, own_stage, stage_request
-from tests.integration.worker_harness import Gate, WaitUntil, bench
+from tests.integration.worker_harness import Gate, bench
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
 

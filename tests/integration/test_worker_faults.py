@@ -15,7 +15,8 @@ from streams.log.admin import kafka_admin
 from streams.runtime import kafka_subscriber
 from streams.runtime.processor import Context, Result
 from tests.builders import now_ms, own_stage, stage_request
-from tests.integration.worker_harness import Bench, Gate, WaitUntil, bench
+from tests.integration.worker_harness import Bench, Gate, bench
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
 

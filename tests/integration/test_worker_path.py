@@ -8,7 +8,8 @@ from schemas.events import Lane, StageOutcome, StageRequest, Usage
 from schemas.payloads import Payload, text_payload
 from streams.runtime.processor import Context, Result
 from tests.builders import job_ref, own_stage, stage_request
-from tests.integration.worker_harness import Gate, WaitUntil, bench
+from tests.integration.worker_harness import Gate, bench
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
 

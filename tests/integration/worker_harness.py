@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -188,9 +188,6 @@ class Gate:
         """Wait until those who came satisfy `condition`."""
         async with asyncio.timeout(timeout_s), self._coming:
             await self._coming.wait_for(lambda: condition(self.came))
-
-
-WaitUntil = Callable[..., Awaitable[None]]
 
 
 async def leave_behind(kafka: str, group: str, topics: Sequence[Topic]) -> None:

@@ -1,6 +1,5 @@
 """Starts simulators as processes of their own, and talks to their control endpoints."""
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -11,6 +10,8 @@ from typing import Any, Literal
 
 import aiohttp
 import orjson
+
+from tests.waiting import eventually
 
 _ROOT = Path(__file__).resolve().parents[2]
 _STOP_S = 5.0
@@ -42,12 +43,12 @@ class Simulator:
 
     async def idle(self, timeout_s: float = 10.0) -> dict[str, Any]:
         """Wait until no call is open and return the account."""
-        async with asyncio.timeout(timeout_s):
-            while True:
-                counts = await self.counts()
-                if not counts["open"]:
-                    return counts
-                await asyncio.sleep(0.005)
+
+        async def settled() -> dict[str, Any]:
+            counts = await self.counts()
+            return counts if not counts["open"] else {}
+
+        return await eventually(settled, timeout_s)
 
     def stop(self) -> None:
         """End the process."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 import orjson
 import uvloop
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from tests.sim.config import SimConfig
 from tests.sim.control import Control
@@ -45,11 +46,11 @@ def serve(where: Listening, engine: Engine, routes: Iterable[web.AbstractRouteDe
 
 async def _serve(where: Listening, engine: Engine, routes: list[web.AbstractRouteDef]) -> None:
     @web.middleware
-    async def as_go_does(request: web.Request, handler: web.RequestHandler) -> web.StreamResponse:  # type: ignore
+    async def as_go_does(request: web.Request, handler: Handler) -> web.StreamResponse:
         if engine.config.hang_health and request.path in _HEALTH:
             await asyncio.get_running_loop().create_future()
         try:
-            return await handler(request)  # type: ignore
+            return await handler(request)
         except web.HTTPNotFound:
             return _plain(404, "404 page not found")
         except web.HTTPMethodNotAllowed as e:

@@ -26,11 +26,11 @@ def folded(log: Log) -> JobState:
 
 
 def event(kind: str, at_ms: int = 2_000, *, job: JobRef = JOB, **more: object) -> JobEvent:
-    return JobEvent(f"e:{kind}", job, kind, STEPS, at_ms, **more)  # type: ignore[arg-type]
+    return JobEvent(f"e:{kind}", job, kind, STEPS, at_ms, **more)
 
 
 def result(status: str, at_ms: int = 3_000, *, job: JobRef = JOB, **more: object) -> JobResult:
-    return JobResult(f"r:{status}", job, status, STEPS, finished_at_ms=at_ms, **more)  # type: ignore[arg-type]
+    return JobResult(f"r:{status}", job, status, STEPS, finished_at_ms=at_ms, **more)
 
 
 @settings(max_examples=200)

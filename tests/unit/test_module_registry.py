@@ -1,6 +1,6 @@
 """The modules folder as a registry follows it: what it puts on the topic, and what it leaves alone."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ from schemas.topics import MODULES
 from streams import module_registry
 from streams.log.memory import MemoryLog, MemoryPublisher, MemoryTail
 from streams.module_registry import ModuleRegistry, changed_specs, read_folder
-
-WaitUntil = Callable[..., Awaitable[None]]
+from tests.waiting import WaitUntil
 
 CODEC = Codec()
 SAID = Title("가", "a")

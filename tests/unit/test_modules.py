@@ -14,16 +14,13 @@ from schemas.events import Step
 from schemas.modules import ModuleSpec, Title
 from streams.module_files import RESERVED_NAMES
 from streams.modules import Module, canonical_options, load_modules
+from tests.builders import ECHO_MODULE
 
 FOLDER = Path(__file__).resolve().parents[2] / "modules"
 
-MINIMAL = """\
-name: echo
-version: "1"
-title: {ko: 메아리, en: Echo}
-description: {ko: 메아리, en: Gives back}
-inputs: [text]
-stages: [noop]
+MINIMAL = (
+    ECHO_MODULE
+    + """\
 options:
   times: {type: integer, minimum: 1, maximum: 9, default: 1}
   loud: {type: boolean, default: false}
@@ -31,6 +28,7 @@ options:
   ratio: {type: number}
   seed: {type: integer}
 """
+)
 
 
 def _load(folder: Path, text: str):
@@ -88,6 +86,11 @@ def test_the_modules_that_ship():
         ("name: echo", "name: Echo", "echo.yml:1: name: "),
         ("inputs: [text]", "inputs: [text", "echo.yml:6: no YAML"),
         ("inputs: [text]", "result_schema_file: x.json\ninputs: [text]", "echo.yml:5: result_schema_file: x.json"),
+        (
+            "inputs: [text]",
+            "result_schema_file: ../x.json\ninputs: [text]",
+            "echo.yml:5: result_schema_file: it is outside the module's folder",
+        ),
         ("  times:", "  on: {type: string}\n  times:", "echo.yml:8: options.on: YAML reads this key as bool"),
         ("default: 1}", f"default: {10**20}}}", "echo.yml:8: options.times.default: the number has more than 64 bits"),
         ("number}", "number, default: .nan}", "echo.yml:11: options.ratio.default: .nan is no number"),
@@ -123,6 +126,7 @@ def test_an_error_points_to_file_line_and_key(tmp_path: Path, old: str, new: str
         ("told.md", ""),
         ("none.md", "echo.yml:8: stages.0.config_files.told: none.md cannot be read as text: FileNotFoundError"),
         ("../told.md", "echo.yml:8: stages.0.config_files.told: it is outside the module's folder"),
+        ('"a\\0"', "echo.yml:8: stages.0.config_files.told: it is no file's name"),
         ("/etc/hostname", "echo.yml:8: stages.0.config_files.told: it is outside the module's folder"),
         ("long.md", "echo.yml:8: stages.0.config_files.told: long.md has 9000 characters"),
     ],

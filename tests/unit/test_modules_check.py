@@ -8,18 +8,16 @@ from typer.testing import CliRunner
 
 from cli.main import build_app
 from schemas.errors import InvalidInput
+from tests.builders import ECHO_MODULE
 from tests.sim.launch import simulator
 
-GOOD = """\
-name: echo
-version: "1"
-title: {ko: 메아리, en: Echo}
-description: {ko: 메아리, en: Gives back}
-inputs: [text]
-stages: [noop]
+GOOD = (
+    ECHO_MODULE
+    + """\
 options:
   times: {type: integer, default: 1}
 """
+)
 
 
 def check(*files: Path) -> Result:

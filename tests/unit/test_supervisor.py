@@ -19,8 +19,7 @@ from cli.stack.services import Service
 from cli.stack.states import ServiceStatus
 from cli.stack.supervisor import Supervisor
 from schemas.errors import Outage
-
-WaitUntil = Callable[..., Awaitable[None]]
+from tests.waiting import WaitUntil
 
 SERVES = """
 import http.server, sys

@@ -6,9 +6,9 @@ from collections import Counter
 import pytest
 
 from cli.usage_commands import (
-    _print_proof,  # pyright: ignore[reportPrivateUsage] - the printing alone
-    _print_proof_json,  # pyright: ignore[reportPrivateUsage]
-    _show,  # pyright: ignore[reportPrivateUsage]
+    _print_proof,
+    _print_proof_json,
+    _show,
 )
 from schemas.usage_rows import ZERO, RowId
 from streams.metering.proof import Difference, Proof, SumDifference

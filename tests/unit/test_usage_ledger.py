@@ -33,7 +33,7 @@ def usage(step: str = "ocr", attempt: int = 1, *, epoch: int = 0, outcome: str =
         measured_at_ms=HOUR + 5,
         epoch=epoch,
     )
-    return replace(event, **more)  # type: ignore[arg-type]
+    return replace(event, **more)
 
 
 def fold(events: Iterable[tuple[int, UsageEvent]]) -> LedgerEntry:

@@ -31,7 +31,7 @@ def amounts(**given: int) -> Amounts:
 
 def row(at_ms: int = SEOUL_DAY, **given: str) -> RowId:
     """A row."""
-    return RowId(at_ms, **{**dict.fromkeys(RowId._fields[1:], "x"), **given})  # type: ignore[arg-type]
+    return RowId(at_ms, **{**dict.fromkeys(RowId._fields[1:], "x"), **given})
 
 
 def test_without_a_period_it_is_the_month_up_to_today() -> None:

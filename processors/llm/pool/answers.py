@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from types import TracebackType
 
-from processors.llm.backends import UpstreamAnswer
 from processors.llm.errors import AnswerBroken
 from processors.llm.pool.slots import Slot
 from processors.llm.protocols.values import Chunk, Counts
+from processors.llm.upstream_answer import UpstreamAnswer
 
 
 @dataclass(frozen=True, slots=True)

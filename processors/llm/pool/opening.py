@@ -4,10 +4,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from processors.llm.backends import AnswerLimits, Backend, client_session
+from processors.llm.backends import Backend, client_session
 from processors.llm.pool.models import Catalogue, upstreams_at
 from processors.llm.pool.models_file import read_models_file
-from processors.llm.pool.pool import Pool, PoolPolicy, Watch
+from processors.llm.pool.pool import Pool
+from processors.llm.pool.values import PoolPolicy, Watch
+from processors.llm.upstream_answer import AnswerLimits
 
 
 def catalogue_from(

@@ -10,113 +10,26 @@ A crash or cancellation in any step frees the slot and closes the upstream's cal
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Protocol
 
-from processors.llm.backends import Backend, UpstreamAnswer
+from processors.llm.backends import Backend
 from processors.llm.errors import CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
 from processors.llm.pool import health as standing
 from processors.llm.pool.answers import Answer
-from processors.llm.pool.breaker import BreakerPolicy
 from processors.llm.pool.health import Health, Seen
-from processors.llm.pool.hedging import HedgePolicy, Hedging
+from processors.llm.pool.hedging import Hedging
 from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream, discovered
 from processors.llm.pool.probes import Probes, interval_s
+from processors.llm.pool.run import LACKS_MODEL, PAUSE_S, Run
 from processors.llm.pool.selection import Candidate, Prefixes, prefix_hashes, ranked
-from processors.llm.pool.slots import QueuePolicy, Slot, Slots
+from processors.llm.pool.slots import Slot, Slots
+from processors.llm.pool.values import Caller, PoolPolicy, Unwatched, UpstreamState, Watch
+from processors.llm.pool.waiting import Second, Waiting, failed, taken_over
 from processors.llm.protocols.requests import only_loads
 from processors.llm.protocols.values import Call, Chunk, Dialect, Json, Part
+from processors.llm.upstream_answer import UpstreamAnswer
 from schemas.errors import GatewayError
 
-_PAUSE_S = 0.25
 _SHOW_TIMEOUT_S = 5.0
-_LACKS_MODEL = "upstream_lacks_model"
-
-
-@dataclass(frozen=True, slots=True)
-class PoolPolicy:
-    """How the pool behaves. Durations in seconds.
-
-    `busy_patience_s`: how long a call is kept when all upstreams say that they are busy; `outage_patience_s`: how
-    long after the last one went down (a restart, a pause of the machine); later calls are refused at once.
-    """
-
-    attempts: int = 4
-    first_token_s: float = 300.0
-    busy_patience_s: float = 10.0
-    outage_patience_s: float = 3.0
-    queue: QueuePolicy = field(default_factory=QueuePolicy)
-    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
-    hedge: HedgePolicy = field(default_factory=HedgePolicy)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: `request_id` travels to the upstream, so that its log and ours meet.
-
-    `models` are the public models that may serve the caller as fallbacks, None for all; whether it may have the
-    model that it asks for is checked before it comes here.
-    """
-
-    service: str
-    lane: str
-    request_id: str = ""
-    models: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamState:
-    """An upstream as `status`, `doctor` and metrics see it."""
-
-    name: str
-    usable: bool
-    outstanding: int
-    limit: int
-    models: tuple[str, ...]
-
-
-class Watch(Protocol):
-    """Is told what happens, for metrics."""
-
-    def waited(self, lane: str, seconds: float) -> None:
-        """A call got its slot after `seconds`."""
-        ...
-
-    def attempted(self, upstream: str, outcome: str, seconds: float) -> None:
-        """An attempt ended: `outcome` is `answered` or the error's code, after `seconds` to the first token."""
-        ...
-
-
-class _Nobody:
-    def waited(self, lane: str, seconds: float) -> None: ...
-
-    def attempted(self, upstream: str, outcome: str, seconds: float) -> None: ...
-
-
-class _Run:
-    """What the attempts at one call share."""
-
-    def __init__(self, public: PublicModel, call: Call, caller: Caller, hashes: list[int], began: float) -> None:
-        self.public = public
-        self.call = call
-        self.caller = caller
-        self.hashes = hashes
-        self.began = began
-        self.tried: dict[str, UpstreamFailed] = {}
-        self.attempts = 0
-        self.reconnected: set[str] = set()
-
-
-class _Waiting:
-    """An attempt that has no first token yet; it can be told to stop waiting."""
-
-    def __init__(self) -> None:
-        self.scope: asyncio.Timeout | None = None
-
-    def stop(self) -> None:
-        """Let the attempt fail now, if it still waits."""
-        if self.scope is not None and not self.scope.expired():
-            self.scope.reschedule(asyncio.get_running_loop().time())
 
 
 class Pool:
@@ -136,14 +49,14 @@ class Pool:
         self._backend = backend
         self._policy = policy or PoolPolicy()
         self._discover = discover
-        self._watch = watch or _Nobody()
+        self._watch = watch or Unwatched()
         self.catalogue = catalogue
         self._limit = limit or self._own_limit
         self._health = Health(self._loop.time, self._policy.breaker)
         self._slots = Slots(self._limit, self._health.usable, self._policy.queue)
         self._hedging = Hedging(self._policy.hedge)
         self._prefixes = Prefixes()
-        self._waiting: dict[str, set[_Waiting]] = {}
+        self._waiting: dict[str, set[Waiting]] = {}
         self._turn = 0
         self._probes = Probes(backend, catalogue.upstreams.values(), self._seen)
 
@@ -165,7 +78,7 @@ class Pool:
         first: NoUpstream | None = None
         for model in (public, *self.catalogue.fallbacks_of(public, caller.service, caller.models)):
             hashes = prefix_hashes(model.name, call.body) if len(model.routes) > 1 else []
-            run = _Run(model, call, caller, hashes, self._loop.time())
+            run = Run(model, call, caller, hashes, self._loop.time())
             try:
                 return await self._serve(run)
             except NoUpstream as e:
@@ -209,7 +122,7 @@ class Pool:
         """Hand out slots after what `limit` returns has changed."""
         self._slots.changed(upstreams)
 
-    async def _serve(self, run: _Run) -> Answer:
+    async def _serve(self, run: Run) -> Answer:
         while True:
             routes = self._routes(run)
             if not routes:
@@ -225,7 +138,7 @@ class Pool:
                 if run.attempts >= self._policy.attempts:
                     raise self._nobody(run) from None
 
-    def _routes(self, run: _Run) -> dict[str, Route]:
+    def _routes(self, run: Run) -> dict[str, Route]:
         return {
             route.upstream: route
             for route in run.public.routes
@@ -234,39 +147,21 @@ class Pool:
             and standing.has_model(self._health.of(route.upstream), route.model) is not False
         }
 
-    async def _pause_or_give_up(self, run: _Run) -> None:
+    async def _pause_or_give_up(self, run: Run) -> None:
         """Wait until an upstream may be tried again, or raise NoUpstream when that is not worth it."""
-        lost = [n for n, e in run.tried.items() if e.lost_connection and n not in run.reconnected]
-        if lost:
-            # A kept connection that the server had closed meanwhile: once more on a new one, at once.
-            run.reconnected.update(lost)
-            for name in lost:
-                del run.tried[name]
+        if run.reconnects():
             return
         now = self._loop.time()
-        until, again_at = now, float("inf")
-        for route in run.public.routes:
-            state, error = self._health.of(route.upstream), run.tried.get(route.upstream)
-            if (error is not None and error.code == _LACKS_MODEL) or standing.has_model(state, route.model) is False:
-                continue
-            if isinstance(error, UpstreamBusy):
-                until = max(until, run.began + self._policy.busy_patience_s)
-            else:
-                since = run.began if state.down_since is None else state.down_since
-                until = max(until, since + self._policy.outage_patience_s)
-            probed_s = interval_s(self.catalogue.upstreams[route.upstream])
-            again_at = min(again_at, standing.usable_at(state, now, probed_s))
-        again_at = max(again_at, now + _PAUSE_S)
-        if again_at > until:
+        again_at = run.again_at(self.catalogue.upstreams, self._health, self._policy, now)
+        if again_at is None:
             raise self._nobody(run)
         await asyncio.sleep(again_at - now)
-        for name, error in list(run.tried.items()):
-            if error.code != _LACKS_MODEL and self._health.usable(name):
-                del run.tried[name]
-                if isinstance(error, UpstreamBusy):
-                    run.attempts -= 1  # it was no attempt: the upstream did not take the call
+        run.forget_failures(self._health)
 
-    async def _slot(self, run: _Run, routes: dict[str, Route], besides: str = "") -> Slot:
+    def _nobody(self, run: Run) -> NoUpstream:
+        return run.nobody(self.catalogue.upstreams, self._health, self._loop.time())
+
+    async def _slot(self, run: Run, routes: dict[str, Route], besides: str = "") -> Slot:
         slot = self._free_slot(run, routes)
         if slot is None:
             lane = run.caller.lane
@@ -276,7 +171,7 @@ class Pool:
         self._watch.waited(run.caller.lane, slot.waited_s)
         return slot
 
-    def _free_slot(self, run: _Run, routes: dict[str, Route]) -> Slot | None:
+    def _free_slot(self, run: Run, routes: dict[str, Route]) -> Slot | None:
         self._turn += 1
         last = self._prefixes.last(run.hashes) if run.hashes else None
         for candidate in ranked([self._candidate(route, last) for route in routes.values()], self._turn):
@@ -296,11 +191,11 @@ class Pool:
             name == last,
         )
 
-    async def _attempt(self, run: _Run, slot: Slot) -> Answer:
+    async def _attempt(self, run: Run, slot: Slot) -> Answer:
         """Send the call, and a second one when the first takes long; the first token wins."""
         if len(run.public.routes) < 2:
-            return await self._send(run, slot, _Waiting())
-        first, second = _Waiting(), _Second()
+            return await self._send(run, slot, Waiting())
+        first, second = Waiting(), Second()
         delay = self._hedging.delay_s(run.public.name, run.call.stream)
         route = _route(run.public, slot.upstream)
         if standing.has_loaded(self._health.of(slot.upstream), route.model) is False:
@@ -310,9 +205,9 @@ class Pool:
             answer = await self._send(run, slot, first)
         except UpstreamFailed:
             task, second.task = second.task, None
-            if task is None or (task.done() and _failed(task)):
+            if task is None or (task.done() and failed(task)):
                 raise
-            return await _taken_over(task)
+            return await taken_over(task)
         except BaseException:
             await second.drop()
             raise
@@ -325,11 +220,11 @@ class Pool:
             raise
         return answer
 
-    def _send_second(self, run: _Run, slot: Slot, first: _Waiting, second: "_Second") -> None:
+    def _send_second(self, run: Run, slot: Slot, first: Waiting, second: Second) -> None:
         second.task = self._loop.create_task(self._second(run, slot))
-        second.task.add_done_callback(lambda task: None if _failed(task) else first.stop())
+        second.task.add_done_callback(lambda task: None if failed(task) else first.stop())
 
-    async def _second(self, run: _Run, slot: Slot) -> Answer:
+    async def _second(self, run: Run, slot: Slot) -> Answer:
         """Ask another upstream, once it has a slot free and the budget allows it."""
         while True:
             if slot.upstream in run.tried:
@@ -337,20 +232,20 @@ class Pool:
             others = {name: route for name, route in self._routes(run).items() if name != slot.upstream}
             if others and self._hedging.take():
                 other = await self._slot(run, others, slot.upstream)
-                return await self._send(run, other, _Waiting())
-            await asyncio.sleep(_PAUSE_S)
+                return await self._send(run, other, Waiting())
+            await asyncio.sleep(PAUSE_S)
 
-    async def _send(self, run: _Run, slot: Slot, waiting: _Waiting) -> Answer:
+    async def _send(self, run: Run, slot: Slot, waiting: Waiting) -> Answer:
         """Make one attempt on one upstream. Its failure is noted in `run.tried` and in the upstream's standing."""
         name = slot.upstream
         upstream, route = self.catalogue.upstreams[name], _route(run.public, name)
+        if upstream.kind is Dialect.OPENAI and only_loads(run.call):
+            return self._answer(run, slot, route, [_LOADED], None)  # nothing is sent, so nothing is learnt
         began = self._loop.time()
         self._health.began(name)
         others = self._waiting.setdefault(name, set())
         others.add(waiting)
         try:
-            if only_loads(run.call) and upstream.kind is Dialect.OPENAI:
-                return self._answer(run, slot, route, [_LOADED], None)
             async with asyncio.timeout(self._policy.first_token_s) as waiting.scope:
                 source = await self._backend.open(upstream, run.call, route.model, run.caller.request_id)
         except TimeoutError:
@@ -386,17 +281,17 @@ class Pool:
         head, source.head = source.head, []
         return self._answer(run, slot, route, head, source)
 
-    def _answer(self, run: _Run, slot: Slot, route: Route, head: list[Chunk], source: UpstreamAnswer | None) -> Answer:
+    def _answer(self, run: Run, slot: Slot, route: Route, head: list[Chunk], source: UpstreamAnswer | None) -> Answer:
         return Answer(run.public.name, route.model, slot, head, source, self._health.heard, self._broke, run.attempts)
 
-    def _note_failure(self, run: _Run, name: str, error: UpstreamFailed, began: float) -> None:
+    def _note_failure(self, run: Run, name: str, error: UpstreamFailed, began: float) -> None:
         run.tried[name] = error
         self._watch.attempted(name, error.code, self._loop.time() - began)
         if isinstance(error, UpstreamBusy):
             self._health.gave_up(name)
             if error.retry_after_s:
                 self._health.busy(name, error.retry_after_s)
-        elif error.code == _LACKS_MODEL or (error.lost_connection and name not in run.reconnected):
+        elif error.code == LACKS_MODEL or (error.lost_connection and name not in run.reconnected):
             self._health.gave_up(name)
         else:
             self._health.failed(name)
@@ -443,56 +338,6 @@ class Pool:
             self._limit(upstream.name),
             tuple(sorted(self._models_of(upstream.name))),
         )
-
-    def _nobody(self, run: _Run) -> NoUpstream:
-        now = self._loop.time()
-        reasons: list[str] = []
-        back: list[float] = []
-        for route in run.public.routes:
-            upstream = self.catalogue.upstreams[route.upstream]
-            state = self._health.of(upstream.name)
-            error = run.tried.get(upstream.name)
-            lacks = standing.has_model(state, route.model) is False
-            reasons.append(error.message if error else f"{upstream.name} {'lacks the model' if lacks else 'is down'}")
-            back.append(standing.usable_at(state, now, interval_s(upstream)))
-        return NoUpstream(
-            f"no upstream of the model '{run.public.name}' can serve now: {'; '.join(reasons)}",
-            remedy="ask again after the seconds in Retry-After",
-            retry_after_s=max(1.0, min(back) - now),
-        )
-
-
-class _Second:
-    """The second attempt of a call, if there is one."""
-
-    def __init__(self) -> None:
-        self.task: asyncio.Task[Answer] | None = None
-
-    async def drop(self) -> None:
-        """End it: the first attempt won, or the caller left."""
-        task, self.task = self.task, None
-        if task is None:
-            return
-        task.cancel()
-        (result,) = await asyncio.gather(task, return_exceptions=True)
-        if isinstance(result, Answer):
-            result.close()
-
-
-async def _taken_over(task: "asyncio.Task[Answer]") -> Answer:
-    """Wait for the second attempt, which is now the only one."""
-    try:
-        return await task
-    except asyncio.CancelledError:
-        task.cancel()
-        (result,) = await asyncio.gather(task, return_exceptions=True)
-        if isinstance(result, Answer):
-            result.close()
-        raise
-
-
-def _failed(task: "asyncio.Task[Answer]") -> bool:
-    return task.cancelled() or task.exception() is not None
 
 
 def _route(public: PublicModel, upstream: str) -> Route:

@@ -7,7 +7,6 @@ import asyncio
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import yaml
 from bench.stack import BenchStack, free_ports
 from streams.metrics_server import Health, start_metrics_server
 from tests.integration.chat_harness import NATIVE, chat_ingress, simulators
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
 BOARDS = sorted((ROOT / "ops/grafana/boards").glob("*.json"))
@@ -43,14 +43,6 @@ class Prometheus:
             return self._http.get("/-/ready").status_code == 200
         except httpx.TransportError:
             return False
-
-
-def until(condition: Any, timeout_s: float = 60) -> Any:
-    end = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.2)
-    return value
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import subprocess
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -12,6 +11,7 @@ import pytest
 
 from bench.stack import ROOT, BenchStack
 from streams.storage.paths import blob_path
+from tests.waiting import until
 
 pytestmark = [pytest.mark.stack, pytest.mark.full, pytest.mark.timeout(300)]
 
@@ -23,7 +23,7 @@ class Team:
         self.stack, self.name = stack, f"team-{uuid4().hex[:8]}"
         key = self.run("keys", "create", "--service", self.name, "--quiet").stdout.strip()
         self.rest = httpx.Client(base_url=stack.url, headers={"X-API-Key": key}, timeout=90, trust_env=False)
-        until(lambda: self.rest.get("/v1/jobs").status_code == 200, "the key is known")
+        until(lambda: self.rest.get("/v1/jobs").status_code == 200, told="the key is known")
 
     def run(self, *arguments: str, answer: str = "", code: int = 0) -> subprocess.CompletedProcess[str]:
         """Type a command; `answer` is what is typed when it asks."""
@@ -62,13 +62,6 @@ class Team:
         return "" if answer.status_code == 200 else answer.json()["code"]
 
 
-def until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
-
-
 @pytest.fixture
 def team(stack: BenchStack) -> Team:
     return Team(stack)
@@ -104,7 +97,7 @@ def test_a_job_is_purged_by_the_command_and_what_another_shares_is_kept(team: Te
 def test_a_service_is_purged_up_to_a_time_and_a_scope_that_cannot_be_is_refused(team: Team) -> None:
     old = team.done({"input": {"blob": team.upload(f"old {team.name}".encode())}})
     time_between = datetime.now(UTC) + timedelta(milliseconds=2)
-    until(lambda: datetime.now(UTC) > time_between, "a moment is over")
+    until(lambda: datetime.now(UTC) > time_between, told="a moment is over")
     new = team.done({"input": {"blob": team.upload(f"new {team.name}".encode())}})
     did = team.json("purge", "--service", team.name, "--before", time_between.isoformat(), "--yes")
     assert (did["jobs"], did["blobs"], did["running"]) == (1, 1, [])
@@ -125,7 +118,7 @@ def test_an_administrator_purges_by_rest(team: Team, rest: httpx.Client) -> None
     job = team.done({"input": {"blob": blob}})
     assert team.rest.post("/v1/purges", json={"job": job}).status_code == 403
     assert team.there(blob)
-    until(lambda: team.untouched(blob), "the submission's touch is over")
+    until(lambda: team.untouched(blob), told="the submission's touch is over")
     did = rest.post("/v1/purges", json={"job": job}).json()
     assert (did["jobs"], did["blobs"], did["shown"]) == (1, 1, True)
     assert not team.there(blob)
@@ -141,7 +134,7 @@ def test_a_replay_goes_from_its_plan_to_its_promotion_by_commands(team: Team) ->
     assert (plan["planned"], plan["started"]) == (3, 0)
 
     replay = team.json("replay", "start", *one_of)["id"]
-    until(lambda: team.json("replay", "status", replay)["state"] == "done", "it is done")
+    until(lambda: team.json("replay", "status", replay)["state"] == "done", told="it is done")
     diff = team.json("replay", "diff", replay)
     assert (diff["compared"], diff["changed"], diff["gained"], diff["lost"]) == (3, 0, 0, 0)
     told = team.run("replay", "promote", replay).stdout
@@ -150,7 +143,7 @@ def test_a_replay_goes_from_its_plan_to_its_promotion_by_commands(team: Team) ->
 
     narrow = team.json("replay", "start", *one_of, "--limit", "1", "--rate", "1")["id"]
     assert team.json("replay", "status", narrow)["planned"] == 1
-    until(lambda: team.json("replay", "status", narrow)["state"] == "done", "it is done")
+    until(lambda: team.json("replay", "status", narrow)["state"] == "done", told="it is done")
     assert " discarded: 1 planned" in team.run("replay", "discard", narrow).stdout
     refused = team.run("replay", "promote", narrow, code=1)
     assert "discarded" in refused.stderr

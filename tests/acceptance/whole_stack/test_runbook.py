@@ -1,8 +1,6 @@
 """The runbook's procedures, done as it says, on a running stack."""
 
 import subprocess
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -14,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from bench.proxied import restart_role
 from bench.stack import ROOT, BenchStack
 from streams.stages import all_stages
+from tests.waiting import until
 
 INTERACTIVE = "noop.requests"
 
@@ -24,13 +23,6 @@ def gateway(stack: BenchStack, *arguments: str) -> str:
     done = subprocess.run([ROOT / "gateway", *arguments], env=dict(stack.env), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def done_job(rest: httpx.Client) -> dict[str, object]:
@@ -46,9 +38,9 @@ def test_key_rotation_leaves_no_moment_without_a_key(stack: BenchStack) -> None:
     def status(key: str) -> int:
         return httpx.get(f"{stack.url}/v1/jobs", headers={"X-API-Key": key}, trust_env=False).status_code
 
-    until(lambda: status(old) == status(new) == 200, "both are valid meanwhile")
+    until(lambda: status(old) == status(new) == 200, told="both are valid meanwhile")
     gateway(stack, "keys", "revoke", old.removeprefix("gw_").split("_")[0])
-    until(lambda: status(old) == 401, "the revoked one stops")
+    until(lambda: status(old) == 401, told="the revoked one stops")
     assert status(new) == 200
 
 
@@ -62,7 +54,7 @@ def test_flushall_gives_the_same_jobs_again(stack: BenchStack, rest: httpx.Clien
         assert answer.status_code in (200, 503), answer.text
         return answer.status_code == 200
 
-    until(is_back, "the view is back")
+    until(is_back, told="the view is back")
     assert rest.get(f"/v1/jobs/{before['job_id']}").json() == before
 
 

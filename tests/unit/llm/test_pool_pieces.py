@@ -1,21 +1,21 @@
-"""The pool's pure pieces: breaker, selection, fair queue, health, hedging; and the slots over them."""
+"""The pool's pure pieces: breaker, selection, fair queue; and the slots over them."""
 
 import asyncio
+import contextlib
 from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.llm.backends import refusal
-from processors.llm.errors import CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
+from processors.llm.errors import NoUpstream
 from processors.llm.pool import breaker as circuit
+from processors.llm.pool.answers import Answer
 from processors.llm.pool.breaker import CLOSED, Breaker, BreakerPolicy
 from processors.llm.pool.fair_queue import GRANTS_PER_BULK, FairQueue, Waiter
-from processors.llm.pool.health import Health, Seen
-from processors.llm.pool.hedging import HedgePolicy, Hedging
 from processors.llm.pool.selection import Candidate, Prefixes, prefix_hashes, ranked
 from processors.llm.pool.slots import QueuePolicy, Slot, Slots
+from processors.llm.pool.waiting import Second, taken_over
 
 POLICY = BreakerPolicy(failures=2, cool_down_s=10, cool_down_limit_s=30)
 UP = frozenset({"up"})
@@ -251,6 +251,36 @@ async def test_a_grant_that_meets_a_cancellation_is_not_lost() -> None:
     assert servers.slots.outstanding("a") == 1
 
 
+async def _second(servers: Servers) -> Answer:
+    slot = servers.slots.take("a", "s")
+    assert slot is not None
+    await asyncio.sleep(0)
+    return Answer("m", "m", slot, [], None, str, str, 1)
+
+
+async def test_a_second_answer_that_meets_a_cancellation_gives_its_slot_back() -> None:
+    servers, second = Servers(), Second()
+    second.task = asyncio.create_task(_second(servers))
+    await asyncio.wait([second.task])
+    dropping = asyncio.create_task(second.drop())
+    await asyncio.sleep(0)
+    dropping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await dropping
+    assert servers.slots.outstanding("a") == 0
+
+
+async def test_a_caller_who_leaves_while_the_second_takes_over_leaves_no_slot_taken() -> None:
+    servers = Servers()
+    task = asyncio.create_task(_second(servers))
+    task.add_done_callback(lambda _: taking.cancel())
+    task.add_done_callback(lambda _: asyncio.get_running_loop().call_soon(taking.cancel))
+    taking = asyncio.create_task(taken_over(task))
+    await asyncio.wait([taking])
+    assert taking.cancelled()
+    assert servers.slots.outstanding("a") == 0
+
+
 async def test_a_risen_limit_and_a_healed_upstream_are_handed_out() -> None:
     servers = Servers()
     servers.limits.update(a=0, b=0)
@@ -278,82 +308,3 @@ async def test_who_waits_for_dead_upstreams_is_told() -> None:
     with pytest.raises(NoUpstream):
         await waiting
     assert servers.slots.waiting(interactive=True) == 0
-
-
-# --- health, hedging, refusals ----------------------------------------------------------------------------------
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        """Return the time."""
-        return self.now
-
-
-def test_real_calls_decide_and_probes_only_take_out() -> None:
-    clock = Clock()
-    health = Health(clock, POLICY)
-    fine = Seen(True, frozenset({"tiny:latest"}), frozenset())
-    health.probed("up", fine)
-    health.failed("up")
-    health.failed("up")
-    health.probed("up", fine)
-    assert not health.usable("up"), "an answer to a probe proves little"
-    clock.now = 10
-    assert health.usable("up")
-    health.began("up")
-    assert not health.usable("up")
-    health.succeeded("up")
-    assert health.usable("up")
-
-
-def test_one_lost_probe_is_a_pause_two_are_a_loss_and_a_refused_connection_is_enough() -> None:
-    health = Health(Clock(), POLICY)
-    assert not health.probed("up", Seen(False))
-    assert health.usable("up")
-    assert health.probed("up", Seen(False))
-    assert not health.usable("up")
-    assert not health.probed("up", Seen(False)), "it is lost only once"
-    health.probed("up", Seen(True))
-    assert health.usable("up")
-    assert health.probed("up", Seen(False, refused=True))
-
-
-def test_a_second_upstream_is_asked_when_the_first_is_much_slower_than_of_late() -> None:
-    hedging = Hedging(HedgePolicy(least_s=2, factor=2, share=0.5, burst=1))
-    assert hedging.delay_s("m", True) == 2
-    hedging.note("m", True, 5)
-    assert hedging.delay_s("m", True) == 10
-    assert hedging.delay_s("m", False) == 2
-    for _ in range(100):
-        hedging.note("m", True, 0.1)
-    assert hedging.delay_s("m", True) == 2
-    assert [hedging.take(), hedging.take()] == [True, False]
-    hedging.note("m", True, 0.1)
-    hedging.note("m", True, 0.1)
-    assert hedging.take()
-
-
-@pytest.mark.parametrize(
-    ("status", "kind", "code"),
-    [
-        (400, CallRefused, "call_refused"),
-        (422, CallRefused, "call_refused"),
-        (501, CallRefused, "call_refused"),
-        (401, UpstreamFailed, "upstream_auth"),
-        (403, UpstreamFailed, "upstream_auth"),
-        (404, UpstreamFailed, "upstream_lacks_model"),
-        (429, UpstreamBusy, "upstream_busy"),
-        (503, UpstreamBusy, "upstream_busy"),
-        (302, UpstreamFailed, "upstream_failed"),
-        (500, UpstreamFailed, "upstream_failed"),
-    ],
-)
-def test_what_a_status_means(status: int, kind: type[Exception], code: str) -> None:
-    error = refusal("up", status, "the prompt is: secret")
-    assert (type(error), error.code) == (kind, code)
-    assert "secret" not in str(error)

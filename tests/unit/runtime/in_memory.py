@@ -46,7 +46,7 @@ class OneStage:
 
     def processor(self, handle: Handler, **more: object) -> Processor:
         """Return a processor of this stage."""
-        return Processor(self.topics, handle, **more)  # pyright: ignore[reportArgumentType]
+        return Processor(self.topics, handle, **more)
 
     def subscriber(self, processor: Processor) -> MemorySubscriber:
         """Return a new member of the group: the one before it loses its partitions."""

@@ -48,7 +48,7 @@ async def test_the_next_one_waits_until_the_end_of_the_first_is_committed() -> N
     notes: list[Note] = []
 
     async def handle(_: object, context: Context) -> Result:
-        committed = subscriber._group.committed[place]  # pyright: ignore[reportPrivateUsage]
+        committed = subscriber._group.committed[place]
         notes.append(decode_note(committed.offset, committed.metadata))
         begun.append(f"offset {committed.offset}")
         if len(begun) == 2:
@@ -58,7 +58,7 @@ async def test_the_next_one_waits_until_the_end_of_the_first_is_committed() -> N
     processor = Processor(stage, handle, concurrency=4)
     subscriber = MemorySubscriber(log, group_of(processor), [requests.name])
     died_twice = Note(in_use=True, attempts={0: 2, 1: 2})
-    subscriber._group.committed[place] = Committed(0, encode_note(0, died_twice))  # pyright: ignore[reportPrivateUsage]
+    subscriber._group.committed[place] = Committed(0, encode_note(0, died_twice))
     async with CancelledJobs(MemoryTail(log, JOB_CONTROL.name), CodecDecoder(codec), publisher) as cancelled:
         tools = Tools(publisher, FakeBlobs(), ChildPool(1), codec, CodecDecoder(codec), cancelled)
         worker = Worker(processor, subscriber, tools, stages={stage.kind: stage}, drain_s=5)

@@ -44,7 +44,7 @@ def test_members_that_join_one_after_the_other_share_every_lane() -> None:
     own = [own_assignor() for _ in range(8)]
     for joined in range(1, 9):
         members = {f"m{i}": own[i].metadata(TOPICS) for i in range(joined)}
-        shares = own[0].assign(Cluster(), members)  # type: ignore[arg-type]
+        shares = own[0].assign(Cluster(), members)
         for i in range(joined):
             own[i].on_assignment(shares[f"m{i}"])
         for topic in TOPICS:
@@ -57,5 +57,5 @@ def test_what_another_version_says_of_itself_is_no_claim() -> None:
     own = own_assignor()
     mine = own.metadata(TOPICS)
     strange = type(mine)(0, TOPICS, b"\x00\x01")
-    shares = own.assign(Cluster(), {"a": mine, "b": strange})  # type: ignore[arg-type]
+    shares = own.assign(Cluster(), {"a": mine, "b": strange})
     assert sorted(len(dict(share.assignment)[TOPICS[0]]) for share in shares.values()) == [4, 4]

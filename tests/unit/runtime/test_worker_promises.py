@@ -1,7 +1,7 @@
 """What costs a request an attempt, a slot or its turn, and what must not."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 import pytest
@@ -16,8 +16,7 @@ from streams.runtime.turns import Turns
 from streams.runtime.watchdog import StalledError, watch_consumer
 from tests.builders import stage_request
 from tests.unit.runtime.in_memory import OneStage
-
-WaitUntil = Callable[..., Awaitable[None]]
+from tests.waiting import WaitUntil
 
 
 def of_model(request: StageRequest) -> str:

@@ -27,7 +27,7 @@ def test_segments_are_moved_to_the_recordings_time_and_held_to_its_end() -> None
 
 def test_times_are_plain_floats_whatever_the_engine_gives() -> None:
     """NumPy's floats do not get into records."""
-    odd = Segment("a", np.float64(0.5), np.float64(1.5), words=(Word("a", np.float64(0.5), np.float64(1.5), 0.5),))  # pyright: ignore
+    odd = Segment("a", np.float64(0.5), np.float64(1.5), words=(Word("a", np.float64(0.5), np.float64(1.5), 0.5),))
     moved = shift([odd], 0.0, 9.0)[0]
     assert {type(t) for t in (moved.start, moved.end, moved.words[0].start, moved.words[0].end)} == {float}
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from ingress.submission import Submission, accepted, first_request, input_digest, job_of
 from schemas.payloads import BlobRef, Payload, text_payload
+from schemas.submissions import Submission, accepted, first_request, input_digest, job_of
 from streams.modules import load_modules
 
 FOLDER = Path(__file__).resolve().parents[2] / "modules"
