@@ -61,7 +61,8 @@ class Attempts:
         work.attempt_committed = work.begun = False
         work.spent = None
         work.started_ms = time.time_ns() // 1_000_000
-        self._metrics.started(work.lane, work.started_ms - work.request.requested_at_ms if work.attempt == 1 else None)
+        waited_ms = work.started_ms - work.request.requested_at_ms if work.attempt == 1 else None
+        self._metrics.started(work.lane, work.request.job.module, waited_ms)
         work.task = self._loop.spawn(self._run(work))
 
     async def withdraw(self, work: Work) -> None:

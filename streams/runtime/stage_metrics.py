@@ -2,6 +2,7 @@
 
 import time
 
+from streams.metric_kinds import Histogram
 from streams.metrics import (
     STAGE_BUFFERED,
     STAGE_IN_FLIGHT,
@@ -11,6 +12,10 @@ from streams.metrics import (
     STAGE_WAIT_SECONDS,
     STAGE_WORK_SECONDS,
 )
+
+MODULES_APART = 200
+"""How many modules' waits a stage tells apart, in each lane; later ones are counted together."""
+OTHER_MODULES = "other"
 
 
 class StageMetrics:
@@ -24,12 +29,12 @@ class StageMetrics:
         """Requests came to wait, or wait no longer."""
         self._lane(lane).buffered.inc(change)
 
-    def started(self, lane: str, waited_ms: int | None) -> None:
+    def started(self, lane: str, module: str, waited_ms: int | None) -> None:
         """An attempt starts; `waited_ms` since the request was made, None for a repeated attempt."""
         metrics = self._lane(lane)
         metrics.in_flight.inc()
         if waited_ms is not None:
-            metrics.wait.observe(max(0, waited_ms) / 1000)
+            metrics.wait_of(module).observe(max(0, waited_ms) / 1000)
 
     def left(self, lane: str, worked_ms: int) -> None:
         """An attempt ended."""
@@ -59,7 +64,19 @@ class _LaneMetrics:
         self.buffered = STAGE_BUFFERED.labels(stage, lane)
         self.in_flight = STAGE_IN_FLIGHT.labels(stage, lane)
         self.retries = STAGE_RETRIES.labels(stage, lane)
-        self.wait = STAGE_WAIT_SECONDS.labels(stage, lane)
         self.work = STAGE_WORK_SECONDS.labels(stage, lane)
         self.total = STAGE_TOTAL_SECONDS.labels(stage, lane)
         self.outcomes = {o: STAGE_OUTCOMES.labels(stage, lane, o) for o in ("done", "failed", "cancelled")}
+        self._place = (stage, lane)
+        self._waits: dict[str, Histogram] = {}
+
+    def wait_of(self, module: str) -> Histogram:
+        """Return where a module's waits are counted."""
+        wait = self._waits.get(module)
+        if wait is None:
+            # Modules come and go while a process runs, and what was counted once is told for ever.
+            label = module if len(self._waits) < MODULES_APART else OTHER_MODULES
+            wait = STAGE_WAIT_SECONDS.labels(*self._place, label)
+            if label == module:
+                self._waits[module] = wait
+        return wait
