@@ -7,6 +7,7 @@ from streams.metrics import (
     STAGE_BUFFERED,
     STAGE_IN_FLIGHT,
     STAGE_OUTCOMES,
+    STAGE_PAUSED,
     STAGE_RETRIES,
     STAGE_TOTAL_SECONDS,
     STAGE_WAIT_SECONDS,
@@ -19,27 +20,28 @@ OTHER_MODULES = "other"
 
 
 class StageMetrics:
-    """Counts what happens to the requests of one stage; times are in milliseconds."""
+    """Counts what happens to the requests of one stage; times are in milliseconds. A process has one for each stage."""
 
     def __init__(self, stage: str) -> None:
         self._stage = stage
         self._lanes: dict[str, _LaneMetrics] = {}
+        self._paused: bool | None = None
 
     def waiting(self, lane: str, change: int) -> None:
         """Requests came to wait, or wait no longer."""
-        self._lane(lane).buffered.inc(change)
+        self._lane(lane).buffered += change
 
     def started(self, lane: str, module: str, waited_ms: int | None) -> None:
         """An attempt starts; `waited_ms` since the request was made, None for a repeated attempt."""
         metrics = self._lane(lane)
-        metrics.in_flight.inc()
+        metrics.in_flight += 1
         if waited_ms is not None:
             metrics.wait_of(module).observe(max(0, waited_ms) / 1000)
 
     def left(self, lane: str, worked_ms: int) -> None:
         """An attempt ended."""
         metrics = self._lane(lane)
-        metrics.in_flight.dec()
+        metrics.in_flight -= 1
         metrics.work.observe(worked_ms / 1000)
 
     def retried(self, lane: str) -> None:
@@ -52,6 +54,12 @@ class StageMetrics:
         metrics.outcomes[outcome].inc()
         metrics.total.observe(max(0.0, time.time() - requested_at_ms / 1000))
 
+    def paused(self, now: bool) -> None:
+        """An outage holds works back, or none does any more."""
+        if now is not self._paused:
+            self._paused = now
+            STAGE_PAUSED.labels(self._stage).set(now)
+
     def _lane(self, lane: str) -> "_LaneMetrics":
         metrics = self._lanes.get(lane)
         if metrics is None:
@@ -61,8 +69,10 @@ class StageMetrics:
 
 class _LaneMetrics:
     def __init__(self, stage: str, lane: str) -> None:
-        self.buffered = STAGE_BUFFERED.labels(stage, lane)
-        self.in_flight = STAGE_IN_FLIGHT.labels(stage, lane)
+        # Read when a scrape comes: they move four times with each request, and are asked for every 15 s.
+        self.buffered = self.in_flight = 0
+        STAGE_BUFFERED.labels(stage, lane).set_function(lambda: self.buffered)
+        STAGE_IN_FLIGHT.labels(stage, lane).set_function(lambda: self.in_flight)
         self.retries = STAGE_RETRIES.labels(stage, lane)
         self.work = STAGE_WORK_SECONDS.labels(stage, lane)
         self.total = STAGE_TOTAL_SECONDS.labels(stage, lane)

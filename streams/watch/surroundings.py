@@ -98,8 +98,8 @@ class Surroundings:
         cluster: Mapping[str, Any] = await client.describe_cluster()
         groups = watched_groups()
         names = {topic.name for topics in groups.values() for topic in topics} | {CHAT_REQUESTS.name}
-        there = sorted(names & set(await client.list_topics()))
-        described: list[dict[str, Any]] = await client.describe_topics(there) if there else []
+        # All of them in one question: to learn first which are there would be a second one, as long.
+        described: list[dict[str, Any]] = [t for t in await client.describe_topics() if t["topic"] in names]
         state = replication_of(len(cluster["brokers"]), described)
         LOG_BROKERS.set(state.brokers)
         LOG_UNDER_REPLICATED.set(state.under_replicated)

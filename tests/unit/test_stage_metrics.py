@@ -1,5 +1,7 @@
 """What a stage tells of its modules' waits."""
 
+from prometheus_client import REGISTRY
+
 from streams.metrics import STAGE_WAIT_SECONDS
 from streams.runtime.stage_metrics import MODULES_APART, OTHER_MODULES, StageMetrics
 
@@ -41,3 +43,31 @@ def test_modules_without_end_are_no_labels_without_end() -> None:
     assert len(found) == MODULES_APART + 1
     assert found["interactive", "module-7"]["count"] == 2
     assert found["interactive", OTHER_MODULES]["count"] == 50
+
+
+def gauge(name: str, **labels: str) -> float | None:
+    return REGISTRY.get_sample_value(f"gateway_stage_{name}", labels)
+
+
+def test_a_scrape_tells_how_many_wait_and_are_in_work() -> None:
+    metrics = StageMetrics("gauges")
+    for _ in range(3):
+        metrics.waiting("interactive", 1)
+    metrics.waiting("bulk", 1)
+    metrics.waiting("interactive", -1)
+    metrics.started("interactive", "letters", 1000)
+    metrics.started("interactive", "letters", None)
+    metrics.left("interactive", 5)
+    assert gauge("buffered", stage="gauges", lane="interactive") == 2
+    assert gauge("buffered", stage="gauges", lane="bulk") == 1
+    assert gauge("in_flight", stage="gauges", lane="interactive") == 1
+    assert gauge("in_flight", stage="gauges", lane="bulk") == 0
+
+
+def test_a_stage_tells_that_an_outage_holds_it_back_and_that_it_does_no_more() -> None:
+    metrics = StageMetrics("held-back")
+    seen: list[float | None] = [gauge("paused", stage="held-back")]
+    for now in (False, True, True, False):
+        metrics.paused(now)
+        seen.append(gauge("paused", stage="held-back"))
+    assert seen == [None, 0, 1, 1, 0]
