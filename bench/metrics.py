@@ -31,11 +31,12 @@ CALLERS = 8
 SCRAPE_S = 15.0  # as in ops/prometheus/prometheus.yml
 AIM = 0.02
 METERED = ("ingress", "admission", "llm", "job-state", "metering")
-_SCRAPING = ("streams/metrics_server.py", "socketserver.py")
+_SCRAPING = ("socketserver.py",)
 _WATCHING = ("streams/watch/",)  # asks Kafka and Redis what only metrics tell
 _COUNTING = (
     "prometheus_client/",
-    "streams/metric",
+    "streams/metrics.py",
+    "streams/metric_kinds.py",
     "streams/runtime/stage_metrics.py",
     "streams/log/group_metrics.py",
     "streams/metering/counters.py",

@@ -1,14 +1,19 @@
 """The metrics library's counter, gauge and histogram, with less to do an event.
 
-The library checks a child's labels, builds their texts and takes a lock each time it is asked for a child, and walks a
-histogram's buckets one by one. What is counted and what a scrape says is the library's, unchanged.
+The library checks a child's labels, builds their texts and takes a lock each time it is asked for a child; it walks a
+histogram's buckets one by one and takes a lock for the bucket and one for the sum. A scrape says the same.
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import accumulate
+from threading import Lock
 from typing import Any, Self
 
 import prometheus_client
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.samples import Sample
+from prometheus_client.utils import floatToGoString
 
 
 class _Known(MetricWrapperBase):
@@ -35,12 +40,24 @@ class Gauge(_Known, prometheus_client.Gauge):
 
 
 class Histogram(_Known, prometheus_client.Histogram):
-    """Counts in buckets."""
+    """Counts in buckets; without exemplars."""
 
-    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+    def _metric_init(self) -> None:
+        self._lock_of_counts = Lock()
+        self._counts = [0] * len(self._upper_bounds)
+        self._total = 0.0
+
+    def observe(self, amount: float) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] - see the class
         """Count `amount`, which is in the unit of the metric's name."""
-        if exemplar is not None:
-            super().observe(amount, exemplar)
-            return
-        self._sum.inc(amount)
-        self._buckets[bisect_left(self._upper_bounds, amount)].inc(1)
+        with self._lock_of_counts:
+            self._total += amount
+            self._counts[bisect_left(self._upper_bounds, amount)] += 1
+
+    def _child_samples(self) -> Iterable[Sample]:
+        with self._lock_of_counts:
+            counts, total = self._counts.copy(), self._total
+        upto = [float(count) for count in accumulate(counts)]
+        for bound, count in zip(self._upper_bounds, upto, strict=True):
+            yield Sample("_bucket", {"le": floatToGoString(bound)}, count)
+        yield Sample("_count", {}, upto[-1])
+        yield Sample("_sum", {}, total)

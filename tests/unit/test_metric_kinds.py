@@ -56,13 +56,6 @@ def test_what_goes_down_is_no_counter() -> None:
         metric_kinds.Counter("a_total", "A", registry=CollectorRegistry()).inc(-1)
 
 
-def test_an_exemplar_is_kept() -> None:
-    waits = metric_kinds.Histogram("wait_seconds", "Wait", registry=CollectorRegistry(), buckets=BOUNDS)
-    waits.observe(0.7, {"trace_id": "abc"})
-    found = [sample.exemplar for metric in waits.collect() for sample in metric.samples if sample.exemplar]
-    assert [exemplar.labels for exemplar in found] == [{"trace_id": "abc"}]
-
-
 def test_nothing_is_told_of_when_a_series_began() -> None:
     metrics.PUBLISHED.labels("results").inc()
     assert b'gateway_published_total{topic="results"}' in generate_latest()
