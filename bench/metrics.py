@@ -1,10 +1,12 @@
-"""`./gateway bench metrics`: what counting costs, as a share of each process's CPU, under no-op jobs and with scrapes.
+"""`./gateway bench metrics`: what counting costs, as a share of Python's time in each process, under no-op jobs.
 
 Nothing switches metrics off, and a difference of one or two percent between two runs would drown in the machine's
-noise. So every process of the stack is sampled (py-spy, 200 times a second) while jobs pass through it: the time of
-samples inside the metrics library, or in our functions that only serve it, is set against the CPU that the kernel
-counted. A sample of a thread that waits for a core counts too, so on a busy machine the share is rather too high. A
-no-op job is the worst case: whatever does work besides makes the share smaller.
+noise. So every process of the stack is sampled (py-spy, 200 times a second) while jobs pass through it, and only while
+it holds the interpreter's lock: what waits for the network or another thread is no sample. Samples inside the metrics
+library, or in our functions that only serve it, are set against all samples of the process. A thread that lost its core
+with the lock in its hand counts as well, in metrics as elsewhere, so that a busy machine changes no share. What the
+kernel does for a process is not in it, so the share of all its CPU is smaller. Shares are of few samples: each comes
+with one standard deviation. A no-op job is the worst case: whatever does work besides makes the share smaller.
 """
 
 import asyncio
@@ -15,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import psutil
@@ -24,12 +27,22 @@ from bench.report import Report
 from bench.stack import BenchStack, bench_stack
 
 RATE = 200
-SECONDS, QUICK_SECONDS = 40, 10
+SECONDS, QUICK_SECONDS = 60, 15  # whole intervals of scrapes
 CALLERS = 8
 SCRAPE_S = 15.0  # as in ops/prometheus/prometheus.yml
 AIM = 0.02
 METERED = ("ingress", "admission", "llm", "job-state", "metering")
-_OURS = ("prometheus_client/", "streams/metrics", "streams/runtime/stage_metrics.py")
+_SCRAPING = ("socketserver.py",)
+_WATCHING = ("streams/watch/",)  # asks Kafka and Redis what only metrics tell
+_COUNTING = (
+    "prometheus_client/",
+    "streams/metrics.py",
+    "streams/metric_kinds.py",
+    "streams/runtime/stage_metrics.py",
+    "streams/log/group_metrics.py",
+    "streams/metering/counters.py",
+    "processors/llm/pool/metrics.py",
+)
 
 
 def main() -> int:
@@ -42,14 +55,32 @@ def main() -> int:
     return 0
 
 
-def metrics_samples(lines: Iterable[str]) -> int:
-    """Return how many samples of py-spy's raw output (`frame;frame;… count`) are inside of metrics."""
-    counted = 0
+class Samples(NamedTuple):
+    """Samples of one process: all, and how many of them were in metrics and for what. Adds up."""
+
+    all: int = 0
+    counting: int = 0
+    scraping: int = 0
+    watching: int = 0
+
+    @property
+    def of_metrics(self) -> int:
+        """How many were in metrics."""
+        return self.counting + self.scraping + self.watching
+
+
+def samples_in(lines: Iterable[str]) -> Samples:
+    """Read py-spy's raw output (`frame;frame;… count`)."""
+    found = Samples()
     for line in lines:
         stack, _, count = line.rpartition(" ")
-        if any(name in stack for name in _OURS):
-            counted += int(count)
-    return counted
+        number = int(count)
+        found = found._replace(all=found.all + number)
+        for what, places in (("scraping", _SCRAPING), ("watching", _WATCHING), ("counting", _COUNTING)):
+            if any(place in stack for place in places):
+                found = found._replace(**{what: getattr(found, what) + number})
+                break
+    return found
 
 
 async def _measure(stack: BenchStack, folder: Path, seconds: int, report: Report) -> None:
@@ -68,13 +99,18 @@ async def _measure(stack: BenchStack, folder: Path, seconds: int, report: Report
             used = {name: _cpu_s(pid) - before[name] for name, pid in pids.items()}
     report.add("jobs_per_s", done / seconds)
     report.add("scrapes_of_each", scrapes)
-    total = 0.0
-    for name in METERED:
-        spent = metrics_samples((folder / name).read_text().splitlines()) / RATE
-        total += spent
+    samples = {name: samples_in((folder / name).read_text().splitlines()) for name in METERED}
+    for name, found in samples.items():
         report.add(f"{name}_cpu_s", used[name])
-        report.add(f"{name}_metrics_share", spent / used[name])
-    report.add("metrics_share", total / sum(used.values()))
+        report.add(f"{name}_metrics_share", found.of_metrics / found.all)
+        report.add(f"{name}_give_or_take", found.of_metrics**0.5 / found.all)
+    # A process weighs as much as the CPU that it used, however many of its samples there are.
+    weights = {name: used[name] / sum(used.values()) / found.all for name, found in samples.items()}
+    for part in ("counting", "scraping", "watching", "metrics"):
+        name = "of_metrics" if part == "metrics" else part
+        report.add(f"{part}_share", sum(getattr(samples[n], name) * weight for n, weight in weights.items()))
+    spread = sum(samples[n].of_metrics * weight**2 for n, weight in weights.items())
+    report.add("metrics_give_or_take", spread**0.5)
     report.aim("metrics_share", AIM)
 
 
@@ -107,11 +143,10 @@ async def _scrapes(http: httpx.AsyncClient, urls: Iterable[str], until: float) -
 def _sampled(pids: Mapping[str, int], folder: Path, seconds: int) -> Iterator[None]:
     """Sample the processes meanwhile; the files are whole when the context is left."""
     tool = Path(sys.executable).with_name("py-spy")
+    options = ("record", "--gil", "-r", str(RATE), "-d", str(seconds), "-f", "raw")
     running = [
         subprocess.Popen(
-            [tool, "record", "-r", str(RATE), "-d", str(seconds), "-f", "raw", "-o", folder / name, "-p", str(pid)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            [tool, *options, "-o", folder / name, "-p", str(pid)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         for name, pid in pids.items()
     ]

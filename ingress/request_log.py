@@ -25,6 +25,8 @@ class RequestLog:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._in_flight = 0
+        HTTP_IN_FLIGHT.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -42,7 +44,7 @@ class RequestLog:
                 message["headers"] = [*message.get("headers", ()), (_HEADER, request_id.encode())]
             await send(message)
 
-        HTTP_IN_FLIGHT.inc()
+        self._in_flight += 1
         with _server_span(scope) as begun:
             try:
                 await self._app(scope, receive, send_with_id)
@@ -53,7 +55,7 @@ class RequestLog:
                     problem = Problem(500, "internal_error", f"request {request_id} failed", "report it with this id")
                     await problem_response(problem)(scope, receive, send_with_id)
             finally:
-                HTTP_IN_FLIGHT.dec()
+                self._in_flight -= 1
                 self._tell(scope, request_id, status or _ABANDONED, time.perf_counter() - started)
                 _tell_span(begun, scope, status or _ABANDONED)
 

@@ -4,6 +4,8 @@ It runs in threads of its own, so that it answers while the event loop is busy o
 shows in the metrics rather than in a port that does not answer.
 """
 
+import contextlib
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
@@ -66,7 +68,8 @@ class MetricsServer:
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self._server = server
-        self._thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="metrics-server", daemon=True)
+        self._closing = False
+        self._thread = threading.Thread(target=self._serve, name="metrics-server", daemon=True)
         self._thread.start()
 
     @property
@@ -76,9 +79,16 @@ class MetricsServer:
 
     def close(self) -> None:
         """Stop answering and free the port."""
-        self._server.shutdown()
+        self._closing = True
+        with contextlib.suppress(OSError), socket.create_connection(self._server.socket.getsockname()[:2], timeout=1):
+            pass  # the thread wakes, and finds that it is to end
+        self._thread.join(1)
         self._server.server_close()
-        self._thread.join()
+
+    def _serve(self) -> None:
+        # Not `serve_forever`, which looks several times a second whether it is to end.
+        while not self._closing:
+            self._server.handle_request()
 
 
 def start_metrics_server(

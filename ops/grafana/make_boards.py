@@ -63,6 +63,11 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
                 {"{{stage}} {{outcome}}": f"sum by (stage, outcome) (rate(gateway_stage_outcomes_total{RATE}))"},
             ),
             ("Wait p95", "s", {"{{stage}} {{lane}}": _p95("gateway_stage_wait_seconds", "stage, lane")}),
+            (
+                "Wait p95 by module",
+                "s",
+                {"{{stage}} {{module}} {{lane}}": _p95("gateway_stage_wait_seconds", "stage, module, lane")},
+            ),
             ("Work p95", "s", {"{{stage}} {{lane}}": _p95("gateway_stage_work_seconds", "stage, lane")}),
             ("Submit to outcome p95", "s", {"{{stage}} {{lane}}": _p95("gateway_stage_total_seconds", "stage, lane")}),
             (

@@ -67,6 +67,8 @@ class Answerer:
         self._codec = codec
         self._decoder = decoder
         self._topics = topics
+        self._under_way = 0
+        BATCH_PENDING.set_function(lambda: self._under_way)
         self.ready = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -107,8 +109,7 @@ class Answerer:
             await close_client(consumer.stop(), of=GROUP)
 
     async def _fetch(self, consumer: AIOKafkaConsumer, held: "Mapping[int, _Partition]") -> Fetched:
-        under_way = sum(len(p.book) for p in held.values())
-        BATCH_PENDING.set(under_way)
+        self._under_way = under_way = sum(len(p.book) for p in held.values())
         room = await self._pace.room(under_way, consumer)
         current = consumer.assignment()
         # Whatever the window: a result whose entry was not read yet would hold up all that stand behind it.

@@ -8,7 +8,6 @@ from typing import Any
 
 from schemas.errors import Outage, Permanent
 from streams.logs import get_logger
-from streams.metrics import STAGE_PAUSED
 from streams.runtime.assignment import HeldPartition, Work
 from streams.runtime.committer import Committer
 from streams.runtime.handling import Handling
@@ -61,7 +60,8 @@ class Attempts:
         work.attempt_committed = work.begun = False
         work.spent = None
         work.started_ms = time.time_ns() // 1_000_000
-        self._metrics.started(work.lane, work.started_ms - work.request.requested_at_ms if work.attempt == 1 else None)
+        waited_ms = work.started_ms - work.request.requested_at_ms if work.attempt == 1 else None
+        self._metrics.started(work.lane, work.request.job.module, waited_ms)
         work.task = self._loop.spawn(self._run(work))
 
     async def withdraw(self, work: Work) -> None:
@@ -112,7 +112,7 @@ class Attempts:
             self._on_outage(work, verdict.error)
             return
         self._turns.answered(work)
-        STAGE_PAUSED.labels(self._kind).set(1 if self._turns.outage else 0)
+        self._metrics.paused(bool(self._turns.outage))
         if work.alone:
             await self._conclude_alone(work, verdict)
             return
@@ -163,7 +163,7 @@ class Attempts:
 
     def _on_outage(self, work: Work, error: Outage) -> None:
         work.held.take_back(work.offset)
-        STAGE_PAUSED.labels(self._kind).set(1)
+        self._metrics.paused(True)
         log.warning("stage.paused", stage=self._kind, of=work.dependency, code=error.code, reason=error.message)
         self._turns.failed(work, error.message)
         self._loop.dispatch()

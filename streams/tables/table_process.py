@@ -111,6 +111,8 @@ class TableProcess(Generic[R, S]):
         self._committed: Mapping[Any, int | None] = {}
         self._took_over = asyncio.Event()
         self._failure = ""
+        self._recovering = False
+        TABLE_RECOVERING.set_function(lambda: self._recovering)
 
     async def run(self, stop: asyncio.Event) -> str:
         """Work until `stop` is set; returns why the process must be restarted, or an empty text."""
@@ -253,7 +255,7 @@ class TableProcess(Generic[R, S]):
         )
 
     def _tell(self, settled: bool) -> None:
-        TABLE_RECOVERING.set(0 if settled else 1)
+        self._recovering = not settled
         if self._keeper.trouble:
             self._health.set_unavailable(self._keeper.trouble)
         elif not settled or self._generation != self._table.generation:

@@ -95,11 +95,12 @@ class Surroundings:
 
     async def _look_at_log(self) -> None:
         client, consumer = await self._connected()
-        cluster: Mapping[str, Any] = await client.describe_cluster()
+        # One question. Its public methods ask three times, and each answer names every topic of the cluster.
+        told = await client._get_cluster_metadata()  # pyright: ignore[reportPrivateUsage]
+        cluster: Mapping[str, Any] = told.to_object()
         groups = watched_groups()
         names = {topic.name for topics in groups.values() for topic in topics} | {CHAT_REQUESTS.name}
-        there = sorted(names & set(await client.list_topics()))
-        described: list[dict[str, Any]] = await client.describe_topics(there) if there else []
+        described: list[dict[str, Any]] = [topic for topic in cluster["topics"] if topic["topic"] in names]
         state = replication_of(len(cluster["brokers"]), described)
         LOG_BROKERS.set(state.brokers)
         LOG_UNDER_REPLICATED.set(state.under_replicated)

@@ -44,3 +44,18 @@ def test_a_taken_port_names_the_variable_to_set() -> None:
         assert "GATEWAY_METRICS_PORT" in caught.value.remedy
     finally:
         first.close()
+
+
+def test_a_closed_server_answers_no_more_and_leaves_its_port_to_another() -> None:
+    first = start_metrics_server(0, Health(), CollectorRegistry())
+    port = first.port
+    url = f"http://127.0.0.1:{port}/readyz"
+    assert httpx.get(url).status_code == 503
+    first.close()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(url)
+    second = start_metrics_server(port, Health(), CollectorRegistry())
+    try:
+        assert httpx.get(url).status_code == 503
+    finally:
+        second.close()
