@@ -27,8 +27,9 @@ SETUP = Example(
 )
 EXAMPLES: tuple[Example, ...] = (
     Example(
-        "Submit a document",
-        f"curl -s {_AUTH} -F file=@letter.pdf {{base}}/v1/gongmun",
+        "Submit a document, and keep the id of its job",
+        f"JOB_ID=$(curl -s {_AUTH} -F file=@letter.pdf {{base}}/v1/gongmun | "
+        'sed \'s/.*"job_id":"\\([^"]*\\)".*/\\1/\'); echo $JOB_ID',
         'job = client.post("/v1/gongmun", files={"file": open("letter.pdf", "rb")}).json()\nprint(job["job_id"])',
     ),
     Example(
@@ -38,7 +39,7 @@ EXAMPLES: tuple[Example, ...] = (
         'job = client.post("/v1/ocr", files=pages, headers={"Idempotency-Key": "letter-0001"}).json()',
     ),
     Example(
-        "Wait for the result (the id is that of the job)",
+        "Wait for the result",
         f'curl -s {_AUTH} "{{base}}/v1/jobs/$JOB_ID?wait=30"',
         'job = client.get(f"/v1/jobs/{job[\'job_id\']}", params={"wait": 30}).json()\n'
         'print(job["status"], job["result"])',

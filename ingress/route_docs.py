@@ -46,10 +46,13 @@ SUBMIT_DOC = _doc(
         **_COMMON,
         404: "No such module, or no such blob",
         409: "The Idempotency-Key was used with other content",
+        410: "The Idempotency-Key made a job that was purged",
         413: "The upload is too large",
         415: "A file that no module reads, or that is not what it claims",
         422: "An empty file, an unknown option, malformed JSON",
-        503: "Not accepted: the log or the blob store is down; see Retry-After",
+        429: "A quota or a budget is used up, which the answer names; see Retry-After",
+        503: "Not accepted: the log or the blob store is down, see Retry-After, or nobody serves the module now "
+        "(`module_unavailable`, with what to do)",
     },
     parameters=[
         _parameter("module", "path", "string", "the module's name; see GET /v1/modules", required=True),

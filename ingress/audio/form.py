@@ -22,6 +22,8 @@ _IGNORED = frozenset({"stream", "include", "chunking_strategy"})
 """Fields of other models of OpenAI: an answer without what they ask for is still an answer."""
 
 _FIELD_LIMIT_BYTES = 64 * 1024
+_MAX_FIELDS = 32
+"""More than anybody has use for; what a caller can make ingress keep is bounded by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,11 @@ class AudioCall:
     granularities: tuple[str, ...]
 
 
-async def read_form(request: Request, uploads: Uploads) -> tuple[Payload, dict[str, list[str]]]:
-    """Read the form; the recording is in the blob store when this returns. Raises Problem, InvalidInput, Outage."""
+async def read_form(request: Request, uploads: Uploads, task: str) -> tuple[Payload, dict[str, list[str]]]:
+    """Read the form of a task; the recording is in the blob store when this returns.
+
+    Raises Problem (a field that the task has not, as soon as it comes), InvalidInput, Outage.
+    """
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "multipart/form-data":
         raise bad("file", "the body is no multipart form", "send the recording as multipart/form-data")
@@ -43,13 +48,19 @@ async def read_form(request: Request, uploads: Uploads) -> tuple[Payload, dict[s
     reader = MultipartReader(content_type.encode("latin-1"), uploads.bounded(request.stream()))
     recording: Payload | None = None
     fields: dict[str, list[str]] = {}
+    count = 0
     async for part in reader.parts():
         if part.name == "file":
             if recording is not None:
                 raise bad("file", "there are two files", "send one recording a call")
             recording = await uploads.store(part.filename or "", part.content_type, reader.content())
-        else:
-            fields.setdefault(part.name.removesuffix("[]"), []).append(await reader.text(_FIELD_LIMIT_BYTES))
+            continue
+        name = part.name.removesuffix("[]")
+        _check_name(name, task)
+        count += 1
+        if count > _MAX_FIELDS:
+            raise bad(name, f"there are more than {_MAX_FIELDS} fields", "send each of them once")
+        fields.setdefault(name, []).append(await reader.text(_FIELD_LIMIT_BYTES))
     if recording is None:
         raise bad("file", "the form has no file", "send the recording in the field file")
     return recording, fields
@@ -57,10 +68,6 @@ async def read_form(request: Request, uploads: Uploads) -> tuple[Payload, dict[s
 
 def call_of(recording: Payload, fields: Mapping[str, Sequence[str]], task: str, models: Sequence[str]) -> AudioCall:
     """Return what is asked for. Raises Problem that names the field; `models` are the names that stand for ours."""
-    known = _KNOWN if task == "transcribe" else _KNOWN - {"language", "timestamp_granularities"}
-    for name in fields:
-        if name not in known | _IGNORED:
-            raise bad(name[:80], "there is no such field", f"the fields are file, {', '.join(sorted(known))}")
     single = {name: values[-1] for name, values in fields.items()}
     _check_model(single.get("model", ""), models)
     form = single.get("response_format") or "json"
@@ -84,6 +91,12 @@ def call_of(recording: Payload, fields: Mapping[str, Sequence[str]], task: str, 
 def bad(field: str, problem: str, remedy: str, *, status: int = 400, code: str = "invalid_request") -> Problem:
     """Return the error for a field of the form."""
     return Problem(status, code, f"{field}: {problem}", remedy)
+
+
+def _check_name(name: str, task: str) -> None:
+    known = _KNOWN if task == "transcribe" else _KNOWN - {"language", "timestamp_granularities"}
+    if name not in known | _IGNORED:
+        raise bad(name[:80], "there is no such field", f"the fields are file, {', '.join(sorted(known))}")
 
 
 def _check_model(name: str, models: Sequence[str]) -> None:

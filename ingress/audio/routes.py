@@ -8,6 +8,7 @@ Idempotency-Key says that the caller will ask again.
 import asyncio
 import time
 from pathlib import PurePath
+from typing import Any
 
 from fastapi import FastAPI, Request
 from starlette.responses import Response
@@ -26,13 +27,13 @@ from ingress.tracing import trace_headers
 from ingress.uploads import Uploads
 from processors.llm.protocols.failures import failure_body
 from processors.llm.protocols.values import Dialect
-from schemas.errors import GatewayError
+from schemas.errors import GatewayError, InvalidInput
 from schemas.events import JobRef, JobStatus
 from schemas.job_view import JobView
 from schemas.media import input_kind
 from schemas.submissions import Submission, job_of
 from streams.api_keys import Scope
-from streams.modules import canonical_options
+from streams.modules import Module, canonical_options
 from streams.settings import Settings
 from streams.storage import claim_check
 from streams.tables.view_json import view_token
@@ -76,7 +77,7 @@ async def _serve(request: Request, task: str) -> Response:
     settings = dependencies.settings
     limit = min(settings.max_upload_bytes, module.spec.max_input_bytes or settings.max_upload_bytes)
     key = idempotency_key(request)
-    recording, fields = await read_form(request, Uploads(dependencies.blobs, caller.service, limit))
+    recording, fields = await read_form(request, Uploads(dependencies.blobs, caller.service, limit), task)
     if input_kind(recording.media_type, recording.name) not in module.spec.inputs:
         raise Problem(415, "unsupported_media_type", f"file: {recording.media_type} is no sound", "send a recording")
     call = call_of(recording, fields, task, model_names(settings))
@@ -85,7 +86,7 @@ async def _serve(request: Request, task: str) -> Response:
         service=caller.service,
         key_id=caller.key_id,
         inputs=(recording,),
-        options=canonical_options(module.options(call.options)),
+        options=canonical_options(_options(module, call)),
         idempotency_key=key,
     )
     job = job_of(submission, int(time.time() * 1000))
@@ -97,6 +98,15 @@ async def _serve(request: Request, task: str) -> Response:
         told.update(warning_headers(held))
     view = await _ended(request, dependencies, job, keep=key is not None)
     return await _answered(dependencies, caller, job, view, call, told)
+
+
+def _options(module: Module, call: AudioCall) -> dict[str, Any]:
+    try:
+        return module.options(call.options)
+    except InvalidInput as error:
+        # The caller knows this one by its name in OpenAI's form.
+        told, remedy = (text.replace("initial_prompt", "prompt") for text in (error.message, error.remedy))
+        raise InvalidInput(told, code=error.code, remedy=remedy) from error
 
 
 async def _ended(request: Request, dependencies: Dependencies, job: JobRef, *, keep: bool) -> JobView | None:

@@ -3,6 +3,7 @@
 import html
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,6 +12,9 @@ from processors.stt.speech import Segment, Transcript
 from schemas.payloads import Payload, json_payload
 
 FORMATS = ("json", "text", "srt", "vtt")
+
+_SHORTEST_CUE_S = 0.5
+"""WebVTT wants an end after the start, and a reader wants to see it. Cues may overlap."""
 
 
 def as_payload(transcript: Transcript, form: str, stem: str) -> Payload:
@@ -91,7 +95,9 @@ def _segment(number: int, segment: Segment) -> dict[str, Any]:
 
 
 def _cues(transcript: Transcript) -> Iterator[Segment]:
-    return (segment for segment in transcript.segments if _one_line(segment.text))
+    for segment in transcript.segments:
+        if _one_line(segment.text):
+            yield replace(segment, end=max(segment.end, segment.start + _SHORTEST_CUE_S))
 
 
 def _one_line(text: str) -> str:

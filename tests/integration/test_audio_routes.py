@@ -1,6 +1,8 @@
 """OpenAI's audio routes with OpenAI's own client, over the real stage with a tiny model."""
 
 import asyncio
+import shutil
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -19,6 +21,7 @@ pytest.importorskip("faster_whisper", reason="the extra `stt` is not installed (
 import openai
 
 from ingress.app import create_app
+from ingress.examples import EXAMPLES, SETUP
 from processors.stt.checkpoints import MemoryCheckpoints
 from processors.stt.handler import build_processor
 from processors.stt.models import find_model
@@ -120,6 +123,23 @@ async def test_the_other_forms(door: Door, form: str, begin: str) -> None:
     assert str(answer).startswith(begin)
 
 
+async def test_the_example_of_the_documentation_works_as_pasted(door: Door, tmp_path: Path) -> None:
+    """The Python one; the shell line is pasted in tests/acceptance, where nobody can transcribe."""
+    example = next(example for example in EXAMPLES if "/v1/audio/" in example.curl)
+    shutil.copy(door.recording, tmp_path / "meeting.mp3")
+    program = f"{SETUP.python}\n{example.python}".replace("{base}", door.ingress.base_url)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program,
+        cwd=tmp_path,
+        env={"GATEWAY_API_KEY": door.key},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    printed, _ = await process.communicate()
+    assert (process.returncode, printed.decode().strip()) == (0, SAID)
+
+
 async def test_a_translation(door: Door) -> None:
     """The task is another, the language English."""
     async with door.client() as client:
@@ -140,6 +160,7 @@ async def test_a_translation(door: Door) -> None:
         ({"model": "whisper-1", "timestamp_granularities[]": "page", "response_format": "verbose_json"}, 400, "word"),
         ({"model": "whisper-1", "language": "klingon"}, 400, "language"),
         ({"model": "whisper-1", "speaker": "me"}, 400, "speaker: there is no such field"),
+        ({"model": "whisper-1", "prompt": "아" * 1001}, 400, "option prompt: "),
     ],
 )
 async def test_what_is_wrong_is_named(door: Door, fields: dict[str, str], status: int, told: str) -> None:
@@ -152,6 +173,26 @@ async def test_what_is_wrong_is_named(door: Door, fields: dict[str, str], status
     error = answer.json()["error"]
     assert told in error["message"]
     assert set(error) == {"message", "type", "param", "code"}
+
+
+async def test_the_form_is_refused_at_the_first_field_that_is_wrong(door: Door) -> None:
+    """What comes behind it is not kept, and there is a bound on what is."""
+    async with door.ingress.client(door.key) as client:
+        many = await client.post(
+            "/v1/audio/transcriptions",
+            data={"model": "whisper-1", "include[]": ["logprobs"] * 40},
+            files={"file": ("a.mp3", door.recording.read_bytes())},
+        )
+        # The unknown field comes first; the file behind it is cut off, which nobody gets to see.
+        field = b'--b\r\nContent-Disposition: form-data; name="speaker"\r\n\r\nme\r\n'
+        early = await client.post(
+            "/v1/audio/transcriptions",
+            content=field + b"--b\r\nContent-Disposition: form-data",
+            headers={"content-type": "multipart/form-data; boundary=b"},
+        )
+    assert (many.status_code, early.status_code) == (400, 400)
+    assert many.json()["error"]["message"].startswith("include: there are more than 32 fields")
+    assert early.json()["error"]["message"].startswith("speaker: there is no such field")
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,28 @@
 """A garbage record on every topic that is read: it goes to the dead letter topic, and everything goes on."""
 
+import itertools
 import os
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from bench.stack import ROOT, BenchStack
 from schemas import topics
-from schemas.topics import Topic
+from schemas.events import Lane
+from schemas.ids import keyed_job_id
+from schemas.submissions import REST
+from schemas.topics import StageTopics, Topic
+from streams.log.topic_partitions import partition_of
 from tests.acceptance.whole_stack.log_records import read_topic
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+
+LETTER = ROOT / "cli" / "data" / "demo-letter.pdf"
 
 GARBAGE = b"\xc3\x01 no record of ours"
 
@@ -33,16 +42,24 @@ READ = [
 ]
 
 
+class Place(NamedTuple):
+    """Where the garbage stands, and how many partitions its topic has."""
+
+    partition: int
+    offset: int
+    partitions: int
+
+
 @pytest.fixture(scope="module")
-async def offsets(stack: BenchStack) -> dict[str, tuple[int, int]]:
-    """Where the garbage stands: partition and offset by topic."""
-    placed: dict[str, tuple[int, int]] = {}
+async def offsets(stack: BenchStack) -> dict[str, Place]:
+    """Where the garbage stands, by topic."""
+    placed: dict[str, Place] = {}
     producer = AIOKafkaProducer(bootstrap_servers=stack.bootstrap)
     await producer.start()
     try:
         for topic in READ:
             at = await producer.send_and_wait(topic.name, GARBAGE, key=b"garbage")
-            placed[topic.name] = (at.partition, at.offset)
+            placed[topic.name] = Place(at.partition, at.offset, len(await producer.partitions_for(topic.name)))
     finally:
         await producer.stop()
     return placed
@@ -51,12 +68,12 @@ async def offsets(stack: BenchStack) -> dict[str, tuple[int, int]]:
 @pytest.mark.parametrize("topic", READ, ids=lambda t: t.name)
 async def test_it_goes_to_the_dead_letter_topic(
     stack: BenchStack,
-    offsets: dict[str, tuple[int, int]],
+    offsets: dict[str, Place],
     wait_until: Callable[..., Awaitable[None]],
     topic: Topic,
 ) -> None:
     """Original bytes; the headers say from where, and why."""
-    partition, offset = offsets[topic.name]
+    partition, offset, _ = offsets[topic.name]
 
     async def buried() -> bool:
         for letter in await read_topic(stack.bootstrap, topic.dead_letters):
@@ -71,22 +88,60 @@ async def test_it_goes_to_the_dead_letter_topic(
     await wait_until(buried, 60)
 
 
-def test_everything_goes_on(stack: BenchStack, offsets: dict[str, tuple[int, int]]) -> None:
-    """A key made after the garbage is known, and its job passes every topic."""
+@pytest.mark.parametrize(
+    ("module", "stages"), [("noop", [topics.NOOP]), ("gongmun", [topics.OCR, topics.GONGMUN_EXTRACT])]
+)
+def test_everything_goes_on(
+    stack: BenchStack, offsets: dict[str, Place], module: str, stages: Sequence[StageTopics]
+) -> None:
+    """A key made after the garbage is known, and its job passes every topic right behind it."""
+    service = f"after-garbage-{module}"
     made = subprocess.run(
-        [ROOT / "gateway", "keys", "create", "--service", "after-garbage", "--quiet"],
+        [ROOT / "gateway", "keys", "create", "--service", service, "--quiet"],
         env={**os.environ, **stack.env},
         stdout=subprocess.PIPE,
         check=True,
     )
-    key = made.stdout.decode().strip()
+    passed = [stage.requests[Lane.INTERACTIVE] for stage in stages] + [topics.JOB_EVENTS, topics.RESULTS]
+    places = [offsets[topic.name] for topic in passed]
+    behind = next(
+        key
+        for key in map(str, itertools.count())
+        if all(partition_of(keyed_job_id(service, REST, key).encode(), at.partitions) == at.partition for at in places)
+    )
     with httpx.Client(
         base_url=stack.url,
-        headers={"X-API-Key": key},
+        headers={"X-API-Key": made.stdout.decode().strip(), "Idempotency-Key": behind},
         timeout=90,
         trust_env=False,
         transport=httpx.HTTPTransport(retries=3),
     ) as rest:
-        for number in range(topics.STAGE_PARTITIONS):  # enough to meet the partition with the garbage, mostly
-            job = rest.post("/v1/noop", json={"text": f"job {number}"}).json()
-            assert rest.get(job["links"]["self"], params={"wait": 60}).json()["status"] == "done"
+        given: dict[str, Any] = (
+            {"json": {"text": "job"}} if module == "noop" else {"files": {"file": LETTER.read_bytes()}}
+        )
+        job = rest.post(f"/v1/{module}", **given).json()
+        assert job["job_id"] == keyed_job_id(service, REST, behind)
+        assert rest.get(job["links"]["self"], params={"wait": 60}).json()["status"] == "done"
+
+
+async def test_no_lane_stands_still_at_it(
+    stack: BenchStack, offsets: dict[str, Place], wait_until: Callable[..., Awaitable[None]]
+) -> None:
+    """Each stage's group has committed what lies beyond the garbage."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=stack.bootstrap)
+    await admin.start()
+
+    async def beyond() -> bool:
+        for stage in (topics.NOOP, topics.OCR, topics.GONGMUN_EXTRACT):
+            committed = await admin.list_consumer_group_offsets(f"processor.{stage.kind}")
+            for topic in stage.requests.values():
+                at = offsets[topic.name]
+                found = committed.get(TopicPartition(topic.name, at.partition))
+                if found is None or found.offset <= at.offset:
+                    return False
+        return True
+
+    try:
+        await wait_until(beyond, 60)
+    finally:
+        await admin.close()

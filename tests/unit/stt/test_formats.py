@@ -1,5 +1,8 @@
 """The four forms of a transcript."""
 
+import io
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -77,3 +80,17 @@ def test_payloads_are_named_and_typed(form: str, name: str, media_type: str) -> 
     """So that a download has the right ending."""
     payload = as_payload(SPOKEN, form, "call")
     assert (payload.name, payload.media_type) == (name, media_type)
+
+
+@pytest.mark.parametrize("form", ["srt", "vtt"])
+def test_a_player_finds_the_cues_and_each_takes_some_time(form: str) -> None:
+    """FFmpeg's own readers, not ours; a segment without a length is shown for a moment all the same."""
+    av = pytest.importorskip("av", reason="the extra `stt` is not installed (./gateway install stt)")
+    at_once = replace(SPOKEN, segments=(*SPOKEN.segments, Segment("끝", 3725.5, 3725.5)))
+    content = as_payload(at_once, form, "meeting").inline
+    assert content is not None
+    with av.open(io.BytesIO(content), format={"srt": "srt", "vtt": "webvtt"}[form]) as file:
+        packets = [packet for packet in file.demux() if packet.size]
+    cues = [(float(p.pts * p.time_base), float(p.duration * p.time_base)) for p in packets]
+    assert cues == [(0.0, 3.5), (3723.0, 2.5), (3725.5, 0.5)]
+    assert bytes(packets[0]).decode().strip() == "회의를 시작하겠습니다."
