@@ -31,7 +31,8 @@ CALLERS = 8
 SCRAPE_S = 15.0  # as in ops/prometheus/prometheus.yml
 AIM = 0.02
 METERED = ("ingress", "admission", "llm", "job-state", "metering")
-_SCRAPING = ("socketserver.py",)
+# Not the port's thread and HTTP: whoever supervises the process asks there for `/readyz`, fifteen times as often.
+_SCRAPING = ("prometheus_client/exposition.py",)
 _WATCHING = ("streams/watch/",)  # asks Kafka and Redis what only metrics tell
 _COUNTING = (
     "prometheus_client/",
