@@ -47,7 +47,7 @@ _COUNTING = (
 
 def main() -> int:
     """Run it, print the report, and return 0: figures are not assertions."""
-    report = Report("Metrics: their share of each process's CPU")
+    report = Report("Metrics: their share of the time that Python runs")
     with bench_stack(env={"GATEWAY_LOG_LEVEL": "warning"}) as stack, tempfile.TemporaryDirectory() as folder:
         asyncio.run(_measure(stack, Path(folder), QUICK_SECONDS if "--quick" in sys.argv else SECONDS, report))
     print(report.as_json() if "--json" in sys.argv else report.as_text())
