@@ -17,8 +17,8 @@ run (ingress/prometheus.py:1);submit (ingress/submit_body.py:20) 7
 
 def test_samples_in_the_library_and_in_what_only_serves_it_are_counted_once() -> None:
     found = samples_in(RAW.splitlines())
-    assert found == Samples(all=45, counting=2 + 3 + 4, scraping=1 + 8, watching=6)
-    assert found.of_metrics == 24
+    assert found == Samples(all=45, counting=2 + 3 + 4, scraping=1, watching=6)
+    assert found.of_metrics == 16
 
 
 def test_no_samples_are_no_cost() -> None:

@@ -4,6 +4,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+from prometheus_client import REGISTRY
+
 from streams.log.memory import MemoryLog, MemoryPublisher
 from streams.metrics_server import Health
 from streams.redis_keys import Offsets
@@ -179,3 +181,12 @@ async def test_records_that_retention_took_are_passed_over() -> None:
     for _ in range(2):  # the first time it asks and reads again
         await it.batch([message(0, 8, b"a", b"3", 1)])
     assert table.changelog == [(0, b"a", b"3")]
+
+
+async def test_a_scrape_tells_whether_the_table_is_read_from_its_changelog() -> None:
+    it, _, _ = process()
+    seen: list[float | None] = []
+    for settled_now in (False, True):
+        it._tell(settled_now)
+        seen.append(REGISTRY.get_sample_value("gateway_job_state_recovering"))
+    assert seen == [1, 0]
