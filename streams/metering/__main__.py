@@ -16,12 +16,12 @@ from streams.metering.orphans import HeldLedger, OrphanCloser
 from streams.metering.price_file import BudgetPrices
 from streams.metering.rows import UsageRows
 from streams.metering.rows_view import RowsKeeper, RowsView
-from streams.metering.services import Services
+from streams.metering.services import KnownServices
 from streams.metrics_server import Health
 from streams.quota.reconcile import Reconciler
 from streams.redis_client import REDIS_FAILURES, redis_client
 from streams.replay.hosting import host_replays
-from streams.services import Services as ServiceSettingsView
+from streams.services import Services
 from streams.settings import Settings
 from streams.storage.collecting import host_collector
 from streams.tables.job_reader import JobReader
@@ -49,7 +49,7 @@ class MeteringApp:
         codec: Codec,
         schemas: SchemaReader,
         publisher: Publisher,
-        services: Services,
+        services: KnownServices,
         view: RowsView,
         ends: LogEnds,
         health: Health,
@@ -92,8 +92,8 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         stack.push_async_callback(redis.aclose)
         publisher = await stack.enter_async_context(KafkaPublisher(bootstrap, codec=codec))
         schemas = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec, publisher))
-        settings_view = ServiceSettingsView(KafkaTail(bootstrap, SERVICES.name), schemas, publisher)
-        services = Services(KafkaTail(bootstrap, API_KEYS.name), schemas, publisher, settings_view)
+        settings_view = Services(KafkaTail(bootstrap, SERVICES.name), schemas, publisher)
+        services = KnownServices(KafkaTail(bootstrap, API_KEYS.name), schemas, publisher, settings_view)
         await stack.enter_async_context(services)
         health.set_starting("reading the services")
         if not await unless_stopped(services.caught_up(), stop):
@@ -116,7 +116,7 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
             await end_tasks(reconciling, closing, replaying, collecting)
 
 
-async def _reconcile(reconciler: Reconciler, services: ServiceSettingsView) -> None:
+async def _reconcile(reconciler: Reconciler, services: Services) -> None:
     while True:
         limited = [s.service for s in services.all() if any(a.quotas.limited for a in (s.allowance, *s.keys.values()))]
         try:
