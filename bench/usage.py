@@ -33,12 +33,13 @@ from schemas.events import UsageEvent
 from schemas.topics import API_KEYS, JOB_PARTITIONS, USAGE_EVENTS
 from schemas.usage_ledger import DAY_MS
 from streams import redis_keys
-from streams.admission.writing import Write, bulk_producer, partition_of, write_all
+from streams.admission.writing import Write, bulk_producer, write_all
 from streams.api_keys import Scope, make_key
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.redis_client import redis_client
 from streams.redis_keys import decode_marker
 from streams.settings import Settings
+from streams.tables.partitions import job_partition
 
 RESULTS = ROOT / "bench" / "results" / "usage.json"
 SEED = 7
@@ -192,7 +193,7 @@ async def _fill(stack: BenchStack, events: int) -> tuple[dict[int, int], int]:
 
     def writes(made: Iterable[UsageEvent]) -> Iterator[Write]:
         for event in made:
-            partition = partition_of(event.request_id)
+            partition = job_partition(event.request_id)
             ends[partition] += 1
             yield Write(USAGE_EVENTS.name, partition, event.request_id.encode(), codec.encode(event))
 

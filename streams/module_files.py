@@ -314,7 +314,7 @@ def _result_schema(source: Source, body: dict[str, Any]) -> dict[str, Any]:
         schema = body.get("result_schema", {})
         check_schema(source, ["result_schema"], schema)
         return schema
-    place = ["result_schema_file"]
+    place: list[str | int] = ["result_schema_file"]
     if "result_schema" in body:
         raise source.error(place, "there is a `result_schema` too", "keep one of the two")
     file = _beside(source, place, body["result_schema_file"])

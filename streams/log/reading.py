@@ -20,9 +20,8 @@ async def open_reader(bootstrap: str, doing: str, *topics: str, **options: Any) 
 
     Raises schemas.errors.Outage when it does not start; what goes wrong later is the caller's to translate.
     """
-    consumer = AIOKafkaConsumer(
-        *topics, **{**client_options(bootstrap), "enable_auto_commit": False, "auto_offset_reset": "earliest"} | options
-    )
+    usual: dict[str, Any] = {"enable_auto_commit": False, "auto_offset_reset": "earliest"}
+    consumer = AIOKafkaConsumer(*topics, **client_options(bootstrap), **usual, **options)
     try:
         with translated(doing):
             async with asyncio.timeout(_START_S):

@@ -15,8 +15,8 @@ from bench.stack import ROOT, BenchStack, bench_stack
 from schemas.batch import BatchAnswer, BatchRequest
 from schemas.payloads import text_payload
 from schemas.topics import JOB_PARTITIONS
-from streams.admission.writing import partition_of
 from streams.client import DoorClient
+from streams.tables.partitions import job_partition
 from tests.waiting import WaitUntil
 
 pytestmark = [pytest.mark.stack, pytest.mark.full, pytest.mark.timeout(900)]
@@ -52,7 +52,7 @@ def one_a_partition(client: DoorClient, prefix: str) -> list[str]:
     found: dict[int, str] = {}
     number = 0
     while len(found) < JOB_PARTITIONS:
-        found.setdefault(partition_of(client.job_id(f"{prefix}{number}")), f"{prefix}{number}")
+        found.setdefault(job_partition(client.job_id(f"{prefix}{number}")), f"{prefix}{number}")
         number += 1
     return list(found.values())
 

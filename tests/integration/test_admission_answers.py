@@ -14,13 +14,13 @@ from schemas.payloads import text_payload
 from schemas.topics import BATCH_ENTRIES, RESULTS, batch_door
 from streams.admission.answers import Answerer
 from streams.admission.pace import Pace
-from streams.admission.writing import partition_of
 from streams.client import DoorClient
 from streams.log.admin import kafka_admin
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.protocols import Outgoing
 from streams.log.schema_reader import CodecDecoder
 from streams.redis_client import redis_client
+from streams.tables.partitions import job_partition
 from tests.builders import job_ref
 from tests.integration.ingress_harness import own_database
 
@@ -74,7 +74,7 @@ async def test_a_door_that_this_replica_has_not_seen_is_answered_and_only_once(k
         # Who takes the partition over learns from the answers on the log what was answered, in this door too.
         async with answerer_without_doors(kafka, redis_url), asyncio.timeout(60):
             after = await entry(1, "after")
-            while partition_of(after.job.job_id) != partition_of(first.job.job_id):  # behind the repeat
+            while job_partition(after.job.job_id) != job_partition(first.job.job_id):  # behind the repeat
                 after = await entry(1, "after")
             await publisher.publish_many([Outgoing(RESULTS, one.job.job_id, one, {}) for one in (first, after)])
             assert await answers("after") == ["first", "after"]

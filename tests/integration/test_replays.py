@@ -21,7 +21,6 @@ from schemas.payloads import json_payload
 from schemas.purges import Purge, PurgeScope
 from schemas.replays import replayed_id
 from schemas.topics import GONGMUN_EXTRACT, JOB_EVENTS, OCR, PURGES, REPLAYS, RESULTS, SCHEMAS, STT
-from streams.admission.writing import partition_of
 from streams.log.bootstrap import librdkafka_options
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
@@ -30,6 +29,7 @@ from streams.log.schema_reader import SchemaReader
 from streams.log.whole_topics import read_whole
 from streams.replay.hosting import host_replays
 from streams.settings import Settings
+from streams.tables.partitions import job_partition
 from tests.builders import job_ref
 from tests.integration.ingress_harness import Ingress, ViewFolder, own_database, running_ingress, settings_for
 from tests.waiting import WaitUntil, eventually
@@ -304,7 +304,7 @@ async def test_a_period_that_retention_took_from_the_log_is_refused_and_the_day_
     await world.publisher.publish(STT.done, job.job_id, outcome)
     body = {"from": "stt.done", "since": "2001-01-01", "service": world.service}
     before = (await world.admin.get("/v1/replays")).json()
-    place = TopicPartition(STT.done.name, partition_of(job.job_id), OFFSET_END)
+    place = TopicPartition(STT.done.name, job_partition(job.job_id), OFFSET_END)
     client = AdminClient(librdkafka_options(world.settings.kafka_bootstrap))
     await asyncio.wrap_future(client.delete_records([place])[place])
     answer = await world.admin.post("/v1/replays", json=body)
