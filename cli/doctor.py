@@ -284,7 +284,7 @@ async def _trouble(backend: "Backend", catalogue: "Catalogue", upstream: "Upstre
     except UpstreamFailed as e:
         # An OpenAI-compatible server need not have a list of its models.
         return "" if e.status in (404, 405) and not native else e.message + (f" ({e.remedy})" if e.remedy else "")
-    there = model_names(listed) if native else frozenset[str]()
+    there = (model_names(listed) if native else None) or frozenset[str]()
     wanted = {r.model for model in catalogue.models.values() for r in model.routes if r.upstream == upstream.name}
     lacking = sorted(each for each in wanted if native and not {each, f"{each}:latest"} & there)
     return f"{upstream.name} lacks {', '.join(lacking)}" if lacking else ""

@@ -42,6 +42,7 @@ from streams.storage.store import open_blob_keeping, open_blob_store
 from streams.tables.job_reader import JobReader
 from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.notifications import Notifications
+from streams.tasks import background
 from streams.watch.surroundings import Surroundings
 
 log = get_logger(__name__)
@@ -151,7 +152,7 @@ async def serve(settings: Settings, health: Health) -> None:
         watched = redis_client(settings.redis_url)
         stack.push_async_callback(watched.aclose)
         await stack.enter_async_context(Surroundings(settings.kafka_bootstrap, watched, settings.data_dir))
-        following = asyncio.create_task(follow_readiness(dependencies, health), name="readiness")
+        following = background(follow_readiness(dependencies, health), "readiness")
         stack.callback(following.cancel)
         await _until_serving(dependencies)
         config = uvicorn.Config(

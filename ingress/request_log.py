@@ -8,7 +8,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingress.problems import Problem, problem_response
-from streams.logs import get_logger
+from streams.logs import get_logger, places_of
 from streams.metrics import HTTP_IN_FLIGHT, HTTP_REQUESTS, HTTP_SECONDS
 from streams.spans import NO_SPAN, Kind, Span, recording, span
 
@@ -50,7 +50,7 @@ class RequestLog:
                 await self._app(scope, receive, send_with_id)
             except Exception as e:
                 # The text of an unforeseen error may quote content: its class and place are logged.
-                log.error("http.failed", request_id=request_id, error=type(e).__name__, where=_where(e))
+                log.error("http.failed", request_id=request_id, error=type(e).__name__, where=places_of(e))
                 if status == 0:
                     problem = Problem(500, "internal_error", f"request {request_id} failed", "report it with this id")
                     await problem_response(problem)(scope, receive, send_with_id)
@@ -111,13 +111,3 @@ def _request_id(scope: Scope) -> str:
             if _REQUEST_ID.fullmatch(given):
                 return given
     return os.urandom(8).hex()
-
-
-def _where(error: BaseException) -> str:
-    places: list[str] = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        places.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}")
-        trace = trace.tb_next
-    return " > ".join(places[-6:])

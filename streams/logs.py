@@ -55,6 +55,16 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return structlog.get_logger(source=name)
 
 
+def places_of(error: BaseException) -> str:
+    """Return where an error came from, the last six places; its text may quote content, and is not for logs."""
+    found: list[str] = []
+    trace = error.__traceback__
+    while trace is not None:
+        found.append(f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}")
+        trace = trace.tb_next
+    return " > ".join(found[-6:])
+
+
 def _about_this_task(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     return {**named_now(), **event}
 

@@ -19,7 +19,7 @@ from streams.log.protocols import Decoder, Publisher, Tail
 from streams.logs import get_logger
 from streams.module_files import read_module_file, twice_defined
 from streams.modules import Module
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 log = get_logger(__name__)
 
@@ -56,7 +56,7 @@ class ModuleRegistry:
         if self._folder is not None:
             specs, _ = await asyncio.to_thread(read_folder, self._folder)
             self._stand_in = {spec.name: Module(spec) for spec in specs if self._offered(spec.name)}
-        self._task = asyncio.create_task(self._keep(), name="modules")
+        self._task = background(self._keep(), "modules")
         return self
 
     async def __aexit__(self, *args: object) -> None:

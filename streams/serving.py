@@ -22,7 +22,7 @@ from streams.logs import get_logger
 from streams.redis_client import REDIS_FAILURES, redis_client
 from streams.settings import Settings
 from streams.stages import unknown_stage
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 log = get_logger(__name__)
 
@@ -120,7 +120,7 @@ class Announcer:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="serving")
+        self._task = background(self._run(), "serving")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -172,7 +172,7 @@ class ServingView:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="serving-view")
+        self._task = background(self._run(), "serving-view")
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -1,10 +1,30 @@
-"""Ending tasks for certain."""
+"""Work in the background: told when it fails, and ended for certain."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any
+
+from streams.logs import get_logger, places_of
+
+log = get_logger(__name__)
 
 # Longer than any clean-up of ours takes, which must not be broken off.
 _AGAIN_S = 20.0
+
+
+def background(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """Do work that goes on for as long as its owner, who ends it with `end_tasks`; its failure is logged at once.
+
+    Nobody waits for such work, so a fault of ours in it would be known when the process ends, or never.
+    """
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_tell_failure)
+    return task
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("task.failed", task=task.get_name(), error=type(error).__name__, places=places_of(error))
 
 
 async def end_tasks(*tasks: "asyncio.Future[Any]") -> None:

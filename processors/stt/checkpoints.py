@@ -28,7 +28,7 @@ from schemas.errors import Outage
 from schemas.events import StageRequest
 from schemas.topics import STT
 from streams.logs import get_logger
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 log = get_logger(__name__)
 
@@ -188,7 +188,7 @@ def open_checkpoints(blob_url: str) -> StoredCheckpoints:
 @asynccontextmanager
 async def sweeping(checkpoints: Checkpoints) -> AsyncGenerator[None]:
     """Sweep now and then for the duration of the context."""
-    task = asyncio.create_task(_sweep(checkpoints), name="checkpoints-sweep")
+    task = background(_sweep(checkpoints), "checkpoints-sweep")
     try:
         yield
     finally:

@@ -6,12 +6,12 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.log.bootstrap import client_options
+from streams.log.reading import Silence
 from streams.runtime.assignor import own_assignor
 
 _FETCH_MS = 250
 _SESSION_MS = 6_000
 _POLL_MS = 500
-_SILENT_POLLS = 60
 
 
 def jobs_consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
@@ -33,14 +33,14 @@ def jobs_consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
 async def whole(reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> AsyncGenerator[Any]:
     """Yield every record of the partitions, up to where they end now.
 
-    Raises TimeoutError when records are there and none comes for half a minute.
+    Raises schemas.errors.Outage when records are there and none comes.
     """
     if not partitions:
         return
     reader.assign(list(partitions))
     await reader.seek_to_beginning(*partitions)
     ends = await reader.end_offsets(list(partitions))
-    left, silent = set(partitions), 0
+    left, silence = set(partitions), Silence("reading a partition from its start")
     while left:
         for tp in tuple(left):
             if await reader.position(tp) >= ends[tp]:
@@ -48,9 +48,7 @@ async def whole(reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) 
                 reader.pause(tp)
         if left:
             fetched = await reader.getmany(*left, timeout_ms=_POLL_MS)
-            silent = 0 if fetched else silent + 1
-            if silent > _SILENT_POLLS:
-                raise TimeoutError("records are there, none came")
+            silence.note(fetched)
             for records in fetched.values():
                 for record in records:
                     yield record

@@ -10,7 +10,7 @@ from streams.log.dead_letters import bury
 from streams.log.protocols import Decoder, LogRecord, Publisher, Tail
 from streams.logs import get_logger
 from streams.metrics import VIEW_RECORDS
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 log = get_logger(__name__)
 
@@ -50,7 +50,7 @@ class CompactedView(Mapping[str, T], Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._follow())
+        self._task = background(self._follow(), f"view of {self._tail.topic}")
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
-from streams.log.reading import open_reader
+from streams.log.reading import Silence, open_reader
 from streams.log.topic_partitions import partition_of
 
 _POLL_MS = 500
@@ -26,11 +26,13 @@ async def read_key(bootstrap: str, topics: Iterable[str], key: bytes, *, since_m
     with translated(doing):
         async with open_reader(bootstrap, doing) as consumer:
             left = await _assigned(consumer, frozenset(topics), key, since_ms)
+            silence = Silence(doing)
             while left:
                 async with asyncio.timeout(_CALL_S):
                     fetched = await consumer.getmany(*left, timeout_ms=_POLL_MS)
                     # By the position, for what is compacted away has an offset and never comes.
                     done = [tp for tp, end in left.items() if await consumer.position(tp) >= end]
+                silence.note(fetched)
                 for tp, records in fetched.items():
                     found += [to_log_record(r) for r in records if r.key == key and r.offset < left[tp]]
                 for tp in done:

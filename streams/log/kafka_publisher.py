@@ -24,7 +24,7 @@ from streams.log.protocols import Headers, Outgoing, Raw
 from streams.log.publish_spans import in_a_span
 from streams.logs import get_logger
 from streams.metrics import PUBLISH_FAILURES, PUBLISHED
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 log = get_logger(__name__)
 
@@ -51,7 +51,7 @@ class KafkaPublisher:
         self._announcing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
-        self._connecting = asyncio.create_task(self._connect())
+        self._connecting = background(self._connect(), "publisher")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._timeout_s):
                 await self._connected.wait()
@@ -146,7 +146,7 @@ class KafkaPublisher:
         closing = asyncio.create_task(_abandon(producer))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
-        self._connecting = asyncio.create_task(self._connect())
+        self._connecting = background(self._connect(), "publisher")
 
     async def _connect(self) -> None:
         while True:

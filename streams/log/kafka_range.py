@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
-from streams.log.reading import open_reader
+from streams.log.reading import Silence, open_reader
 from streams.log.topic_partitions import partitions_of
 
 _POLL_MS = 1_000
@@ -44,8 +44,10 @@ async def read_range(
                     consumer.pause(tp)
                 else:
                     consumer.seek(tp, offset)
+            silence = Silence(doing)
             while left:
                 fetched = await consumer.getmany(*left, timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+                silence.note(fetched)
                 for tp, records in fetched.items():
                     yield [to_log_record(r) for r in records if r.offset < upto[tp.partition]]
                 # By the position, for what is compacted away has an offset and never comes.

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -14,7 +13,7 @@ from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translate, translated
 from streams.log.protocols import LogRecord
-from streams.logs import get_logger
+from streams.logs import get_logger, places_of
 
 log = get_logger(__name__)
 
@@ -73,9 +72,12 @@ class KafkaTail:
             except Exception as e:
                 # aiokafka raises more than its own errors when a broker goes away in the middle of a call.
                 # A reader that ended here would serve what it last knew for ever.
-                places = "".join(traceback.format_tb(e.__traceback__)[-3:])
                 log.error(
-                    "tail.reconnects", topic=self._topic, code="unexpected", reason=type(e).__name__, places=places
+                    "tail.reconnects",
+                    topic=self._topic,
+                    code="unexpected",
+                    reason=type(e).__name__,
+                    places=places_of(e),
                 )
             self._healthy = False
             await asyncio.sleep(_RECONNECT_S)

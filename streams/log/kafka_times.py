@@ -9,7 +9,7 @@ from aiokafka.structs import ConsumerRecord
 
 from streams.log.kafka_errors import translated
 from streams.log.protocols import Partition
-from streams.log.reading import open_reader
+from streams.log.reading import Silence, open_reader
 from streams.log.topic_partitions import partitions_of
 
 _CALL_S = 20.0
@@ -72,9 +72,11 @@ async def read_offsets(bootstrap: str, ranges: Mapping[Partition, tuple[int, int
         consumer.assign(list(left))
         for tp, (start, _) in left.items():
             consumer.seek(tp, start)
+        silence = Silence(doing)
         while left:
             with translated(doing):
                 fetched = await consumer.getmany(*left, timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+            silence.note(fetched)
             for tp, records in fetched.items():
                 end = left[tp][1]
                 yield records if records[-1].offset < end else [r for r in records if r.offset < end]

@@ -5,16 +5,14 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.errors import Outage
 from streams.log.admin import kafka_admin
 from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import LogRecord
-from streams.log.reading import open_reader
+from streams.log.reading import Silence, open_reader
 
 _POLL_MS = 500
 _CALL_S = 15.0
-_SILENT_POLLS = 20
 _FETCH_BYTES = 1024 * 1024
 
 
@@ -33,7 +31,7 @@ async def read_whole(bootstrap: str, topics: Iterable[str]) -> AsyncGenerator[Se
         with translated(doing):
             async with asyncio.timeout(_CALL_S):
                 left = await _ends(consumer)
-        silent = 0
+        silence = Silence(doing)
         while left:
             with translated(doing):
                 fetched = await consumer.getmany(timeout_ms=_POLL_MS)
@@ -44,9 +42,7 @@ async def read_whole(bootstrap: str, topics: Iterable[str]) -> AsyncGenerator[Se
                 if batch:
                     yield batch
             left = {tp: end for tp, end in left.items() if tp not in done}
-            silent = 0 if fetched else silent + 1
-            if silent > _SILENT_POLLS:
-                raise Outage(f"{doing}: records are there, none came", code="kafka_down", remedy="try again")
+            silence.note(fetched)
 
 
 async def _ends(consumer: AIOKafkaConsumer) -> dict[TopicPartition, int]:

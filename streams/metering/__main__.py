@@ -10,18 +10,18 @@ from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import Publisher
 from streams.log.schema_reader import SchemaReader
-from streams.logs import get_logger
+from streams.logs import get_logger, places_of
 from streams.metering.ledger import GROUP, Ledger
 from streams.metering.orphans import HeldLedger, OrphanCloser
 from streams.metering.price_file import BudgetPrices
 from streams.metering.rows import UsageRows
 from streams.metering.rows_view import RowsKeeper, RowsView
-from streams.metering.services import Services
+from streams.metering.services import KnownServices
 from streams.metrics_server import Health
 from streams.quota.reconcile import Reconciler
 from streams.redis_client import REDIS_FAILURES, redis_client
 from streams.replay.hosting import host_replays
-from streams.services import Services as ServiceSettingsView
+from streams.services import Services
 from streams.settings import Settings
 from streams.storage.collecting import host_collector
 from streams.tables.job_reader import JobReader
@@ -30,7 +30,7 @@ from streams.tables.log_ends import KafkaLogEnds, LogEnds
 from streams.tables.positions import GroupPositions
 from streams.tables.serving import serve_table, unless_stopped
 from streams.tables.table_process import TableProcess
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 log = get_logger(__name__)
 
@@ -49,7 +49,7 @@ class MeteringApp:
         codec: Codec,
         schemas: SchemaReader,
         publisher: Publisher,
-        services: Services,
+        services: KnownServices,
         view: RowsView,
         ends: LogEnds,
         health: Health,
@@ -92,8 +92,8 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         stack.push_async_callback(redis.aclose)
         publisher = await stack.enter_async_context(KafkaPublisher(bootstrap, codec=codec))
         schemas = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec, publisher))
-        settings_view = ServiceSettingsView(KafkaTail(bootstrap, SERVICES.name), schemas, publisher)
-        services = Services(KafkaTail(bootstrap, API_KEYS.name), schemas, publisher, settings_view)
+        settings_view = Services(KafkaTail(bootstrap, SERVICES.name), schemas, publisher)
+        services = KnownServices(KafkaTail(bootstrap, API_KEYS.name), schemas, publisher, settings_view)
         await stack.enter_async_context(services)
         health.set_starting("reading the services")
         if not await unless_stopped(services.caught_up(), stop):
@@ -104,25 +104,28 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         ledger, job_ends = HeldLedger(app.folded, app.settled), KafkaLogEnds(bootstrap)
         stack.push_async_callback(job_ends.stop)
         reconciler = Reconciler(redis, ledger, ends, JobReader(redis, job_ends))
-        reconciling = asyncio.create_task(_reconcile(reconciler, settings_view), name="reconcile")
+        reconciling = background(_reconcile(reconciler, settings_view), "reconcile")
         closer = OrphanCloser(bootstrap, schemas, publisher, ledger, settings.orphan_seconds)
-        closing = asyncio.create_task(closer.run(), name="orphans")
+        closing = background(closer.run(), "orphans")
         # Here, because nobody waits for this process: planning a replay keeps a core busy for seconds.
-        replaying = asyncio.create_task(host_replays(settings, codec, schemas, publisher, stop), name="replays")
-        collecting = asyncio.create_task(host_collector(settings, redis, settings_view, stop), name="blobs")
+        replaying = background(host_replays(settings, codec, schemas, publisher, stop), "replays")
+        collecting = background(host_collector(settings, redis, settings_view, stop), "blobs")
         try:
             return await app.run(stop)
         finally:
             await end_tasks(reconciling, closing, replaying, collecting)
 
 
-async def _reconcile(reconciler: Reconciler, services: ServiceSettingsView) -> None:
+async def _reconcile(reconciler: Reconciler, services: Services) -> None:
     while True:
         limited = [s.service for s in services.all() if any(a.quotas.limited for a in (s.allowance, *s.keys.values()))]
-        with suppress(*REDIS_FAILURES, Outage):
-            closed = await reconciler.turn(limited)
-            if closed:
-                log.info("quota.closed", reservations=closed)
+        try:
+            with suppress(*REDIS_FAILURES, Outage):
+                closed = await reconciler.turn(limited)
+                if closed:
+                    log.info("quota.closed", reservations=closed)
+        except Exception as e:  # a fault of ours in one turn must not be the end of all to come
+            log.error("quota.not_reconciled", error=type(e).__name__, places=places_of(e))
         await asyncio.sleep(_RECONCILE_S)
 
 

@@ -29,7 +29,7 @@ from streams.log.protocols import Decoder, LogRecord
 from streams.metering.counters import UsageCounters
 from streams.metering.price_file import BudgetPrices
 from streams.metering.rows import UsageRows, settlement
-from streams.metering.services import Services
+from streams.metering.services import KnownServices
 from streams.metrics import LEDGER_ENTRIES, LEDGER_FOLDED, LEDGER_ROWS
 from streams.tables.folding import Position, check_key
 from streams.tables.job_states import States
@@ -60,7 +60,7 @@ class Ledger(Contents[UsageEvent]):
         store: MutableMapping[bytes, bytes],
         codec: Codec,
         decoder: Decoder,
-        services: Services,
+        services: KnownServices,
         rows: UsageRows,
         prices: BudgetPrices | None = None,
     ) -> None:

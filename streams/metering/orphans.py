@@ -21,7 +21,7 @@ from streams.log.closing import close_client
 from streams.log.dead_letters import bury
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Decoder, LogRecord, Publisher
-from streams.logs import get_logger
+from streams.logs import get_logger, places_of
 from streams.metering.open_calls import OpenCalls, aborted
 
 log = get_logger(__name__)
@@ -82,6 +82,9 @@ class OrphanCloser:
                 await self._follow(consumer)
             except (KafkaError, OSError, TimeoutError, GatewayError) as e:
                 log.warning("orphans.again", reason=f"{type(e).__name__}: {e}")
+            except Exception as e:
+                # aiokafka raises more than its own errors when a broker goes away in the middle of a call.
+                log.error("orphans.again", reason=type(e).__name__, places=places_of(e))
             finally:
                 await close_client(consumer.stop(), of=GROUP)
             await asyncio.sleep(_AGAIN_S)

@@ -6,14 +6,14 @@ from typing import Self
 from schemas.events import ApiKey
 from streams.log.compacted_view import CompactedView
 from streams.log.protocols import Decoder, Publisher, Tail
-from streams.services import Services as Settings
+from streams.services import Services
 
 
-class Services:
+class KnownServices:
     """Knows the services; enter it to follow them. `settings` is what is set for them."""
 
     def __init__(
-        self, keys: Tail, decoder: Decoder, publisher: Publisher | None, settings: Settings | None = None
+        self, keys: Tail, decoder: Decoder, publisher: Publisher | None, settings: Services | None = None
     ) -> None:
         self._known: set[str] = set()
         self._keys = CompactedView(keys, ApiKey, decoder, publisher, on_change=self._learn, keep=False)

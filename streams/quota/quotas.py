@@ -37,7 +37,7 @@ from streams.quota.reservations import Reservation, Unrecorded, concerns, entry_
 from streams.quota.scripts import ADD_OPEN, RESERVE, SETTLE, SYNC
 from streams.redis_client import REDIS_FAILURES
 from streams.services import Services
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 LIFE_MS = 4_000
 """So long counters are unknown after their birth: by then every replica that lives has been in touch."""
@@ -84,7 +84,7 @@ class Quotas:
         self._leaving = False
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._keep_in_touch(), name="quotas")
+        self._task = background(self._keep_in_touch(), "quotas")
         return self
 
     async def __aexit__(self, *_: object) -> None:

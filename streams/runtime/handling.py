@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +16,7 @@ from schemas.pipelines import final_result, next_request
 from schemas.topics import JOB_EVENTS, RESULTS, USAGE_EVENTS, StageTopics, Topic
 from streams.log.dead_letters import dead_letter
 from streams.log.protocols import Decoder, Headers, Outgoing, Publisher, Raw
-from streams.logs import get_logger
+from streams.logs import get_logger, places_of
 from streams.metrics import STAGE_DEAD_LETTERS
 from streams.runtime.assignment import Work
 from streams.runtime.cancelled_jobs import CancelledJobs
@@ -107,8 +106,7 @@ class Handling:
             )
         except Exception as e:
             # Only the class: the text of a foreign exception may quote the document.
-            places = "".join(traceback.format_tb(e.__traceback__)[-3:])
-            log.error("handler.raised", **_about(work), error=type(e).__name__, places=places)
+            log.error("handler.raised", **_about(work), error=type(e).__name__, places=places_of(e))
             error = Transient(f"the handler raised {type(e).__name__}", code="internal_error")
         return decide(error, work.attempt, self._processor.retry, random.random())  # noqa: S311 - jitter
 

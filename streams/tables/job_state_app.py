@@ -19,7 +19,7 @@ from streams.tables.positions import GroupPositions
 from streams.tables.redis_view import RedisView
 from streams.tables.table_process import TableProcess
 from streams.tables.view_keeper import ViewKeeper
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 
 def now_ms() -> int:
@@ -70,7 +70,7 @@ class JobStateApp:
 
     async def run(self, stop: asyncio.Event) -> str:
         """Work until `stop` is set; returns why the process must be restarted, or an empty text."""
-        expiring = asyncio.create_task(self._log_expiry.run(), name="log-expiry")
+        expiring = background(self._log_expiry.run(), "log-expiry")
         try:
             return await self._process.run(stop)
         finally:

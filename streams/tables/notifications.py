@@ -16,7 +16,7 @@ from streams import redis_keys
 from streams.redis_client import REDIS_FAILURES
 from streams.tables.job_reader import JobReader, Missing, Unknown
 from streams.tables.view_json import view_token
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 _READ_AGAIN_S = 1.0
 _SOON_S = 0.1
@@ -40,7 +40,7 @@ class Notifications:
 
     async def start(self) -> None:
         """Begin to listen; does not wait for Redis."""
-        self._listener = asyncio.create_task(self._listen(), name="notifications")
+        self._listener = background(self._listen(), "notifications")
 
     async def stop(self) -> None:
         """Close the connection."""

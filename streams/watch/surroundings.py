@@ -37,7 +37,7 @@ from streams.metrics import (
 )
 from streams.redis_client import REDIS_FAILURES
 from streams.stages import all_stages
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 from streams.watch.lateness import measure, replication_of
 
 log = get_logger(__name__)
@@ -63,7 +63,7 @@ class Surroundings:
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._forever(), name="surroundings")
+        self._task = background(self._forever(), "surroundings")
         return self
 
     async def __aexit__(self, *_: object) -> None:

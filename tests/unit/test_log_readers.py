@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
 from schemas.errors import Outage
+from streams.admission.reading import whole
+from streams.log import reading
 from streams.log.kafka_key import read_key
 from streams.log.kafka_range import log_ends, read_range
 from streams.log.kafka_times import read_offsets, time_ranges
 from streams.log.protocols import Partition
 from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.positions import GroupPositions
+from tests.unit.silent_broker import SilentBroker
 
 NOWHERE = "127.0.0.1:1"
 
@@ -56,3 +60,24 @@ async def test_a_client_that_cannot_start_is_closed_and_hands_no_cancellation_on
         await question()
     assert begun
     assert closed == begun
+
+
+def _batch_entries() -> Awaitable[object]:
+    broker: Any = SilentBroker()
+    return first(whole(broker, [TopicPartition("t", 0)]))
+
+
+@pytest.mark.parametrize(
+    "question",
+    [QUESTIONS["a range"], QUESTIONS["a key"], QUESTIONS["offsets"], _batch_entries],
+    ids=["a range", "a key", "offsets", "batch entries"],
+)
+async def test_records_that_are_there_and_never_come_are_an_outage(
+    question: Callable[[], Awaitable[object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka may stall for good after a broker's restart, and says nothing."""
+    monkeypatch.setattr(reading, "AIOKafkaConsumer", SilentBroker)
+    monkeypatch.setattr(reading, "_SILENT_S", 0.02, raising=False)
+    async with asyncio.timeout(20):
+        with pytest.raises(Outage, match="none came"):
+            await question()

@@ -9,7 +9,7 @@ from schemas.events import ApiKey
 from schemas.topics import API_KEYS
 from streams.log.memory import MemoryLog, MemoryPublisher, MemoryTail
 from streams.log.schema_reader import CodecDecoder
-from streams.metering.services import Services
+from streams.metering.services import KnownServices
 
 
 class CountingTail(MemoryTail):
@@ -23,15 +23,15 @@ class CountingTail(MemoryTail):
 
 
 @pytest.fixture
-async def setting() -> AsyncIterator[tuple[Services, CountingTail, MemoryPublisher]]:
+async def setting() -> AsyncIterator[tuple[KnownServices, CountingTail, MemoryPublisher]]:
     log, codec = MemoryLog(), Codec()
     tail = CountingTail(log, API_KEYS.name)
-    async with Services(tail, CodecDecoder(codec), None) as services:
+    async with KnownServices(tail, CodecDecoder(codec), None) as services:
         yield services, tail, MemoryPublisher(log, codec)
 
 
 async def test_use_of_unknown_services_that_was_logged_before_the_last_look_costs_no_look(
-    setting: tuple[Services, CountingTail, MemoryPublisher],
+    setting: tuple[KnownServices, CountingTail, MemoryPublisher],
 ) -> None:
     services, tail, _ = setting
     services.use_is_logged(2_000)
@@ -44,7 +44,7 @@ async def test_use_of_unknown_services_that_was_logged_before_the_last_look_cost
 
 
 async def test_a_service_that_came_since_the_last_look_is_found_for_use_that_came_after_it(
-    setting: tuple[Services, CountingTail, MemoryPublisher],
+    setting: tuple[KnownServices, CountingTail, MemoryPublisher],
 ) -> None:
     services, tail, publisher = setting
     assert not await services.knows("new", 1_000)
@@ -59,7 +59,7 @@ async def test_a_service_that_came_since_the_last_look_is_found_for_use_that_cam
 async def test_a_look_that_the_log_did_not_answer_is_repeated() -> None:
     log = MemoryLog()
     tail = CountingTail(log, API_KEYS.name)
-    async with Services(tail, CodecDecoder(Codec()), None) as services:
+    async with KnownServices(tail, CodecDecoder(Codec()), None) as services:
         log.down = True
         assert not await services.knows("nobody", 1_000)
         log.down = False

@@ -1,11 +1,12 @@
 """A task that is to end ends."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from streams import tasks
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 
 async def test_tasks_are_cancelled_and_awaited() -> None:
@@ -54,3 +55,45 @@ async def test_what_a_task_raised_stays_its_own() -> None:
     await asyncio.sleep(0)
     await end_tasks(task)
     assert isinstance(task.exception(), ValueError)
+
+
+class Told:
+    """A logger that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.errors: list[tuple[str, dict[str, object]]] = []
+
+    def error(self, event: str, **about: object) -> None:
+        """Keep an error."""
+        self.errors.append((event, about))
+
+
+async def _fail() -> None:
+    raise KeyError("what a document says")
+
+
+async def test_work_in_the_background_that_fails_is_told_at_once_without_its_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody waits for it: until the process ends nobody else would know."""
+    told = Told()
+    monkeypatch.setattr(tasks, "log", told)
+    task = background(_fail(), "keeping")
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+    [(event, about)] = told.errors
+    assert (event, about["task"], about["error"]) == ("task.failed", "keeping", "KeyError")
+    assert "test_tasks.py:" in str(about["places"])
+    assert "document" not in str(told.errors)
+    await end_tasks(task)
+
+
+@pytest.mark.parametrize("end", [asyncio.Event().wait, lambda: asyncio.sleep(0)])
+async def test_work_in_the_background_that_ends_or_is_ended_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, end: Callable[[], object]
+) -> None:
+    told = Told()
+    monkeypatch.setattr(tasks, "log", told)
+    await end_tasks(background(end(), "keeping"))
+    await asyncio.sleep(0)
+    assert told.errors == []

@@ -13,7 +13,7 @@ from streams.log.schema_reader import CodecDecoder
 from streams.metering.ledger import KEPT_MS, ROWS_KEPT_MS, Ledger
 from streams.metering.price_file import BudgetPrices
 from streams.metering.rows import UsageRows
-from streams.metering.services import Services
+from streams.metering.services import KnownServices
 from streams.tables.partitions import job_partition
 from tests.unit.test_usage_ledger import HOUR, usage
 
@@ -26,7 +26,7 @@ class Table:
     def __init__(self, store: dict[bytes, bytes], prices: BudgetPrices | None = None) -> None:
         self.rows, self.store = UsageRows(), store
         codec = Codec()
-        services = Services(MemoryTail(MemoryLog(), API_KEYS.name), CodecDecoder(codec), None)
+        services = KnownServices(MemoryTail(MemoryLog(), API_KEYS.name), CodecDecoder(codec), None)
         self.ledger = Ledger(store, codec, CodecDecoder(codec), services, self.rows, prices)
         for key in store:
             self.ledger.recovered(partition_of(key), key, True)

@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from processors.llm.pool.shares import fair_shares
 from streams import redis_keys
 from streams.redis_client import REDIS_FAILURES
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 # KEYS[1] the table. ARGV: holder, life in ms, limit, slots asked for, slots in use, slots held, wanted.
 # Returns {slots granted, 1 when the table is too young to be believed, holder, wanted, holder, wanted, …}.
@@ -116,7 +116,7 @@ class Leases:
         changed: Callable[[Iterable[str]], None],
     ) -> None:
         """Begin to renew."""
-        self._task = asyncio.create_task(self._forever(in_use, wanted, changed))
+        self._task = background(self._forever(in_use, wanted, changed), "leases")
 
     async def close(self) -> None:
         """Stop, and give the leases back as far as Redis can be reached."""

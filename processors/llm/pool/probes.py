@@ -9,7 +9,7 @@ from processors.llm.errors import CallRefused, UpstreamFailed
 from processors.llm.pool.health import Seen
 from processors.llm.pool.models import Upstream
 from processors.llm.protocols.values import Dialect, Json
-from streams.tasks import end_tasks
+from streams.tasks import background, end_tasks
 
 OLLAMA_INTERVAL_S = 1.0
 OPENAI_INTERVAL_S = 15.0
@@ -53,7 +53,9 @@ class Probes:
     async def start(self) -> None:
         """Probe each upstream once, so that its models are known, and go on doing so."""
         await asyncio.gather(*(self._once(upstream) for upstream in self._upstreams))
-        self._tasks = [asyncio.create_task(self._forever(upstream)) for upstream in self._upstreams]
+        self._tasks = [
+            background(self._forever(upstream), f"probes of {upstream.name}") for upstream in self._upstreams
+        ]
 
     async def close(self) -> None:
         """End the probing."""
@@ -73,7 +75,10 @@ class Probes:
         return seen
 
 
-def model_names(body: Json) -> frozenset[str]:
-    """Return the names in an Ollama's list of models."""
+def model_names(body: Json) -> frozenset[str] | None:
+    """Return the names in an Ollama's list of models; None when it is no list."""
     entries: Any = body.get("models") or []
-    return frozenset(str(entry["name"]) for entry in cast(list[Json], entries) if "name" in entry)
+    if not isinstance(entries, list):
+        return None
+    named = [cast(Json, entry).get("name") for entry in cast(list[Any], entries) if isinstance(entry, dict)]
+    return frozenset(name for name in named if isinstance(name, str))

@@ -1,6 +1,5 @@
 """The pool of a process of the gateway: from its settings, with slots that all replicas share, and with metrics."""
 
-import asyncio
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from processors.llm.pool.pool import Pool
 from schemas.errors import InvalidInput
 from streams.logs import get_logger
 from streams.settings import Settings
+from streams.tasks import background
 
 log = get_logger(__name__)
 
@@ -36,7 +36,7 @@ async def shared_pool(settings: Settings, redis: Redis, env: Mapping[str, str]) 
     leases = Leases(redis, f"{settings.instance or 'gateway'}-{os.getpid()}-{os.urandom(4).hex()}", limits)
     async with open_pool(catalogue, discover, watch=PoolMetrics(), limit=leases.limit) as pool:
         leases.start(pool.in_use, pool.wanted, pool.limits_changed)
-        following = asyncio.create_task(follow(pool), name="pool-metrics")
+        following = background(follow(pool), "pool-metrics")
         try:
             yield pool
         finally:

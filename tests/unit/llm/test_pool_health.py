@@ -1,11 +1,16 @@
 """The pool's pure pieces: what is known of upstreams, when a second one is asked, and what refusals mean."""
 
+from typing import Any
+
 import pytest
 
 from processors.llm.errors import CallRefused, UpstreamBusy, UpstreamFailed
 from processors.llm.pool.breaker import BreakerPolicy
 from processors.llm.pool.health import Health, Seen
 from processors.llm.pool.hedging import HedgePolicy, Hedging
+from processors.llm.pool.models import Upstream
+from processors.llm.pool.probes import probe
+from processors.llm.protocols.values import Dialect
 from processors.llm.refusals import refusal, seconds_to_wait
 
 POLICY = BreakerPolicy(failures=2, cool_down_s=10, cool_down_limit_s=30)
@@ -104,3 +109,25 @@ def test_what_a_status_means(status: int, kind: type[Exception], code: str) -> N
 )
 def test_what_retry_after_says(header: str | None, seconds: float) -> None:
     assert seconds_to_wait(header) == seconds
+
+
+@pytest.mark.parametrize(
+    ("models", "names"),
+    [
+        ([{"name": "tiny:latest"}, {"name": "gpt"}], frozenset({"tiny:latest", "gpt"})),
+        ([{"name": None}, {"model": "x"}, None, 7, {"name": "gpt"}], frozenset({"gpt"})),
+        (None, frozenset()),
+        (7, None),
+        ({"name": "tiny"}, None),
+    ],
+)
+async def test_whatever_a_server_lists_a_probe_comes_to_its_end(models: object, names: frozenset[str] | None) -> None:
+    """What is no list tells nothing; a probe that raised would be the last one, and at the start end the process."""
+
+    class Server:
+        async def get(self, *_: object) -> dict[str, object]:
+            return {"models": models}
+
+    backend: Any = Server()
+    seen = await probe(backend, Upstream("up", Dialect.OLLAMA, "http://up", 1))
+    assert seen == Seen(True, names, names)
