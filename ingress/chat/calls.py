@@ -33,6 +33,7 @@ from processors.llm.protocols.failures import last_event
 from processors.llm.protocols.values import Call, Dialect, Task
 from schemas.errors import GatewayError, InvalidInput, Outage
 from schemas.events import Lane
+from schemas.json_depth import is_deeper_than, may_be_deeper_than
 from streams.api_keys import Scope as KeyScope
 from streams.tracing import traced
 
@@ -172,11 +173,14 @@ async def read_body(receive: Receive) -> bytes:
 def parsed(raw: bytes) -> Any:
     """Return the body's JSON. Raises InvalidInput naming the place; the content is not repeated."""
     try:
-        return orjson.loads(raw)
+        body: Any = orjson.loads(raw)
     except orjson.JSONDecodeError as e:
         raise InvalidInput(
             f"the body is no JSON: line {e.lineno}, column {e.colno}", code="malformed_json", remedy="correct it"
         ) from e
+    if may_be_deeper_than(raw) and is_deeper_than(body):
+        raise InvalidInput("the body is nested too deeply", code="invalid_request", remedy="send a flatter one")
+    return body
 
 
 def _writer(asked: Asked, model: str) -> Writer:

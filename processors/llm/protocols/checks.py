@@ -7,9 +7,7 @@ and a caller's mistake must not look like a broken upstream.
 from collections.abc import Mapping
 from typing import Any, cast
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
+from processors.llm.protocols.json_schemas import check_schema
 from processors.llm.protocols.media_parts import is_location, refuse_locations
 from processors.llm.protocols.values import Call, Dialect, Json, Task
 from schemas.errors import InvalidInput
@@ -87,7 +85,7 @@ def _check_ollama(body: Json) -> None:
         _check_stop(given.get("stop"), "options.stop")
     form = body.get("format")
     if isinstance(form, dict):
-        _check_schema(cast(Json, form), "format")
+        check_schema(cast(Json, form), "format")
     elif form not in (None, "", "json"):
         raise _wrong("format", "is neither json nor a JSON Schema", 'send "json" or a JSON Schema object')
     _check_tools(body.get("tools"))
@@ -112,7 +110,7 @@ def _check_openai(body: Json) -> None:
             schema = cast(Json, inner).get("schema") if isinstance(inner, dict) else None
             if not isinstance(schema, dict):
                 raise _wrong("response_format.json_schema.schema", "is missing", "send a JSON Schema object")
-            _check_schema(cast(Json, schema), "response_format.json_schema.schema")
+            check_schema(cast(Json, schema), "response_format.json_schema.schema")
     _check_tools(body.get("tools"))
 
 
@@ -229,20 +227,6 @@ def _check_stop(stop: Any, at: str) -> None:
         return
     if not isinstance(stop, list) or not all(isinstance(text, str) for text in cast(list[Any], stop)):
         raise _wrong(at, "is neither a text nor a list of texts", "send one of them")
-
-
-def _check_schema(schema: Json, at: str) -> None:
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as e:
-        place = ".".join([at, *(str(key) for key in e.absolute_path)])
-        raise InvalidInput(
-            f"{place} is no JSON Schema: {e.message[:200]}",
-            code="invalid_schema",
-            remedy="send a valid JSON Schema (draft 2020-12)",
-        ) from e
-    except RecursionError as e:
-        raise _wrong(at, "is nested too deeply", "send a flatter JSON Schema") from e
 
 
 def _wrong(field: str, problem: str, remedy: str) -> InvalidInput:
