@@ -25,6 +25,7 @@ pytestmark = pytest.mark.kafka
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 _LONG = random.Random(1).randbytes(2_000_000).hex()  # what the broker cannot compress to a record's bound
+_LONG = random.Random(1).randbytes(2_000_000).hex()  # what cannot be compressed to a record's bound
 _LOCAL = "http://127.0.0.1:8080"
 
 
@@ -102,7 +103,7 @@ async def test_one_idempotency_key_is_one_job_however_it_is_put(client: httpx.As
         ({"messages": [{"role": "tool", "content": "x"}, {"role": "user", "content": "x"}]}, 422, "invalid_option", ""),
         ({"prompt": "x", "schema": 5}, 422, "invalid_option", "schema"),
         (
-            {"messages": [{"role": "user", "content": "x" * 2_000_000}, {"role": "user", "content": "x"}]},
+            {"messages": [{"role": "user", "content": _LONG}, {"role": "user", "content": "x"}]},
             413,
             "record_too_large",
             "blob",
