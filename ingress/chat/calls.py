@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from ingress.chat.door import ChatDoor
 from ingress.chat.interruption import Interrupted, Interruption
-from ingress.chat.replies import Reply
+from ingress.chat.replies import Reply, refused_in
 from ingress.chat.requests import Asked, asked_now
 from ingress.chat.usage import DONE, FAILED, PARTIAL
 from ingress.dependencies import dependencies_of
@@ -49,11 +49,13 @@ class CallRoute:
         self.path = path
         self.dialect = dialect
         self._task = task
+        self._refused = refused_in(dialect)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
         request, reply = Request(scope), Reply(send)
         scope["route"] = self  # for the log line and the metrics
+        scope["refused"] = self._refused
         try:
             dependencies = dependencies_of(request)
             caller = dependencies.authenticator.caller(request, KeyScope.CHAT)
@@ -76,6 +78,9 @@ class CallRoute:
             await reply.refuse(self.dialect, e)
         except ClientDisconnect:
             pass
+        except Exception:
+            await reply.break_off(self.dialect)
+            raise
 
 
 class _Serving:

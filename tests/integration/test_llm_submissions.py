@@ -24,7 +24,6 @@ from tests.integration.ingress_harness import ROOT, Ingress, own_database, recor
 pytestmark = pytest.mark.kafka
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-_LONG = random.Random(1).randbytes(2_000_000).hex()  # what the broker cannot compress to a record's bound
 _LONG = random.Random(1).randbytes(2_000_000).hex()  # what cannot be compressed to a record's bound
 _LOCAL = "http://127.0.0.1:8080"
 
