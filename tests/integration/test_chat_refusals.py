@@ -148,10 +148,10 @@ class Broken:
         self.catalogue = pool.catalogue
         self._pool, self._late = pool, late
 
-    async def open(self, call: Any, caller: Caller) -> Any:
+    async def open(self, call: Any, *who: Any) -> Any:
         if not self._late:
             raise RuntimeError(str(call.body))
-        answer = await self._pool.open(call, caller)
+        answer = await self._pool.open(call, *who)
         batches = answer.batches
 
         async def breaking() -> AsyncIterator[Any]:
