@@ -31,6 +31,7 @@ _STATUS_OF_CODE = {
     "unsupported_media_type": 415,
     "not_what_it_claims": 415,
     "blob_missing": 404,
+    "record_too_large": 413,
 }
 
 

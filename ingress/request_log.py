@@ -3,8 +3,10 @@
 import os
 import re
 import time
+from collections.abc import Callable
 from typing import Any
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingress.problems import Problem, problem_response
@@ -13,6 +15,8 @@ from streams.metrics import HTTP_IN_FLIGHT, HTTP_REQUESTS, HTTP_SECONDS
 from streams.spans import NO_SPAN, Kind, Span, recording, span
 
 log = get_logger(__name__)
+
+Refused = Callable[[Problem], Response]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADER = b"x-request-id"
@@ -53,7 +57,9 @@ class RequestLog:
                 log.error("http.failed", request_id=request_id, error=type(e).__name__, where=places_of(e))
                 if status == 0:
                     problem = Problem(500, "internal_error", f"request {request_id} failed", "report it with this id")
-                    await problem_response(problem)(scope, receive, send_with_id)
+                    # Routes of another protocol tell here what their callers take for an error.
+                    refused: Refused = scope.get("refused", problem_response)
+                    await refused(problem)(scope, receive, send_with_id)
             finally:
                 self._in_flight -= 1
                 self._tell(scope, request_id, status or _ABANDONED, time.perf_counter() - started)

@@ -9,6 +9,7 @@ import orjson
 from fastapi import Request
 
 from ingress.media import SNIFF_BYTES, TEXT, input_kind, sniff
+from ingress.model_body import as_text_and_options, fields_of
 from ingress.multipart import MultipartReader
 from ingress.problems import Problem
 from ingress.uploads import Uploads
@@ -25,6 +26,7 @@ _JSON_LIMIT_BYTES = 16 * 1024 * 1024
 _FIELD_LIMIT_BYTES = 64 * 1024
 _MAX_FILES = 1_000
 _JSON_FIELDS = frozenset({"text", "input", "options"})
+_FIELDS_TOLD = "use `text` or `input`, and `options`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +84,10 @@ async def _read_form(request: Request, module: Module, uploads: Uploads, content
 
 
 async def _read_json(request: Request, module: Module, blobs: BlobStore, service: str, limit_bytes: int) -> SubmitBody:
-    body = _parsed(await read_bounded(request, _JSON_LIMIT_BYTES))
+    body = as_text_and_options(_parsed(await read_bounded(request, _JSON_LIMIT_BYTES)), module.spec)
     unknown = next((name for name in body if name not in _JSON_FIELDS), None)
     if unknown is not None:
-        raise _invalid("unknown_field", f"there is no field {unknown[:80]!r}", "use `text` or `input`, and `options`")
+        raise _invalid("unknown_field", f"there is no field {unknown[:80]!r}", _fields_told(module.spec))
     if ("text" in body) == ("input" in body):
         raise _invalid("invalid_body", "exactly one of `text` and `input` is needed", 'such as {"text": "…"}')
     given = body.get("options", {})
@@ -97,6 +99,11 @@ async def _read_json(request: Request, module: Module, blobs: BlobStore, service
     else:
         inputs = await _blob_inputs(module.spec, body["input"], blobs, service, limit_bytes)
     return SubmitBody(inputs, options)
+
+
+def _fields_told(spec: ModuleSpec) -> str:
+    more = fields_of(spec)
+    return f"use one of `text`, `input`, {', '.join(f'`{n}`' for n in more)}" if more else _FIELDS_TOLD
 
 
 async def read_bounded(request: Request, limit_bytes: int) -> bytes:

@@ -10,6 +10,7 @@ from jsonschema.exceptions import best_match
 from referencing.exceptions import Unresolvable
 
 from schemas.errors import InvalidInput
+from schemas.json_depth import is_deeper_than
 from schemas.modules import ModuleSpec
 from streams.module_files import read_module_file, twice_defined
 from streams.module_schemas import validator_of
@@ -32,6 +33,8 @@ class Module:
 
         Raises InvalidInput naming the option that does not exist or whose value is not allowed.
         """
+        if is_deeper_than(given):
+            raise InvalidInput("the options are nested too deeply", code="invalid_option", remedy="send flatter ones")
         for name, value in given.items():
             self._known(name)
             problem = self._problem(name, value)

@@ -53,6 +53,7 @@ def add_routes(app: FastAPI) -> None:
 
 async def serve(request: Request) -> Response:
     """Write down what a recording says, in OpenAI's shapes; its errors too."""
+    request.scope["refused"] = _refusal
     try:
         return await _serve(request, _TASKS[request.url.path])
     except GatewayError as error:

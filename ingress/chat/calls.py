@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from ingress.chat.door import ChatDoor
 from ingress.chat.interruption import Interrupted, Interruption
-from ingress.chat.replies import Reply
+from ingress.chat.replies import Reply, refused_in
 from ingress.chat.requests import Asked, asked_now
 from ingress.chat.usage import DONE, FAILED, PARTIAL
 from ingress.dependencies import dependencies_of
@@ -33,6 +33,7 @@ from processors.llm.protocols.failures import last_event
 from processors.llm.protocols.values import Call, Dialect, Task
 from schemas.errors import GatewayError, InvalidInput, Outage
 from schemas.events import Lane
+from schemas.json_depth import is_deeper_than, may_be_deeper_than
 from streams.api_keys import Scope as KeyScope
 from streams.tracing import traced
 
@@ -48,11 +49,13 @@ class CallRoute:
         self.path = path
         self.dialect = dialect
         self._task = task
+        self._refused = refused_in(dialect)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call."""
         request, reply = Request(scope), Reply(send)
         scope["route"] = self  # for the log line and the metrics
+        scope["refused"] = self._refused
         try:
             dependencies = dependencies_of(request)
             caller = dependencies.authenticator.caller(request, KeyScope.CHAT)
@@ -75,6 +78,9 @@ class CallRoute:
             await reply.refuse(self.dialect, e)
         except ClientDisconnect:
             pass
+        except Exception:
+            await reply.break_off(self.dialect)
+            raise
 
 
 class _Serving:
@@ -172,11 +178,14 @@ async def read_body(receive: Receive) -> bytes:
 def parsed(raw: bytes) -> Any:
     """Return the body's JSON. Raises InvalidInput naming the place; the content is not repeated."""
     try:
-        return orjson.loads(raw)
+        body: Any = orjson.loads(raw)
     except orjson.JSONDecodeError as e:
         raise InvalidInput(
             f"the body is no JSON: line {e.lineno}, column {e.colno}", code="malformed_json", remedy="correct it"
         ) from e
+    if may_be_deeper_than(raw) and is_deeper_than(body):
+        raise InvalidInput("the body is nested too deeply", code="invalid_request", remedy="send a flatter one")
+    return body
 
 
 def _writer(asked: Asked, model: str) -> Writer:

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from ingress.auth import Caller
 from ingress.chat.calls import parsed, read_body
 from ingress.chat.door import ChatDoor
-from ingress.chat.replies import Reply
+from ingress.chat.replies import Reply, refused_in
 from ingress.dependencies import dependencies_of
 from ingress.problems import Problem
 from processors.llm.pool.models import PublicModel
@@ -39,6 +39,7 @@ class ListingRoute:
         """Serve one request."""
         request, reply = Request(scope, receive), Reply(send)
         scope["route"] = self
+        scope["refused"] = refused_in(self.dialect)
         try:
             dependencies = dependencies_of(request)
             caller = dependencies.authenticator.caller(request, KeyScope.CHAT)

@@ -1,11 +1,12 @@
 """HTTP answers of the interactive path, written straight to ASGI."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from starlette.responses import Response
 from starlette.types import Send
 
 from ingress.problems import Problem
-from processors.llm.protocols.failures import Failure, failure, failure_body
+from processors.llm.protocols.failures import Failure, failure, failure_body, last_event
 from processors.llm.protocols.values import Dialect
 from schemas.errors import GatewayError
 
@@ -19,6 +20,7 @@ class Reply:
     def __init__(self, send: Send) -> None:
         self._send = send
         self.begun = False
+        self._streams = False
         self.headers: dict[str, str] = {}
 
     async def whole(
@@ -33,6 +35,7 @@ class Reply:
 
     async def begin(self, media_type: str) -> None:
         """Send the head of a stream; nothing on the way may hold its parts back."""
+        self._streams = True
         await self._start(
             200,
             [
@@ -49,6 +52,7 @@ class Reply:
 
     async def end(self, body: bytes = b"") -> None:
         """End a stream."""
+        self._streams = False
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def refuse(self, dialect: Dialect, error: GatewayError | Problem) -> None:
@@ -60,10 +64,25 @@ class Reply:
         headers = [("Retry-After", str(told.retry_after_s))] if told.retry_after_s else []
         await self.whole(told.body, _JSON.decode(), told.status, headers)
 
+    async def break_off(self, dialect: Dialect) -> None:
+        """End a stream that an error nobody foresaw has broken; anything else is told by whoever catches it."""
+        if self._streams:
+            error = GatewayError("the call failed", code="internal_error", remedy="report it with its X-Request-Id")
+            await self.end(last_event(dialect, error))
+
     async def _start(self, status: int, headers: _Headers) -> None:
         self.begun = True
         headers += [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+
+def refused_in(dialect: Dialect) -> Callable[[Problem], Response]:
+    """Return what makes an answer of a problem in a protocol."""
+
+    def refused(problem: Problem) -> Response:
+        return Response(_problem_body(dialect, problem), problem.status, problem.headers, _JSON.decode())
+
+    return refused
 
 
 def _problem_body(dialect: Dialect, problem: Problem) -> bytes:

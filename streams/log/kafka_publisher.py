@@ -15,13 +15,14 @@ from aiokafka.structs import RecordMetadata
 
 from schemas.avro_files import WriterSchema, latest_schema
 from schemas.codec import Codec
-from schemas.errors import Outage
+from schemas.errors import Outage, Permanent
 from schemas.events import SchemaRecord
 from schemas.topics import MAX_REQUEST_BYTES, SCHEMAS, Topic
 from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import KAFKA_DOWN, translate
 from streams.log.protocols import Headers, Outgoing, Raw
 from streams.log.publish_spans import in_a_span
+from streams.log.record_size import check_size
 from streams.logs import get_logger
 from streams.metrics import PUBLISH_FAILURES, PUBLISHED
 from streams.tasks import background, end_tasks
@@ -97,6 +98,9 @@ class KafkaPublisher:
                     if isinstance(each, Outgoing) and type(each.record) not in self._announced:
                         await self._announce(producer, type(each.record))
                 return await self._send(producer, records)
+        except Permanent as e:
+            PUBLISH_FAILURES.labels(e.code).inc()
+            raise
         except (KafkaError, OSError, TimeoutError) as e:
             error = translate(e, f"publishing to {', '.join(sorted({_name(r) for r in records}))}")
             PUBLISH_FAILURES.labels(error.code).inc()
@@ -105,15 +109,16 @@ class KafkaPublisher:
             raise error from e
 
     async def _send(self, producer: AIOKafkaProducer, records: Sequence[Outgoing | Raw]) -> list[int]:
+        ready: list[tuple[str, bytes | None, bytes | None, Headers]] = []
+        for each in records:
+            own = isinstance(each, Outgoing)
+            key, value = (each.key.encode(), self._codec.encode(each.record)) if own else (each.key, each.value)
+            check_size(each.topic, key, value, each.headers)
+            ready.append((_name(each), key, value, each.headers))
         pending: list[asyncio.Future[RecordMetadata]] = []
         try:
-            for each in records:
-                if isinstance(each, Outgoing):
-                    key, value = each.key.encode(), self._codec.encode(each.record)
-                else:
-                    key, value = each.key, each.value
-                headers = [*each.headers.items()]
-                pending.append(await producer.send(_name(each), value, key, headers=headers))
+            for name, key, value, headers in ready:
+                pending.append(await producer.send(name, value, key, headers=[*headers.items()]))
             offsets = [(await one).offset for one in pending]
         except BaseException:
             for one in pending:

@@ -98,18 +98,26 @@ async def running_ingress(settings: Settings, env: Mapping[str, str] | None = No
     """Serve on the settings' port until the context ends; `env` holds the model servers' keys."""
     async with bounded_stack() as stack:
         dependencies = await connect(settings, stack, env)
-        config = uvicorn.Config(
-            create_app(dependencies), port=settings.http_port, lifespan="off", access_log=False, log_config=None
-        )
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server._serve())
-        await eventually(lambda: server.started and dependencies.keys.loaded and dependencies.services.loaded, 20)
-        try:
-            yield Ingress(dependencies, f"http://127.0.0.1:{settings.http_port}")
-        finally:
-            dependencies.closing.set()
-            server.should_exit = True
-            await serving
+        await eventually(lambda: dependencies.keys.loaded and dependencies.services.loaded, 20)
+        async with served(dependencies, settings.http_port) as running:
+            try:
+                yield running
+            finally:
+                dependencies.closing.set()
+
+
+@asynccontextmanager
+async def served(dependencies: Dependencies, port: int) -> AsyncGenerator[Ingress]:
+    """Serve the application over these dependencies on a port until the context ends."""
+    config = uvicorn.Config(create_app(dependencies), port=port, lifespan="off", access_log=False, log_config=None)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server._serve())
+    await eventually(lambda: server.started, 20)
+    try:
+        yield Ingress(dependencies, f"http://127.0.0.1:{port}")
+    finally:
+        server.should_exit = True
+        await serving
 
 
 class ViewFolder:

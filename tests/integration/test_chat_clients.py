@@ -163,6 +163,26 @@ async def test_openai_completions(asking: openai.AsyncOpenAI, model: str) -> Non
 
 
 @MODELS
+@pytest.mark.parametrize("stream", [True, False])
+async def test_openai_completions_tell_log_probabilities_in_their_own_shape(
+    asking: openai.AsyncOpenAI, model: str, stream: bool
+) -> None:
+    asked: Any = await asking.completions.create(
+        model=model, prompt="Once upon", max_tokens=6, seed=3, logprobs=2, stream=stream
+    )
+    choices = [c.choices[0] async for c in asked if c.choices] if stream else [asked.choices[0]]
+    told = [choice.logprobs for choice in choices if choice.logprobs]
+    tokens = [token for one in told for token in one.tokens]
+    assert len(tokens) == 6
+    assert "".join(tokens) == "".join(choice.text for choice in choices)
+    assert [at for one in told for at in one.text_offset] == [len("".join(tokens[:i])) for i in range(6)]
+    values = [value for one in told for value in one.token_logprobs]
+    alternatives = [top for one in told for top in one.top_logprobs]
+    assert all(top[token] == value for token, value, top in zip(tokens, values, alternatives, strict=True))
+    assert all(len(top) >= 2 for top in alternatives)
+
+
+@MODELS
 async def test_openai_embeddings(asking: openai.AsyncOpenAI, model: str) -> None:
     # The client asks for base64 by itself, and decodes it.
     answer = await asking.embeddings.create(model=model, input=["one", "two"])
@@ -218,6 +238,20 @@ async def test_ollama_sync_client(ingress: Ingress, key: str, model: str) -> Non
     whole, streamed = await asyncio.to_thread(ask)
     assert whole
     assert whole == streamed
+
+
+@MODELS
+@pytest.mark.parametrize("stream", [True, False])
+async def test_ollama_log_probabilities_of_a_raw_prompt(ingress: Ingress, key: str, model: str, stream: bool) -> None:
+    """A raw prompt goes to /v1/completions where the server is OpenAI-compatible, whose shape is another."""
+    body = {"model": model, "prompt": "Once", "raw": True, "logprobs": True, "top_logprobs": 2, "stream": stream}
+    async with ingress.client(key) as http:
+        answer = await http.post("/api/generate", json={**body, "options": {"num_predict": 4, "seed": 3}})
+    events = [orjson.loads(line) for line in answer.text.splitlines()]
+    told = [entry for event in events for entry in event.get("logprobs") or ()]
+    assert "".join(entry["token"] for entry in told) == "".join(event["response"] for event in events)
+    assert [sorted(entry) for entry in told] == [["bytes", "logprob", "token", "top_logprobs"]] * 4
+    assert all(len(entry["top_logprobs"]) >= 2 for entry in told)
 
 
 @MODELS

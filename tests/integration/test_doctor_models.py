@@ -60,3 +60,12 @@ async def test_a_file_that_cannot_be_used_is_told_with_its_place(tmp_path: Path)
     assert not check.ok
     assert "models.yml" in check.detail
     assert check.remedy
+
+
+async def test_an_ollama_that_refuses_our_name_for_it_is_told_from_one_that_is_down(sims: Sims, tmp_path: Path) -> None:
+    await sims.native.set(refuse_host=True)
+    check = await examined(tmp_path, written(sims, more=""))
+    await sims.native.reset()
+    assert not check.ok
+    assert check.detail.startswith("native refuses us (status 403)")
+    assert "Host header that is a name" in check.detail

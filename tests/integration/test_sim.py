@@ -54,6 +54,30 @@ def toy() -> Iterator[Simulator]:
         yield running
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("gateway.example.com", 403),
+        ("ollama-1:11434", 403),
+        ("8.8.8.8", 403),
+        ("10.0.0.5", 200),
+        ("localhost", 200),
+        ("foo.internal", 200),
+        ("ollama.local:11434", 200),
+        ("[::1]:11434", 200),
+    ],
+)
+def test_a_call_to_a_name_gets_an_empty_403(toy: Simulator, host: str, status: int) -> None:
+    """As captured in `host_header.txt`."""
+    said = f"GET /api/version HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", toy.port)) as line:
+        line.sendall(said)
+        answer = line.makefile("rb").read()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert int(head.split()[1]) == status
+    assert bool(body) == (status == 200)
+
+
 @pytest.mark.parametrize("name", _EXACT)
 def test_errors_and_fixed_answers_are_the_same_bytes(toy: Simulator, name: str) -> None:
     wanted = capture(name)

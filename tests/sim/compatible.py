@@ -55,8 +55,11 @@ class _Shape:
     def token(self, number: int, token: str) -> bytes:
         choice = self.delta(number, token)
         if self._logprobs is not None:
-            choice["logprobs"] = {"content": [logprob(token, self._logprobs)]}
+            choice["logprobs"] = self.logprobs([token], self._logprobs)
         return self._event([{**choice, "finish_reason": None}])
+
+    def logprobs(self, tokens: list[str], top: int) -> dict[str, Any]:
+        return {"content": [logprob(token, top) for token in tokens]}
 
     def tool(self, name: str, arguments: dict[str, Any]) -> bytes:
         call = {"index": 0, **_tool_call(name, arguments)}
@@ -80,7 +83,7 @@ class _Shape:
     def whole(self, tokens: list[str], plan: Plan) -> bytes:
         choice = self.said(tokens, plan)
         if self._logprobs is not None:
-            choice["logprobs"] = {"content": [logprob(t, self._logprobs) for t in tokens]}
+            choice["logprobs"] = self.logprobs(tokens, self._logprobs)
         choice["finish_reason"] = _finish(plan.finish)
         usage = _usage(plan.prompt_tokens, len(tokens))
         return orjson.dumps({**self._head, "object": self.kinds[0], "choices": [choice], "usage": usage}) + b"\n"
@@ -101,6 +104,20 @@ class _Shape:
 class _Completion(_Shape):
     prefix = "cmpl"
     kinds = ("text_completion", "text_completion")
+    _written = 0
+
+    def logprobs(self, tokens: list[str], top: int) -> dict[str, Any]:
+        if self._dialect == "ollama":
+            return super().logprobs(tokens, top)
+        told = [logprob(token, top) for token in tokens]
+        offsets = [self._written + sum(map(len, tokens[:i])) for i in range(len(tokens))]
+        self._written += sum(map(len, tokens))
+        return {
+            "tokens": tokens,
+            "token_logprobs": [one["logprob"] for one in told],
+            "top_logprobs": [{t["token"]: t["logprob"] for t in (*one.get("top_logprobs", ()), one)} for one in told],
+            "text_offset": offsets,
+        }
 
     def delta(self, number: int, token: str) -> dict[str, Any]:
         return {"index": 0, "text": token}

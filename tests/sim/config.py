@@ -56,6 +56,7 @@ class SimConfig:
     fault_count: int = 0  # how many calls meet it, then none
     fault_after: int = 3
     hang_health: bool = False  # /api/version, tags, ps and /v1/models do not answer either
+    refuse_host: bool = False  # takes whatever name it is called by for a foreign one: an empty 403 (see host_names)
 
     @property
     def ttft_s(self) -> float:

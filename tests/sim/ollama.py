@@ -3,6 +3,7 @@
 from tests.sim.compatible import Compatible
 from tests.sim.config import SimConfig
 from tests.sim.engine import Engine
+from tests.sim.host_names import answers_to
 from tests.sim.native import Native
 from tests.sim.server import arguments, parsed, serve
 
@@ -11,7 +12,7 @@ def main() -> None:
     """Serve Ollama's native API and its /v1."""
     where, config = parsed(arguments(), "A simulated Ollama.", SimConfig(name="ollama"))
     engine = Engine(config)
-    serve(where, engine, [*Native(engine).routes(), *Compatible(engine, "ollama").routes()])
+    serve(where, engine, [*Native(engine).routes(), *Compatible(engine, "ollama").routes()], answers_to)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 
 import orjson
@@ -39,14 +39,26 @@ def parsed(argv: Sequence[str], about: str, base: SimConfig) -> tuple[Listening,
     return where, base.changed({name: value for name, value in given.items() if value is not None})
 
 
-def serve(where: Listening, engine: Engine, routes: Iterable[web.AbstractRouteDef]) -> None:
+HostRule = Callable[[str], bool]
+"""Tells whether a server answers calls to this name of its own."""
+
+
+def serve(
+    where: Listening,
+    engine: Engine,
+    routes: Iterable[web.AbstractRouteDef],
+    answers_to: HostRule = lambda _: True,
+) -> None:
     """Serve until SIGTERM or SIGINT."""
-    uvloop.run(_serve(where, engine, [*routes, *Control(engine).routes()]))
+    uvloop.run(_serve(where, engine, [*routes, *Control(engine).routes()], answers_to))
 
 
-async def _serve(where: Listening, engine: Engine, routes: list[web.AbstractRouteDef]) -> None:
+async def _serve(where: Listening, engine: Engine, routes: list[web.AbstractRouteDef], answers_to: HostRule) -> None:
     @web.middleware
     async def as_go_does(request: web.Request, handler: Handler) -> web.StreamResponse:
+        foreign = engine.config.refuse_host and not request.path.startswith("/_sim/")
+        if foreign or not answers_to(request.host):
+            return web.Response(status=403)
         if engine.config.hang_health and request.path in _HEALTH:
             await asyncio.get_running_loop().create_future()
         try:

@@ -16,6 +16,7 @@ from streams.storage.blobs import BlobMissing
         (InvalidInput("x", code="unsupported_media_type"), 415),
         (Outage("x", code="blob_store_down"), 503),
         (BlobMissing("x"), 404),
+        (Permanent("x", code="record_too_large"), 413),
         (Permanent("x"), 500),
     ],
 )

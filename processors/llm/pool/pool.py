@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from processors.llm.backends import Backend
 from processors.llm.errors import CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
 from processors.llm.pool import health as standing
+from processors.llm.pool.able import able
 from processors.llm.pool.answers import Answer
 from processors.llm.pool.health import Health, Seen
 from processors.llm.pool.hedging import Hedging
@@ -76,7 +77,8 @@ class Pool:
         """
         public = self.catalogue.resolve(call.model, caller.service)
         first: NoUpstream | None = None
-        for model in (public, *self.catalogue.fallbacks_of(public, caller.service, caller.models)):
+        for named in (public, *self.catalogue.fallbacks_of(public, caller.service, caller.models)):
+            model = able(named, call, self.catalogue.upstreams)
             hashes = prefix_hashes(model.name, call.body) if len(model.routes) > 1 else []
             run = Run(model, call, caller, hashes, self._loop.time())
             try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from processors.llm.protocols.legacy_logprobs import as_lists
 from processors.llm.protocols.merging import merged
 from processors.llm.protocols.values import Chunk, Counts, Dialect, Json, Part, Task, ToolCall
 
@@ -32,6 +33,7 @@ class OpenAiWriter:
         self._include_usage = include_usage
         self._base64 = base64_floats
         self._began: set[int] = set()
+        self._written: dict[int, int] = {}  # characters of a completion's choices so far
         self._head: Json = {
             "id": f"{'chatcmpl' if self._chat else 'cmpl'}-{request_id}",
             "object": "chat.completion.chunk" if self._chat else "text_completion",
@@ -83,7 +85,7 @@ class OpenAiWriter:
 
     def _delta(self, part: Part) -> Json:
         if not self._chat:
-            return {"index": part.index, "text": part.text, **_logprobs(part), "finish_reason": None}
+            return {"index": part.index, "text": part.text, **self._legacy(part), "finish_reason": None}
         delta: Json = {}
         if part.index not in self._began:
             self._began.add(part.index)
@@ -97,12 +99,12 @@ class OpenAiWriter:
         return {"index": part.index, "delta": delta, **_logprobs(part), "finish_reason": None}
 
     def _empty(self, part: Part) -> Json:
-        return {"index": part.index, **({"delta": {}} if self._chat else {"text": ""})}
+        return {"index": part.index, **({"delta": {}} if self._chat else {"text": "", "logprobs": None})}
 
     def _choice(self, part: Part) -> Json:
         finish = _finish(part.finish or "stop")
         if not self._chat:
-            return {"index": part.index, "text": part.text, **_logprobs(part), "finish_reason": finish}
+            return {"index": part.index, "text": part.text, **self._legacy(part), "finish_reason": finish}
         message: Json = {"role": "assistant", "content": part.text}
         if part.thinking:
             message["reasoning_content"] = part.thinking
@@ -110,6 +112,11 @@ class OpenAiWriter:
             message["content"] = part.text or None
             message["tool_calls"] = [_tool_call(call) for call in part.tool_calls]
         return {"index": part.index, "message": message, **_logprobs(part), "finish_reason": finish}
+
+    def _legacy(self, part: Part) -> Json:
+        begin = self._written.get(part.index, 0)
+        self._written[part.index] = begin + len(part.text)
+        return {"logprobs": as_lists(part.logprobs, begin) if part.logprobs else None}
 
     def _embeddings(self, chunk: Chunk) -> bytes:
         if chunk.dialect is Dialect.OPENAI and chunk.raw is not None:

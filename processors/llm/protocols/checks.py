@@ -7,10 +7,8 @@ and a caller's mistake must not look like a broken upstream.
 from collections.abc import Mapping
 from typing import Any, cast
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
-
-from processors.llm.protocols.images import bare_base64
+from processors.llm.protocols.json_schemas import check_schema
+from processors.llm.protocols.media_parts import is_location, refuse_locations
 from processors.llm.protocols.values import Call, Dialect, Json, Task
 from schemas.errors import InvalidInput
 
@@ -61,6 +59,8 @@ def checked_call(dialect: Dialect, task: Task, body: Any) -> Call:
             _check_prompt(given, dialect)
         case Task.EMBED:
             _check_input(given.get("input"))
+            if isinstance(given.get("messages"), list):  # unknown here; servers that embed pictures take them
+                _check_messages(given, dialect)
     if dialect is Dialect.OLLAMA:
         _check_ollama(given)
     else:
@@ -85,7 +85,7 @@ def _check_ollama(body: Json) -> None:
         _check_stop(given.get("stop"), "options.stop")
     form = body.get("format")
     if isinstance(form, dict):
-        _check_schema(cast(Json, form), "format")
+        check_schema(cast(Json, form), "format")
     elif form not in (None, "", "json"):
         raise _wrong("format", "is neither json nor a JSON Schema", 'send "json" or a JSON Schema object')
     _check_tools(body.get("tools"))
@@ -110,7 +110,7 @@ def _check_openai(body: Json) -> None:
             schema = cast(Json, inner).get("schema") if isinstance(inner, dict) else None
             if not isinstance(schema, dict):
                 raise _wrong("response_format.json_schema.schema", "is missing", "send a JSON Schema object")
-            _check_schema(cast(Json, schema), "response_format.json_schema.schema")
+            check_schema(cast(Json, schema), "response_format.json_schema.schema")
     _check_tools(body.get("tools"))
 
 
@@ -141,10 +141,7 @@ def _check_message(message: Json, at: str) -> None:
         place = f"{at}.content[{number}]"
         if not isinstance(part, dict):
             raise _wrong(place, "is no object", 'send {"type": "text", "text": "…"}')
-        given = cast(Json, part)
-        if given.get("type") == "image_url":
-            image: Any = given.get("image_url")
-            bare_base64(str(cast(Json, image).get("url", "") if isinstance(image, dict) else image))
+        refuse_locations(cast(Json, part), place)
 
 
 def _check_calls(calls: Any, at: str) -> None:
@@ -165,7 +162,7 @@ def _check_images(images: Any, at: str) -> None:
     for image in cast(list[Any], images):
         if not isinstance(image, str):
             raise _wrong(at, "holds something that is no text", "send a list of base64 texts")
-        if "://" in image[:16]:
+        if is_location(image):
             raise InvalidInput(
                 f"{at} holds a URL to fetch, and the gateway fetches nothing",
                 code="image_url_refused",
@@ -186,9 +183,15 @@ def _check_prompt(body: Json, dialect: Dialect) -> None:
 def _check_input(given: Any) -> None:
     if isinstance(given, str):
         return
-    if isinstance(given, list) and all(isinstance(entry, str | int | list) for entry in cast(list[Any], given)):
+    if isinstance(given, list) and all(_is_text_or_tokens(entry) for entry in cast(list[Any], given)):
         return
     raise _wrong("input", "is neither a text nor a list of texts", "send one of them")
+
+
+def _is_text_or_tokens(entry: Any) -> bool:
+    if isinstance(entry, list):
+        return all(isinstance(token, int) for token in cast(list[Any], entry))
+    return isinstance(entry, str | int)
 
 
 def _check_tools(tools: Any) -> None:
@@ -224,20 +227,6 @@ def _check_stop(stop: Any, at: str) -> None:
         return
     if not isinstance(stop, list) or not all(isinstance(text, str) for text in cast(list[Any], stop)):
         raise _wrong(at, "is neither a text nor a list of texts", "send one of them")
-
-
-def _check_schema(schema: Json, at: str) -> None:
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as e:
-        place = ".".join([at, *(str(key) for key in e.absolute_path)])
-        raise InvalidInput(
-            f"{place} is no JSON Schema: {e.message[:200]}",
-            code="invalid_schema",
-            remedy="send a valid JSON Schema (draft 2020-12)",
-        ) from e
-    except RecursionError as e:
-        raise _wrong(at, "is nested too deeply", "send a flatter JSON Schema") from e
 
 
 def _wrong(field: str, problem: str, remedy: str) -> InvalidInput:

@@ -6,6 +6,7 @@ from processors.llm.errors import AnswerBroken
 from processors.llm.protocols.event_reader import EventReader
 from processors.llm.protocols.framing import SseFramer
 from processors.llm.protocols.from_ollama import ODD_SHAPE, odd_shape, parsed_event
+from processors.llm.protocols.legacy_logprobs import as_entries
 from processors.llm.protocols.values import Chunk, Counts, Dialect, Json, Part, ToolCall
 
 _END = b"[DONE]"
@@ -67,13 +68,12 @@ def _parts(event: Json, key: str) -> tuple[Part, ...]:
 def _part(choice: Json, key: str) -> Part:
     said: Json = choice.get(key) or {}
     content: Any = said.get("content") if key in choice else choice.get("text")
-    logprobs: Any = choice.get("logprobs")
     return Part(
         index=int(choice.get("index") or 0),
         text=content if isinstance(content, str) else "",
         thinking=str(said.get("reasoning_content") or said.get("reasoning") or ""),
         tool_calls=_tool_calls(said.get("tool_calls")),
-        logprobs=tuple(cast(Json, logprobs).get("content") or ()) if isinstance(logprobs, dict) else (),
+        logprobs=as_entries(choice.get("logprobs")),
         finish=str(choice.get("finish_reason") or ""),
     )
 

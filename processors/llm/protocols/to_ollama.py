@@ -1,4 +1,4 @@
-"""Turns OpenAI bodies into Ollama's. What is unknown is passed on; what has no counterpart is left out."""
+"""Turns OpenAI bodies into Ollama's. What is unknown is passed on; what has no counterpart is left out or refused."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -21,6 +21,7 @@ _OPTIONS = {
     "max_tokens": "num_predict",
     "max_completion_tokens": "num_predict",
 }
+# Left out: they are hints, or about OpenAI's own bookkeeping. What would change the answer is refused (`_refuse`).
 _WITHOUT_COUNTERPART = frozenset(
     {
         "n",
@@ -43,6 +44,7 @@ _WITHOUT_COUNTERPART = frozenset(
         "encoding_format",
     }
 )
+_ELSEWHERE = "or choose a model on an OpenAI-compatible server"
 _TRANSLATED = frozenset({"model", "messages", "prompt", "stream", "options", "logprobs", "top_logprobs", "tools"})
 
 
@@ -50,6 +52,8 @@ def chat_body(body: Mapping[str, Any], model: str, stream: bool) -> Json:
     """Return the body of /api/chat. Raises InvalidInput for what Ollama cannot do (n > 1)."""
     made = _common(body, model, stream)
     made["messages"] = _messages(body["messages"])
+    if body.get("tool_choice") not in (None, "auto", "none"):
+        raise _unsupported("tool_choice other than auto and none", f"leave it out, {_ELSEWHERE}")
     if body.get("tools") and body.get("tool_choice") != "none":
         made["tools"] = body["tools"]
     form = answer_format(body.get("response_format"))
@@ -68,7 +72,12 @@ def completion_body(body: Mapping[str, Any], model: str, stream: bool) -> Json:
     """Return the body of /api/generate. Raises InvalidInput for what Ollama cannot do."""
     made = _common(body, model, stream)
     made["prompt"] = _one_prompt(body.get("prompt", ""))
-    if body.get("logprobs") is not None:
+    if body.get("echo"):
+        raise _unsupported("echo", f"put the prompt before the answer yourself, {_ELSEWHERE}")
+    form = answer_format(body.get("response_format"))
+    if form is not None:
+        made["format"] = form
+    if body.get("logprobs") is not None and body["logprobs"] is not False:
         made["logprobs"] = True
         made["top_logprobs"] = int(body["logprobs"])
     return made
@@ -98,7 +107,13 @@ def answer_format(form: Any) -> Any:
 
 def _common(body: Mapping[str, Any], model: str, stream: bool) -> Json:
     if int(body.get("n") or 1) != 1:
-        raise _unsupported("n > 1", "ask once for each answer, or choose a model on an OpenAI-compatible server")
+        raise _unsupported("n > 1", f"ask once for each answer, {_ELSEWHERE}")
+    if body.get("best_of") not in (None, 0, 1):
+        raise _unsupported("best_of > 1", f"leave it out, {_ELSEWHERE}")
+    if body.get("logit_bias"):
+        raise _unsupported("logit_bias", f"leave it out, {_ELSEWHERE}")
+    if body.get("modalities") not in (None, [], ["text"]):
+        raise _unsupported("an answer in anything but text", f"leave modalities out, {_ELSEWHERE}")
     known = _WITHOUT_COUNTERPART | _TRANSLATED | _OPTIONS.keys()
     made: Json = {key: value for key, value in body.items() if key not in known}
     given = body.get("options")

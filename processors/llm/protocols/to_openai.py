@@ -1,4 +1,4 @@
-"""Turns Ollama bodies into OpenAI's. What is unknown is passed on; what has no counterpart is left out."""
+"""Turns Ollama bodies into OpenAI's. What is unknown is passed on; what has no counterpart is left out or refused."""
 
 from collections.abc import Mapping
 from typing import Any, cast
@@ -7,6 +7,7 @@ import orjson
 
 from processors.llm.protocols.images import data_url
 from processors.llm.protocols.values import Json
+from schemas.errors import InvalidInput
 
 _OPTIONS = ("temperature", "top_p", "seed", "stop", "frequency_penalty", "presence_penalty")
 # Known to Ollama alone; a strict server refuses a call for a field that it does not know.
@@ -75,6 +76,13 @@ def embed_body(body: Mapping[str, Any], model: str) -> Json:
 
 
 def _common(body: Mapping[str, Any], model: str, stream: bool) -> Json:
+    for name in ("context", "template"):
+        if body.get(name):
+            raise InvalidInput(
+                f"{name} is not possible with this model's server",
+                code="unsupported",
+                remedy="send messages instead (/api/chat), or choose a model on an Ollama",
+            )
     options: Json = body.get("options") or {}
     made: Json = {k: v for k, v in body.items() if k not in _OLLAMA_ONLY}
     made.update({name: options[name] for name in _OPTIONS if options.get(name) is not None})

@@ -86,6 +86,32 @@ def test_log_probabilities_cross_over() -> None:
     assert len(choice["logprobs"]["content"][0]["top_logprobs"]) == 2
 
 
+def test_log_probabilities_of_completions_are_lists() -> None:
+    """As OpenAI's own: the chosen token is among its alternatives, and offsets go on through a stream."""
+    entries = from_ollama.chunk_of(capture("chat_logprobs").events[0]).parts[0].logprobs
+    writer = OpenAiWriter(Task.COMPLETION, "tiny", "1", 0)
+    chunks = [Chunk(Dialect.OLLAMA, (Part(text=e["token"], logprobs=(e,)),)) for e in entries]
+    streamed = [orjson.loads(writer.chunk(c).removeprefix(b"data: "))["choices"][0]["logprobs"] for c in chunks]
+    whole = orjson.loads(OpenAiWriter(Task.COMPLETION, "tiny", "1", 0).whole(chunks))["choices"][0]["logprobs"]
+    assert whole == {name: [value for one in streamed for value in one[name]] for name in streamed[0]}
+    assert (whole["tokens"], whole["text_offset"]) == ([" a", "를"], [0, 2])
+    assert whole["token_logprobs"] == [-3.9179413318634033, -2.890991449356079]
+    assert whole["top_logprobs"][0] == {
+        " a": -3.9179413318634033,
+        "녕": -1.4523241519927979,
+        "픽": -1.6616594791412354,
+    }
+
+
+def test_log_probabilities_of_completions_come_back_as_entries() -> None:
+    lists = {"tokens": ["Once", " a"], "token_logprobs": [None, -0.5], "top_logprobs": [None, {" a": -0.5, "b": -1}]}
+    body = {"choices": [{"index": 0, "text": "Once a", "logprobs": lists, "finish_reason": "stop"}]}
+    [entry] = from_openai.answer_of(body).parts[0].logprobs
+    assert (entry["token"], entry["logprob"], entry["bytes"]) == (" a", -0.5, [32, 97])
+    assert [(top["token"], top["logprob"]) for top in entry["top_logprobs"]] == [(" a", -0.5), ("b", -1)]
+    assert lists["top_logprobs"] == [None, {" a": -0.5, "b": -1}], "what the server said goes on as it is"
+
+
 def test_tool_calls_in_parts_become_one_ollama_call() -> None:
     parts = [
         Part(tool_calls=(ToolCall(0, "call_1", "get_weather", ""),)),

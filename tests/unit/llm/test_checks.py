@@ -14,6 +14,7 @@ from processors.llm.protocols.values import Dialect, Json, Task
 from schemas.errors import GatewayError, InvalidInput
 
 _USER = [{"role": "user", "content": "x"}]
+_TOOLS = [{"type": "function", "function": {"name": "a"}}]
 _URL_PART = {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest"}}
 
 
@@ -173,6 +174,16 @@ def test_several_answers_at_once_are_for_servers_that_can() -> None:
     ("task", "body"),
     [
         (Task.CHAT, {"messages": _USER, "n": 2}),
+        (Task.CHAT, {"messages": _USER, "tools": _TOOLS, "tool_choice": "required"}),
+        (
+            Task.CHAT,
+            {"messages": _USER, "tools": _TOOLS, "tool_choice": {"type": "function", "function": {"name": "a"}}},
+        ),
+        (Task.CHAT, {"messages": _USER, "logit_bias": {"50256": -100}}),
+        (Task.CHAT, {"messages": _USER, "modalities": ["text", "audio"]}),
+        (Task.COMPLETION, {"prompt": "a", "echo": True}),
+        (Task.COMPLETION, {"prompt": "a", "best_of": 3}),
+        (Task.COMPLETION, {"prompt": "a", "logit_bias": {"1": 5}}),
         (Task.CHAT, {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]}),
         (
             Task.CHAT,
@@ -184,8 +195,32 @@ def test_several_answers_at_once_are_for_servers_that_can() -> None:
 )
 def test_what_an_ollama_cannot_do_is_refused(task: Task, body: Json) -> None:
     call = checked_call(Dialect.OPENAI, task, {"model": "a", **body})
-    with pytest.raises(InvalidInput):
+    with pytest.raises(InvalidInput) as refused:
         upstream_request(call, Dialect.OLLAMA, "tiny")
+    assert refused.value.remedy
+    assert upstream_request(call, Dialect.OPENAI, "tiny").body.items() >= body.items()
+
+
+@pytest.mark.parametrize(
+    ("task", "body"),
+    [
+        (Task.CHAT, {"messages": _USER, "tools": _TOOLS, "tool_choice": "auto", "parallel_tool_calls": False}),
+        (Task.CHAT, {"messages": _USER, "tools": _TOOLS, "tool_choice": None, "logit_bias": {}, "n": 1}),
+        (Task.CHAT, {"messages": _USER, "modalities": ["text"], "user": "u", "store": False, "metadata": {"a": "b"}}),
+        (Task.COMPLETION, {"prompt": "a", "echo": False, "best_of": 1, "logit_bias": None}),
+    ],
+)
+def test_what_an_ollama_would_answer_the_same_is_asked(task: Task, body: Json) -> None:
+    sent = upstream_request(checked_call(Dialect.OPENAI, task, {"model": "a", **body}), Dialect.OLLAMA, "tiny").body
+    assert sent.keys() <= {"model", "messages", "prompt", "tools", "stream"}
+    assert sent.get("tools") == body.get("tools")
+
+
+def test_a_completion_in_json_is_asked_of_an_ollama_too() -> None:
+    schema = {"type": "object"}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+    call = checked_call(Dialect.OPENAI, Task.COMPLETION, {"model": "a", "prompt": "x", "response_format": form})
+    assert upstream_request(call, Dialect.OLLAMA, "tiny").body["format"] == schema
 
 
 @pytest.mark.parametrize(
