@@ -42,6 +42,9 @@ CUTS, CUTS_AT_ONCE, CUT_SHARE = 5000, 64, 0.2
 BACKLOG, PROBES = 10_000, 40
 CAPACITY_CALLS = 240
 SLOWER_S = 3.0
+CLOSED_MS = 100.0
+"""Within that of its caller's leaving a server is told to stop; the servers look between two tokens, 25 ms apart."""
+
 _ENDED_S = 60.0
 
 _MODELS = """\
@@ -89,11 +92,16 @@ class _Trial:
 
 @dataclass(frozen=True, slots=True)
 class _Answered:
-    """How one call ended: `error` is empty for one that ended well."""
+    """How one call ended: `error` is empty for one that ended well.
+
+    `number` is its question's, `left_at` when its caller left, by the machine's monotonic clock (0: stayed).
+    """
 
     took_s: float
     first_s: float
     error: str = ""
+    number: int = 0
+    left_at: float = 0.0
 
 
 def run(share: float, trials: Sequence[str]) -> Report:
@@ -123,7 +131,7 @@ async def _run(trial: _Trial, names: Sequence[str]) -> None:
 
 async def _cuts(trial: _Trial) -> None:
     """A fifth of the streams is cut by the callers; the ledger has every token that the servers sent."""
-    pace = {"ttft_ms": 30, "token_ms": 25, "tokens": 16}
+    pace = {"ttft_ms": 30, "token_ms": 25, "tokens": 16, "keep_prompts": True}
     calls, dice = int(CUTS * trial.share), random.Random(1)
     before = await _ledger(trial)
     await trial.servers.reset(**pace)
@@ -141,8 +149,24 @@ async def _cuts(trial: _Trial) -> None:
     trial.report.add("cuts_tokens_on_the_ledger", now[1] - before[1])
     trial.report.add("cuts_tokens_missing", abs(sent - (now[1] - before[1])))
     trial.report.aim("cuts_tokens_missing", 0)
+    closed_s = await _closed_after(trial, answers)
+    trial.report.add("cuts_server_saw_the_close_after_ms_p50", 1000 * percentile(closed_s, 0.5))
+    trial.report.add("cuts_server_saw_the_close_after_ms_worst", 1000 * max(closed_s))
+    trial.report.aim("cuts_server_saw_the_close_after_ms_worst", CLOSED_MS)
     trial.report.add("cuts_slots_leaked", _slots_in_use(trial.stack))
     trial.report.aim("cuts_slots_leaked", 0)
+
+
+async def _closed_after(trial: _Trial, answers: Sequence[_Answered]) -> list[float]:
+    """Return how many seconds after its caller had left each cut call was over at its server, by the server's clock."""
+    ended: dict[str, list[float]] = {}
+    for sim in trial.servers.sims.values():
+        for call in (await sim.counts(each=True))["calls"]:
+            if call["end"] == "disconnected":
+                ended.setdefault(call["prompt"], []).append(call["ended_at"])
+    left = [(f"user{_question(a.number)}", a.left_at) for a in answers if a.left_at]
+    # The last one counts where a call was sent to two servers.
+    return [max(ended[prompt]) - at for prompt, at in left if prompt in ended]
 
 
 async def _deaths(trial: _Trial) -> None:
@@ -286,7 +310,7 @@ async def _calls(
 
 
 async def _call(http: aiohttp.ClientSession, model: str, number: int, cut: int, stream: bool) -> _Answered:
-    body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": f"Question {number}"}]}
+    body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": _question(number)}]}
     began = time.perf_counter()
     first_s, events, last = 0.0, 0, b""
     async with http.post(PATH, data=orjson.dumps(body)) as answer:
@@ -298,22 +322,28 @@ async def _call(http: aiohttp.ClientSession, model: str, number: int, cut: int, 
                 events, last = events + data.count(b"\n\n"), last[-2000:] + data
                 if cut and events >= cut:
                     answer.close()
-                    return _Answered(time.perf_counter() - began, first_s)
+                    return _Answered(time.perf_counter() - began, first_s, "", number, time.monotonic())
         except aiohttp.ClientError as e:
             return _Answered(time.perf_counter() - began, first_s, type(e).__name__)
     whole = not stream or last.rstrip().endswith(b"[DONE]")
     return _Answered(time.perf_counter() - began, first_s, "" if whole else last.decode(errors="replace")[-200:])
 
 
+def _question(number: int) -> str:
+    return f"Question {number}"
+
+
 async def _ledger(trial: _Trial) -> tuple[int, int]:
-    """Return how many calls the log has usage of, and their completion tokens, repeats taken out."""
-    codec, seen = Codec(), dict[str, int]()
+    """Return how many calls the log has the end of, and all completion tokens, waste included, repeats taken out."""
+    codec, seen, ends = Codec(), dict[str, int](), set[str]()
     async for batch in read_whole(trial.stack.bootstrap, [topics.USAGE_EVENTS.name]):
         for record in batch:
             event = codec.decode(record.value or b"", UsageEvent)
             if event.module == "chat":
                 seen[event.event_id] = event.usage.completion_tokens
-    return len(seen), sum(seen.values())
+                if event.final:
+                    ends.add(event.event_id)
+    return len(ends), sum(seen.values())
 
 
 def _slots_in_use(stack: BenchStack) -> float:

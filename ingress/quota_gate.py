@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from ingress.auth import Caller
 from ingress.chat.replies import Reply
-from ingress.chat.requests import Asked, characters
+from ingress.chat.requests import Asked
 from ingress.dependencies import Dependencies
 from ingress.problems import Problem, unavailable
 from processors.llm.protocols.values import Task
@@ -52,7 +52,7 @@ async def reserve_call(dependencies: Dependencies, asked: Asked, reply: Reply) -
     caller, quotas = asked.caller, dependencies.quotas
     estimate = Estimate()
     if quotas.limited(caller.service, caller.key_id):
-        read = dependencies.chat.meter.prompt_tokens(asked.model, characters(asked.call))
+        read = dependencies.chat.pool.estimates.prompt_tokens(asked.model, asked.call)
         prompt = math.ceil(read * _PROMPT_MARGIN) + len(asked.call.body.get("messages") or ()) * 4
         completion = 0 if asked.call.task is Task.EMBED else _completion(asked.call.body)
         cost = worst_cost(

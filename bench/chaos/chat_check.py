@@ -111,11 +111,13 @@ def judge_calls(
             else:
                 verdict.wrong.append(f"{call} is on no topic; the server sent {tokens} tokens")
             continue
-        if len(entry.records) > 1:
-            verdict.wrong.append(f"{call} has {len(entry.records)} usage records")
+        # Attempts that brought nothing (a server stood still, another was asked) are waste beside the call's own end.
+        ends = [record for record in entry.records if not record.event.waste]
+        if len(ends) != 1:
+            verdict.wrong.append(f"{call} has {len(ends)} ends in the ledger")
         metered = sum(record.event.usage.completion_tokens for record in entry.records)
         verdict.metered += metered
-        if all(record.event.outcome == ABORTED for record in entry.records):
+        if all(record.event.outcome == ABORTED for record in ends):
             verdict.aborted[call] = tokens
             if not _was_open(asked.get(call, 0), deaths):
                 verdict.wrong.append(f"{call} is aborted, and no ingress was killed while it was open")

@@ -26,6 +26,7 @@ from ingress.quota_gate import reserve_call
 from ingress.tracing import trace_headers
 from processors.llm.errors import AnswerBroken
 from processors.llm.pool.answers import Answer
+from processors.llm.pool.tally import Lost
 from processors.llm.pool.values import Caller as PoolCaller
 from processors.llm.protocols import as_ollama, as_openai
 from processors.llm.protocols.checks import checked_call
@@ -35,9 +36,15 @@ from schemas.errors import GatewayError, InvalidInput, Outage
 from schemas.events import Lane
 from schemas.json_depth import is_deeper_than, may_be_deeper_than
 from streams.api_keys import Scope as KeyScope
+from streams.logs import get_logger
 from streams.tracing import traced
 
+log = get_logger(__name__)
+
 _LARGEST_BODY = 32 * 1024 * 1024
+
+_READS_S = 60.0
+"""A caller who takes nothing of what is sent for so long is taken to be gone."""
 
 Writer = as_openai.OpenAiWriter | as_ollama.OllamaWriter
 
@@ -89,17 +96,19 @@ class _Serving:
         self._asked = asked
         self._reply = reply
         self._answer: Answer | None = None
+        self._lost: list[Lost] = []
         self.tokens = 0
         self._interruption = Interruption()
+        self._loop = asyncio.get_running_loop()
 
     async def run(self, receive: Receive) -> None:
         """Serve the call. Raises GatewayError as long as nothing went out; returns when the caller has left."""
-        began = time.perf_counter()
         outcome = FAILED
         recorded = asyncio.create_task(self._door.recorder.record(self._asked))
         recorded.add_done_callback(self._not_recorded)
         self._door.meter.keep(recorded)
         leaving = asyncio.create_task(self._left(receive))
+        self._looking = self._loop.call_later(_READS_S, self._look)
         try:
             async with self._interruption:
                 outcome = await self._serve(recorded)
@@ -112,16 +121,15 @@ class _Serving:
             raise
         finally:
             leaving.cancel()
-            waited_s = self._answer.waited_s if self._answer else 0.0
-            worked_s = max(0.0, time.perf_counter() - began - waited_s)
-            used = self._door.meter.ended(self._asked, self._answer, outcome, worked_s)
+            self._looking.cancel()
+            used = self._door.meter.ended(self._asked, self._answer, self._lost, outcome)
             self.tokens = used.prompt_tokens + used.completion_tokens
 
     async def _serve(self, recorded: asyncio.Task[None]) -> str:
         asked = self._asked
         allowed = self._door.allowed(asked.caller)
         caller = PoolCaller(asked.caller.service, Lane.INTERACTIVE, asked.request_id, allowed)
-        self._answer = answer = await self._door.pool.open(asked.call, caller)
+        self._answer = answer = await self._door.pool.open(asked.call, caller, self._lost)
         async with answer:
             await asyncio.shield(recorded)  # nothing goes out that is not on the log
             writer = _writer(asked, answer.model)
@@ -150,6 +158,15 @@ class _Serving:
         while (await receive())["type"] != "http.disconnect":
             pass
         self._interruption.now()
+
+    def _look(self) -> None:
+        """Break the call off when its caller has stopped reading; else look again when that could be."""
+        since, now = self._reply.stuck_since, self._loop.time()
+        if since is not None and now - since >= _READS_S:
+            log.info("chat.caller_stopped_reading", request_id=self._asked.request_id, seconds=round(now - since))
+            self._interruption.now()
+            return
+        self._looking = self._loop.call_at((now if since is None else since) + _READS_S, self._look)
 
     def _not_recorded(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or task.exception() is not None:

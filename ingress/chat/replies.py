@@ -1,5 +1,6 @@
 """HTTP answers of the interactive path, written straight to ASGI."""
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from starlette.responses import Response
@@ -15,12 +16,14 @@ _Headers = list[tuple[bytes, bytes]]
 
 
 class Reply:
-    """One answer: whole, or begun and then fed."""
+    """One answer: whole, or begun and then fed. `stuck_since`: when the caller stopped reading, by the loop's time."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._now = asyncio.get_running_loop().time
         self.begun = False
         self._streams = False
+        self.stuck_since: float | None = None
         self.headers: dict[str, str] = {}
 
     async def whole(
@@ -31,7 +34,7 @@ class Reply:
         await self._start(
             status, [(b"content-type", media_type.encode()), (b"content-length", str(len(body)).encode()), *more]
         )
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        await self._feed(body, more=False)
 
     async def begin(self, media_type: str) -> None:
         """Send the head of a stream; nothing on the way may hold its parts back."""
@@ -48,12 +51,12 @@ class Reply:
     async def more(self, body: bytes) -> None:
         """Send a part of a stream."""
         if body:
-            await self._send({"type": "http.response.body", "body": body, "more_body": True})
+            await self._feed(body, more=True)
 
     async def end(self, body: bytes = b"") -> None:
         """End a stream."""
         self._streams = False
-        await self._send({"type": "http.response.body", "body": body, "more_body": False})
+        await self._feed(body, more=False)
 
     async def refuse(self, dialect: Dialect, error: GatewayError | Problem) -> None:
         """Tell of an error in the caller's protocol."""
@@ -69,6 +72,12 @@ class Reply:
         if self._streams:
             error = GatewayError("the call failed", code="internal_error", remedy="report it with its X-Request-Id")
             await self.end(last_event(dialect, error))
+
+    async def _feed(self, body: bytes, *, more: bool) -> None:
+        # Sending waits while the caller reads nothing and the buffers are full; whoever serves looks at the time.
+        self.stuck_since = self._now()
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        self.stuck_since = None
 
     async def _start(self, status: int, headers: _Headers) -> None:
         self.begun = True

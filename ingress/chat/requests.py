@@ -3,24 +3,23 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
 
 from ingress.auth import Caller
-from processors.llm.protocols.values import Call, Task
+from processors.llm.protocols.values import Call
 from schemas.errors import Outage
 from schemas.events import ChatRequest
 from schemas.ids import event_id, new_job_id
-from schemas.payloads import json_payload
+from schemas.payloads import Payload, json_payload
 from schemas.topics import CHAT_REQUESTS
 from streams.log.protocols import Headers, Publisher
 from streams.storage.blobs import BlobStore
-from streams.storage.claim_check import check_in
+from streams.storage.claim_check import RECORD_LIMIT, check_in
 
 FULL = "full"
-ACK_S = 5.0
-"""A call whose request is not on the log by then is given up."""
+STORE_S = 5.0
+"""How long a large prompt may take into the blob store; the log's own deadline is the publisher's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +55,19 @@ class Recorder:
         return self._publisher.healthy
 
     async def record(self, asked: Asked) -> None:
-        """Write the call; it is acknowledged when this returns. Raises Outage, within `ACK_S`."""
+        """Write the call; it is acknowledged when this returns. Raises Outage, by the publisher's deadline (5 s)."""
+        record = await self._record_of(asked)
+        # No deadline around it: it would break off the publication before the publisher has missed its own, by
+        # which it knows that the log is down, and calls would go to upstreams for nothing.
         try:
-            async with asyncio.timeout(ACK_S):
-                record = await self._record_of(asked)
-                await self._publisher.publish(CHAT_REQUESTS, asked.request_id, record, asked.headers)
-        except TimeoutError as e:
-            raise Outage(f"the log did not take the request within {ACK_S:g} s", code="log_unavailable") from e
+            await self._publisher.publish(CHAT_REQUESTS, asked.request_id, record, asked.headers)
+        except Outage as e:
+            raise Outage("the log did not take the request", code="log_unavailable", remedy="ask again") from e
 
     async def _record_of(self, asked: Asked) -> ChatRequest:
         content = None
         if self._keeps_content(asked.caller.service):
-            content = await check_in(json_payload(asked.raw), self._blobs, asked.caller.service)
+            content = await self._stored(asked)
         return ChatRequest(
             event_id=event_id(asked.request_id, "chat"),
             request_id=asked.request_id,
@@ -84,24 +84,12 @@ class Recorder:
             content=content,
         )
 
-
-def characters(call: Call) -> int:
-    """Return how many characters of text a call gives the model to read; images do not count."""
-    body = call.body
-    match call.task:
-        case Task.CHAT:
-            messages = cast(list[Mapping[str, Any]], body.get("messages") or [])
-            return sum(_of(message.get("content")) for message in messages)
-        case Task.COMPLETION:
-            return _of(body.get("prompt")) + _of(body.get("system"))
-        case Task.EMBED:
-            return _of(body.get("input"))
-
-
-def _of(content: Any) -> int:
-    if isinstance(content, str):
-        return len(content)
-    if isinstance(content, list):
-        parts: Iterable[Any] = cast(list[Any], content)
-        return sum(_of(cast(Mapping[str, Any], p).get("text") if isinstance(p, dict) else p) for p in parts)
-    return 0
+    async def _stored(self, asked: Asked) -> Payload:
+        payload = json_payload(asked.raw)
+        if payload.size <= RECORD_LIMIT:
+            return payload
+        try:
+            async with asyncio.timeout(STORE_S):
+                return await check_in(payload, self._blobs, asked.caller.service)
+        except TimeoutError as e:
+            raise Outage(f"the blob store did not take the prompt within {STORE_S:g} s", code="blob_store_down") from e

@@ -1,11 +1,13 @@
-"""What calls used: estimates where the upstream does not count, and delivery to the log that survives outages."""
+"""What calls used, as events of the ledger, and their delivery to the log, which survives outages."""
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
-from ingress.chat.requests import Asked, characters
+from ingress.chat.requests import Asked
 from processors.llm.pool.answers import Answer
+from processors.llm.pool.tally import Lost, Used
 from schemas.errors import GatewayError, Outage
 from schemas.events import Lane, Usage, UsageEvent
 from schemas.ids import usage_id
@@ -17,38 +19,11 @@ from streams.metrics import CHAT_CALLS, CHAT_USAGE_PENDING
 log = get_logger(__name__)
 
 MODULE = "chat"
-DONE, PARTIAL, FAILED = "done", "partial", "failed"
+DONE, PARTIAL, FAILED, CANCELLED = "done", "partial", "failed", "cancelled"
 
-_FIRST_GUESS = 0.3  # tokens a character
-_FIRST_WEIGHT = 200.0  # characters
-_MEMORY = 0.99  # what each call leaves of the weight of those before
 _AGAIN_S = (0.2, 5.0)
 _MOST_PENDING = 20_000
 _CLOSE_S = 6.0
-
-
-@dataclass(slots=True)
-class _Ratio:
-    characters: float = _FIRST_WEIGHT
-    tokens: float = _FIRST_WEIGHT * _FIRST_GUESS
-
-
-class PromptRatios:
-    """Each model's running ratio of prompt tokens to characters."""
-
-    def __init__(self) -> None:
-        self._ratios: dict[str, _Ratio] = {}
-
-    def learn(self, model: str, characters: int, tokens: int) -> None:
-        """Take in a call that the upstream has counted."""
-        ratio = self._ratios.setdefault(model, _Ratio())
-        ratio.characters = ratio.characters * _MEMORY + characters
-        ratio.tokens = ratio.tokens * _MEMORY + tokens
-
-    def estimate(self, model: str, characters: int) -> int:
-        """Return how many tokens a prompt probably had."""
-        ratio = self._ratios.get(model) or _Ratio()
-        return max(1, round(characters * ratio.tokens / ratio.characters))
 
 
 class Meter:
@@ -56,12 +31,20 @@ class Meter:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._ratios = PromptRatios()
         self._pending: set[asyncio.Task[None]] = set()
 
-    def ended(self, asked: Asked, answer: Answer | None, outcome: str, work_s: float) -> Usage:
-        """Tell the ledger about a call that ended, and return what it used; `answer` is closed, or None."""
+    def ended(self, asked: Asked, answer: Answer | None, lost: Sequence[Lost], outcome: str) -> Usage:
+        """Tell the ledger about a call that ended, and return what it is charged.
+
+        `answer` is closed, or None; `lost` are the attempts beside it. Where a caller left before its answer began,
+        the attempt that was broken off by that is charged; every other is waste.
+        """
         CHAT_CALLS.labels(asked.call.dialect, asked.call.task, outcome).inc()
+        broken_off = next((each for each in lost if each.cut), None) if answer is None else None
+        served = answer or broken_off
+        charged = Usage(bytes_in=len(asked.raw))
+        if served is not None:
+            charged = _usage(served.used, served.work_s, len(asked.raw))
         event = UsageEvent(
             event_id=usage_id(asked.request_id, 0, asked.call.task, 1),
             request_id=asked.request_id,
@@ -70,23 +53,26 @@ class Meter:
             module=MODULE,
             step=asked.call.task,
             attempt=1,
-            model=answer.model if answer else asked.model,
-            upstream=answer.upstream if answer else "",
+            model=served.model if served else asked.model,
+            upstream=served.upstream if served else "",
             lane=Lane.INTERACTIVE,
             outcome=outcome,
-            usage=self._usage(asked, answer, work_s),
+            usage=charged,
             measured_at_ms=time.time_ns() // 1_000_000,
             final=True,
         )
+        self._tell(event, asked)
+        if lost:
+            wasted = [each for each in lost if each is not broken_off]
+            for attempt, each in enumerate(wasted, 2):
+                self._tell(_waste(event, each, attempt), asked)
+        return charged
+
+    def _tell(self, event: UsageEvent, asked: Asked) -> None:
         if len(self._pending) >= _MOST_PENDING:
             log.error("chat.usage_lost", request_id=asked.request_id, pending=len(self._pending))
-            return event.usage
+            return
         self.keep(asyncio.create_task(self._deliver(event, asked.headers)))
-        return event.usage
-
-    def prompt_tokens(self, model: str, characters: int) -> int:
-        """Return how many tokens a prompt of a model probably has."""
-        return self._ratios.estimate(model, characters)
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Let a task finish that nobody waits for; `close` does."""
@@ -109,22 +95,6 @@ class Meter:
         if not task.cancelled():
             task.exception()  # read, so that it is not reported: whoever waits for the task has it too
 
-    def _usage(self, asked: Asked, answer: Answer | None, work_s: float) -> Usage:
-        if answer is None:
-            return Usage(bytes_in=len(asked.raw))
-        used, prompt = answer.used, answer.used.prompt_tokens
-        read = characters(asked.call)
-        if used.counted:
-            self._ratios.learn(answer.model, read, prompt)
-        estimated = not used.counted and not prompt
-        return Usage(
-            prompt_tokens=self._ratios.estimate(answer.model, read) if estimated else prompt,
-            completion_tokens=used.completion_tokens,
-            work_seconds=work_s,
-            bytes_in=len(asked.raw),
-            estimated=estimated,
-        )
-
     async def _deliver(self, event: UsageEvent, headers: Headers) -> None:
         pause_s, longest_s = _AGAIN_S
         while True:
@@ -138,3 +108,28 @@ class Meter:
                 return
             else:
                 return
+
+
+def _usage(used: Used, work_s: float, bytes_in: int) -> Usage:
+    return Usage(
+        prompt_tokens=used.prompt_tokens,
+        completion_tokens=used.completion_tokens,
+        work_seconds=work_s,
+        bytes_in=bytes_in,
+        estimated=not used.counted,
+    )
+
+
+def _waste(charged: UsageEvent, lost: Lost, attempt: int) -> UsageEvent:
+    """Return the event of an attempt beside the one that is charged: an id of its own, and waste by its own word."""
+    return replace(
+        charged,
+        event_id=usage_id(charged.request_id, 0, charged.step, attempt),
+        attempt=attempt,
+        model=lost.model,
+        upstream=lost.upstream,
+        outcome=CANCELLED if lost.cut else FAILED,
+        usage=_usage(lost.used, lost.work_s, 0),
+        waste=True,
+        final=False,
+    )

@@ -15,7 +15,7 @@ from processors.llm.protocols.requests import upstream_request
 from processors.llm.protocols.values import Call, Chunk, Dialect, Json, Task
 from processors.llm.refusals import own_words, refusal, seconds_to_wait, translate
 from processors.llm.spans import call_span, tell_chunks
-from processors.llm.upstream_answer import AnswerLimits, UpstreamAnswer
+from processors.llm.upstream_answer import TOO_LONG, AnswerLimits, UpstreamAnswer
 from schemas.errors import GatewayError
 from streams.spans import Span
 from streams.tracing import traceparent
@@ -136,9 +136,7 @@ class Backend:
         while part := await response.content.readany():
             size += len(part)
             if size > self._limits.whole_bytes:
-                raise AnswerBroken(
-                    f"the answer is longer than {self._limits.whole_bytes} bytes", code="answer_too_long"
-                )
+                raise AnswerBroken(f"the answer is longer than {self._limits.whole_bytes} bytes", code=TOO_LONG)
             parts.append(part)
         return b"".join(parts)
 

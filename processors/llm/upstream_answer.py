@@ -14,6 +14,7 @@ from processors.llm.spans import tell_chunks
 from schemas.errors import GatewayError
 from streams.spans import NO_SPAN, Span
 
+TOO_LONG = "answer_too_long"
 _AFTER_END_S = 1.0
 _READ_BYTES = 256 * 1024
 _LEAVING_S = 1.0  # a server that heard us stops at once; on a busy machine it hears late, and sends until then
@@ -21,11 +22,9 @@ _LEAVING_S = 1.0  # a server that heard us stops at once; on a busy machine it h
 
 @dataclass(frozen=True, slots=True)
 class AnswerLimits:
-    """What bounds an answer. `first_token_s` covers the upstream's own queue and loading the model: Ollama sends
-    no headers before its first token."""
+    """What bounds an answer that began, and connecting; how long to wait for its begin is the pool's matter."""
 
     connect_s: float = 5.0
-    first_token_s: float = 300.0
     between_tokens_s: float = 60.0
     whole_s: float = 3600.0
     whole_bytes: int = 256 * 1024 * 1024
@@ -134,9 +133,9 @@ class UpstreamAnswer:
             return self._reader.finish()
         self._bytes += len(data)
         if self._bytes > self._limits.whole_bytes:
-            raise AnswerBroken(f"the answer is longer than {self._limits.whole_bytes} bytes", code="answer_too_long")
+            raise AnswerBroken(f"the answer is longer than {self._limits.whole_bytes} bytes", code=TOO_LONG)
         if asyncio.get_running_loop().time() > self._deadline:
-            raise AnswerBroken(f"the answer took longer than {self._limits.whole_s:g} s", code="answer_too_long")
+            raise AnswerBroken(f"the answer took longer than {self._limits.whole_s:g} s", code=TOO_LONG)
         chunks = self._reader.feed(data)
         tell_chunks(self._span, chunks)
         self._marked = self._marked or (bool(chunks) and chunks[-1].last)

@@ -31,6 +31,7 @@ from streams.runtime.records import (
     stage_outcome,
     started_event,
     usage_event,
+    wasted_events,
 )
 from streams.runtime.retry import DeadLetter, Decision, decide
 from streams.storage.blobs import BlobStore
@@ -211,7 +212,7 @@ class Handling:
             final=following is None,
         )
         records.append(Outgoing(JOB_EVENTS, key, done_event(request, outcome), headers))
-        records.append(Outgoing(USAGE_EVENTS, key, used, headers))
+        records += [Outgoing(USAGE_EVENTS, key, each, headers) for each in (used, *wasted_events(used, result))]
         await self.patiently(lambda: self._tools.publisher.publish_many(records))
 
     async def publish_failed(self, work: Work, error: GatewayError) -> None:
@@ -238,7 +239,7 @@ class Handling:
             letter,
             Outgoing(RESULTS, key, ended, headers),
             Outgoing(JOB_EVENTS, key, failed_event(request, attempt, error, usage, started, now), headers),
-            Outgoing(USAGE_EVENTS, key, used, headers),
+            *(Outgoing(USAGE_EVENTS, key, each, headers) for each in (used, *wasted_events(used, spent))),
         ]
         await self.patiently(lambda: self._tools.publisher.publish_many(records))
         STAGE_DEAD_LETTERS.labels(work.record.topic, error.code).inc()
@@ -318,12 +319,13 @@ class Handling:
             waste=waste,
             final=final,
         )
-        await self._write_usage(work, event)
+        await self._write_usage(work, event, *wasted_events(event, spent))
 
-    async def _write_usage(self, work: Work, event: object) -> None:
+    async def _write_usage(self, work: Work, *events: object) -> None:
         headers = carried_on(work)
         key = work.request.job.job_id
-        await self.patiently(lambda: self._tools.publisher.publish(USAGE_EVENTS, key, event, headers))
+        records = [Outgoing(USAGE_EVENTS, key, event, headers) for event in events]
+        await self.patiently(lambda: self._tools.publisher.publish_many(records))
 
     def _inform(self, work: Work, event: object) -> None:
         """Write an event that only informs: nobody waits for it, and an outage loses it."""

@@ -14,6 +14,15 @@ from streams.serving import Choice, Lack
 
 
 @dataclass(frozen=True, slots=True)
+class Wasted:
+    """What an attempt used beside its usage and is not charged for: a call to a model that was made twice, say."""
+
+    usage: Usage
+    model: str = ""
+    upstream: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """What a handler returns: the stage's output and what it used. The runtime does the rest."""
 
@@ -22,6 +31,7 @@ class Result:
     artifacts: dict[str, BlobRef] = field(default_factory=dict[str, BlobRef])
     model: str = ""
     upstream: str = ""
+    wasted: tuple[Wasted, ...] = ()
 
 
 class SpentWork(WorkFailed):

@@ -151,6 +151,23 @@ def usage_event(
     )
 
 
+def wasted_events(charged: UsageEvent, result: Result) -> list[UsageEvent]:
+    """Tell what an attempt wasted beside what it is charged for, under ids of their own."""
+    return [
+        replace(
+            charged,
+            event_id=event_id(charged.event_id, "wasted", number),
+            model=wasted.model,
+            upstream=wasted.upstream,
+            outcome="failed",
+            usage=wasted.usage,
+            waste=True,
+            final=False,
+        )
+        for number, wasted in enumerate(result.wasted, 1)
+    ]
+
+
 def _event(
     request: StageRequest, kind: JobEventKind, attempt: int, started_ms: int, at_ms: int, *parts: object
 ) -> JobEvent:

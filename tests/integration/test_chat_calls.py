@@ -21,6 +21,7 @@ from tests.services import own_kafka
 from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
+UPSTREAMS = {NATIVE: "native", COMPATIBLE: "compatible"}
 MODELS = pytest.mark.parametrize("model", [NATIVE, COMPATIBLE])
 
 
@@ -102,7 +103,9 @@ async def test_a_caller_who_leaves_before_the_first_token_frees_the_upstream(
     await asyncio.gather(call, return_exceptions=True)
     assert (await sim.idle())["ends"] == {"disconnected": 1}
     (used,) = await on_the_log.usage_of(service)
-    assert (used.outcome, used.usage.completion_tokens, used.usage.prompt_tokens) == ("partial", 0, 0)
+    assert (used.outcome, used.model, used.upstream, used.waste) == ("partial", model, UPSTREAMS[model], False)
+    assert (used.usage.completion_tokens, used.usage.estimated) == (0, True)
+    assert used.usage.prompt_tokens > 0  # the server was at work on it
 
 
 @MODELS
@@ -316,7 +319,7 @@ async def test_nothing_is_served_that_is_not_on_the_log(
             assert "choices" not in late.text
             cut = await sims.native.idle()
             assert cut["ends"] == {"done": 1, "disconnected": 1}
-            await wait_until(lambda: not publisher.healthy)
+            assert not publisher.healthy  # known with the first call that met it
             early = await client.post("/v1/chat/completions", json=chat(NATIVE))
             assert (early.status_code, early.json()["error"]["code"]) == (503, "log_unavailable")
             assert (await sims.native.counts())["requests"] == cut["requests"] == 2

@@ -1,6 +1,7 @@
 """The stage `llm` on real Kafka, over a simulated model server."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
@@ -8,26 +9,36 @@ import pytest
 import pytest_asyncio
 
 from processors.llm.pool.opening import open_pool
+from processors.llm.pool.values import PoolPolicy
 from processors.llm.stage import LlmStage
-from schemas.events import JobResult
+from schemas.events import JobControl, JobResult
+from schemas.topics import JOB_CONTROL
 from streams.runtime.processor import Handler
 from streams.settings import Settings
-from tests.builders import own_stage, stage_request
+from tests.builders import now_ms, own_stage, stage_request
 from tests.integration.worker_harness import Bench, bench
 from tests.sim.catalogue import only_tiny
 from tests.sim.launch import Simulator
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
 
 
-@pytest_asyncio.fixture
-async def handle(sim: Simulator) -> AsyncIterator[Handler]:
-    await sim.reset()
-    async with open_pool(only_tiny(sim), False) as pool:
+@asynccontextmanager
+async def serving(sim: Simulator, policy: PoolPolicy | None = None) -> AsyncIterator[Handler]:
+    """The stage's handler, over the simulator."""
+    async with open_pool(only_tiny(sim), False, policy) as pool:
         stage = LlmStage(Settings.from_env({}), {})
         stage.use(pool)
         yield stage.handle
+
+
+@pytest_asyncio.fixture
+async def handle(sim: Simulator) -> AsyncIterator[Handler]:
+    await sim.reset()
+    async with serving(sim) as handler:
+        yield handler
 
 
 async def _run(it: Bench, **options: Any) -> JobResult:
@@ -93,3 +104,65 @@ async def test_what_cannot_be_asked_fails_at_once(
     async with bench(kafka, own_stage("llm")) as it, it.worker(handle):
         result = await _run(it, **options)
         assert (result.status, (result.error or pytest.fail("no error")).code) == ("failed", code)
+
+
+async def test_an_answer_may_take_longer_than_its_first_token(kafka: str, sim: Simulator) -> None:
+    await sim.reset()
+    await sim.set(token_ms=40)
+    async with (
+        serving(sim, PoolPolicy(first_token_s=0.3, whole_s=0.3, outage_patience_s=0)) as handler,
+        bench(kafka, own_stage("llm")) as it,
+        it.worker(handler),
+    ):
+        assert (await _run(it, max_tokens=20)).status == "done"
+        assert (await sim.idle())["requests"] == 1
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_what_a_job_that_is_cancelled_in_its_answer_has_used_is_metered(
+    kafka: str, handle: Handler, sim: Simulator, wait_until: WaitUntil, begun: bool
+) -> None:
+    await sim.set(token_ms=20, ttft_ms=0 if begun else 60_000)
+
+    async def is_at_work() -> bool:
+        counts = await sim.counts()
+        return counts["open"] == 1 and counts["tokens_sent"] >= 3 * begun
+
+    async with bench(kafka, own_stage("llm")) as it, it.worker(handle):
+        request = stage_request(it.stage.kind, options=b'{"max_tokens": 3000}'.decode())
+        await it.send(request)
+        await wait_until(is_at_work)
+        job_id = request.job.job_id
+        control = JobControl(f"{job_id}:cancel", job_id, request.job.service, "cancel", now_ms())
+        await it.tools.publisher.publish(JOB_CONTROL, job_id, control)
+        [used] = await it.until(lambda: it.records.usage(job_id))
+        counts = await sim.idle()
+        assert counts["ends"] == {"disconnected": 1}
+        assert (used.outcome, used.upstream, used.waste, used.final) == ("cancelled", "sim", False, True)
+        assert used.usage.completion_tokens == counts["tokens_sent"]
+        assert (used.usage.prompt_tokens > 0, used.usage.estimated) == (True, True)
+
+
+async def test_an_answer_that_breaks_in_its_middle_is_asked_for_again_and_charged_once(
+    kafka: str, handle: Handler, sim: Simulator
+) -> None:
+    await sim.set(fault="cut", fault_count=1, fault_after=3, token_ms=20)
+    async with bench(kafka, own_stage("llm")) as it, it.worker(handle):
+        result = await _run(it, max_tokens=6)
+        assert result.status == "done"
+        events = await it.until(lambda: u if len(u := it.records.usage(result.job.job_id)) == 2 else None)
+        charged, wasted = sorted(events or (), key=lambda event: event.waste)
+        assert (charged.usage.completion_tokens, charged.usage.estimated, charged.final) == (6, False, True)
+        assert (wasted.usage.completion_tokens, wasted.upstream, wasted.final) == (3, "sim", False)
+        assert (await sim.idle())["tokens_sent"] == 9
+
+
+async def test_an_answer_that_always_breaks_costs_attempts_and_fails(
+    kafka: str, handle: Handler, sim: Simulator
+) -> None:
+    await sim.set(fault="cut", fault_after=3, token_ms=20)
+    async with bench(kafka, own_stage("llm")) as it, it.worker(handle):
+        result = await _run(it, max_tokens=6)
+        assert (result.status, (result.error or pytest.fail("no error")).code) == ("failed", "answer_cut")
+        events = it.records.usage(result.job.job_id)
+        assert sum(event.usage.completion_tokens for event in events) <= (await sim.idle())["tokens_sent"]

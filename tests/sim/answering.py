@@ -4,6 +4,8 @@ import asyncio
 import os
 import select
 import socket
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -23,8 +25,8 @@ class Shape(Protocol):
     stream_type: str
     whole_type: str
 
-    def token(self, number: int, token: str) -> bytes:
-        """Return the event of one token, counted from 0."""
+    def token(self, number: int, token: str, so_far: tuple[int, int] | None = None) -> bytes:
+        """Return an event with text, counted from 0; `so_far` are the tokens of prompt and answer, where told."""
         ...
 
     def tool(self, name: str, arguments: dict[str, Any]) -> bytes:
@@ -127,11 +129,11 @@ async def _stream(
     gap = max(config.gap_s, _ENDLESS_GAP_S) if plan.endless else config.gap_s
     due = loop.time() + config.ttft_s
     response = web.StreamResponse(headers={"Content-Type": shape.stream_type})
-    last = None  # the tokens of a tool call are sent, and counted, in one piece at the end
-    for number, token in enumerate(plan.tokens):
+    last, planned = None, 0  # the tokens of a tool call are sent, and counted, in one piece at the end
+    for number, tokens in enumerate(_grouped(plan.tokens, config.per_event)):
         if due > loop.time():
             await asyncio.sleep(due - loop.time())
-        due += gap
+        due += gap * len(tokens)
         if line.gone:
             return response, "disconnected"
         if number == config.fault_after and await _strikes(request, response, line, shape, fault):
@@ -140,8 +142,11 @@ async def _stream(
             await response.prepare(request)  # not earlier: a caller that waits sees no headers
         last = number
         if plan.tool is None:
-            await response.write(shape.token(number, token))
-            served.sent += 1
+            so_far = (plan.prompt_tokens, served.sent + len(tokens)) if config.tells_counts else None
+            await response.write(shape.token(number, "".join(tokens), so_far))
+            served.sent += len(tokens)
+        else:
+            planned += len(tokens)
     if not response.prepared:
         await response.prepare(request)
     if line.gone:
@@ -151,10 +156,16 @@ async def _stream(
         return response, str(fault)
     if plan.tool is not None and last is not None:
         await response.write(shape.tool(*plan.tool))
-        served.sent = last + 1
+        served.sent = planned
     await response.write(shape.end(plan.finish, plan.prompt_tokens, served.sent))
     await response.write_eof()
     return response, "done"
+
+
+def _grouped(tokens: Iterable[str], size: int) -> Iterator[list[str]]:
+    rest = iter(tokens)
+    while group := list(islice(rest, size)):
+        yield group
 
 
 _MIDDLE = frozenset({Fault.ERROR_IN_STREAM, Fault.NO_END, Fault.CUT, Fault.KILLED, Fault.HANG_MID, Fault.GARBAGE})

@@ -52,11 +52,11 @@ class _Shape:
             message = {"role": "assistant", "content": "", "tool_calls": [_tool_call(*plan.tool)]}
         return {"index": 0, "message": message}
 
-    def token(self, number: int, token: str) -> bytes:
+    def token(self, number: int, token: str, so_far: tuple[int, int] | None = None) -> bytes:
         choice = self.delta(number, token)
         if self._logprobs is not None:
             choice["logprobs"] = self.logprobs([token], self._logprobs)
-        return self._event([{**choice, "finish_reason": None}])
+        return self._event([{**choice, "finish_reason": None}], _usage(*so_far) if so_far else None)
 
     def logprobs(self, tokens: list[str], top: int) -> dict[str, Any]:
         return {"content": [logprob(token, top) for token in tokens]}

@@ -44,6 +44,8 @@ class SimConfig:
     slots: int = 0  # calls that generate at once; the others wait without headers
     queue: int = 0  # calls that may wait while a model loads; more are told 503
     tokens: int = 32  # length of an answer that nothing else limits
+    per_event: int = 1  # tokens that one event of a stream holds
+    tells_counts: bool = False  # each event of a /v1 stream tells the counts so far, as vLLM can
     echo: bool = False  # answer with what stands between <text> and </text> instead of chance words
     answer: str = ""  # what is answered where JSON is asked for; left out: JSON that fits the schema
     keep_prompts: bool = False  # `/_sim/counts?each=1` then tells them too

@@ -1,5 +1,6 @@
 """The simulator's own exact account of what it sent, to compare a ledger with."""
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ class Served:
     prompt_tokens: int = 0
     sent: int = 0
     end: str = "open"  # open, done, disconnected, refused, or the name of a fault
+    ended_at: float = 0.0  # seconds of the machine's monotonic clock
 
     def as_json(self) -> dict[str, Any]:
         """Return the call as plain values."""
@@ -34,6 +36,7 @@ class Served:
             "prompt_tokens": self.prompt_tokens,
             "sent": self.sent,
             "end": self.end,
+            "ended_at": self.ended_at,
         }
 
 
@@ -61,7 +64,7 @@ class Counts:
         """Close the account of a call; a second close changes nothing."""
         if self._open.pop(served.number, None) is None:
             return
-        served.end = end
+        served.end, served.ended_at = end, time.monotonic()
         self._ends[end] = self._ends.get(end, 0) + 1
         self._sent += served.sent
         self._prompt += served.prompt_tokens

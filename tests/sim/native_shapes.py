@@ -44,7 +44,8 @@ class _Shape:
     def extra(self) -> dict[str, Any]:
         return {}
 
-    def token(self, number: int, token: str) -> bytes:
+    def token(self, number: int, token: str, so_far: tuple[int, int] | None = None) -> bytes:
+        del number, so_far  # Ollama counts at the end only
         event = {"model": self._model, "created_at": now(), **self.content(token), "done": False}
         if self._logprobs is not None:
             event["logprobs"] = [logprob(token, self._logprobs)]

@@ -1,5 +1,7 @@
 """The verdict over the calls of a chaos run: each call's tokens against what the model server sent."""
 
+from dataclasses import replace
+
 from bench.chaos.chat_check import ChatVerdict, Death, judge_calls
 from schemas.events import Lane, Usage, UsageEvent
 from schemas.ids import usage_id
@@ -28,6 +30,15 @@ def judged(
 def test_a_call_whose_tokens_are_all_in_the_ledger_is_right() -> None:
     verdict = judged({"a": entry("a", 5)}, {"a": 5}, [])
     assert (verdict.wrong, verdict.sent, verdict.metered) == ([], 5, 5)
+
+
+def test_attempts_that_brought_nothing_are_no_second_end_and_their_tokens_count() -> None:
+    ended = entry("a", 5)
+    event = ended.records[0].event
+    lost = replace(event, event_id="a:0:chat:2", waste=True, final=False, usage=Usage(completion_tokens=1))
+    assert judged({"a": fold_usage(ended, lost, 1)}, {"a": 6}, []).wrong == []
+    assert judged({"a": fold_usage(ended, replace(lost, waste=False), 1)}, {"a": 6}, []).wrong
+    assert judged({"a": fold_usage(None, lost, 1)}, {"a": 1}, []).wrong
 
 
 def test_a_token_too_few_or_too_many_is_told() -> None:

@@ -17,6 +17,7 @@ DEFAULT_CONTEXT_TOKENS = 4096
 class Upstream:
     """One model server. `url` is its base (with /v1 for `openai`); `limit` the calls that it gets at a time.
 
+    `second_calls`: whether a call that waits here may be sent to another upstream as well, and one from there to here.
     `api_key` never shows in a repr.
     """
 
@@ -26,6 +27,7 @@ class Upstream:
     limit: int
     weight: float = 1.0
     api_key: str = field(default="", repr=False)
+    second_calls: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 upstreams:
   gpu-a:    {kind: ollama, url: "http://10.0.0.5:11434", limit: 4, weight: 2}
-  paid:     {kind: openai, url: "https://api.example.com/v1", limit: 32, key_env: PAID_API_KEY}
+  paid:     {kind: openai, url: "https://api.example.com/v1", limit: 32, key_env: PAID_API_KEY, second_calls: false}
 models:
   assistant:
     upstreams:
@@ -83,7 +83,7 @@ def read_models(text: str, name: str, env: Mapping[str, str] | None, default_lim
 
 
 def _upstream(name: str, place: "_Place", env: Mapping[str, str] | None, default_limit: int) -> Upstream:
-    keys = place.mapping("kind", "url", "limit", "weight", "key_env")
+    keys = place.mapping("kind", "url", "limit", "weight", "key_env", "second_calls")
     kind_place, url_place = place.required(keys, "kind"), place.required(keys, "url")
     try:
         kind = Dialect(kind_place.text())
@@ -94,7 +94,9 @@ def _upstream(name: str, place: "_Place", env: Mapping[str, str] | None, default
         raise url_place.error("is no http(s) URL without a user", "write one such as http://10.0.0.5:11434")
     limit = keys["limit"].integer(1, _LARGEST_LIMIT) if "limit" in keys else default_limit
     weight = keys["weight"].positive() if "weight" in keys else 1.0
-    return Upstream(name, kind, url, limit, weight, _key(keys["key_env"], env) if "key_env" in keys else "")
+    key = _key(keys["key_env"], env) if "key_env" in keys else ""
+    second_calls = keys["second_calls"].boolean() if "second_calls" in keys else True
+    return Upstream(name, kind, url, limit, weight, key, second_calls)
 
 
 def _key(place: "_Place", env: Mapping[str, str] | None) -> str:
@@ -235,6 +237,12 @@ class _Place:
         if not text.isdecimal() or not least <= int(text) <= most:
             raise self.error(f"is {text!r}", f"write a whole number from {least} to {most}")
         return int(text)
+
+    def boolean(self) -> bool:
+        text = self.text()
+        if text not in ("true", "false"):
+            raise self.error(f"is {text!r}", "write true or false")
+        return text == "true"
 
     def positive(self) -> float:
         try:

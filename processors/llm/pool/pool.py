@@ -12,10 +12,11 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from processors.llm.backends import Backend
-from processors.llm.errors import CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
+from processors.llm.errors import AnswerBroken, CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
 from processors.llm.pool import health as standing
 from processors.llm.pool.able import able
 from processors.llm.pool.answers import Answer
+from processors.llm.pool.estimates import Estimates
 from processors.llm.pool.health import Health, Seen
 from processors.llm.pool.hedging import Hedging
 from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream, discovered
@@ -23,11 +24,11 @@ from processors.llm.pool.probes import Probes, interval_s
 from processors.llm.pool.run import LACKS_MODEL, PAUSE_S, Run
 from processors.llm.pool.selection import Candidate, Prefixes, prefix_hashes, ranked
 from processors.llm.pool.slots import Slot, Slots
+from processors.llm.pool.tally import Lost, Tally
 from processors.llm.pool.values import Caller, PoolPolicy, Unwatched, UpstreamState, Watch
 from processors.llm.pool.waiting import Second, Waiting, failed, taken_over
 from processors.llm.protocols.requests import only_loads
-from processors.llm.protocols.values import Call, Chunk, Dialect, Json, Part
-from processors.llm.upstream_answer import UpstreamAnswer
+from processors.llm.protocols.values import Call, Chunk, Dialect, Json, Part, Task
 from schemas.errors import GatewayError
 
 _SHOW_TIMEOUT_S = 5.0
@@ -52,6 +53,7 @@ class Pool:
         self._discover = discover
         self._watch = watch or Unwatched()
         self.catalogue = catalogue
+        self.estimates = Estimates()
         self._limit = limit or self._own_limit
         self._health = Health(self._loop.time, self._policy.breaker)
         self._slots = Slots(self._limit, self._health.usable, self._policy.queue)
@@ -69,18 +71,20 @@ class Pool:
         """Stop looking. Calls that run are their callers' to close."""
         await self._probes.close()
 
-    async def open(self, call: Call, caller: Caller) -> Answer:
+    async def open(self, call: Call, caller: Caller, lost: list[Lost] | None = None) -> Answer:
         """Return the answer to a call, its first token included.
 
-        Raises UnknownModel, ModelNotAllowed, CallRefused, InvalidInput (the caller's fault), or QueueFull,
-        WaitedTooLong, NoUpstream (ask again later). Cancelling it closes what was begun.
+        `lost` is given the attempts that upstreams had taken and that are not the answer. Raises UnknownModel,
+        ModelNotAllowed, CallRefused, InvalidInput (the caller's fault), or QueueFull, WaitedTooLong, NoUpstream
+        (ask again later). Cancelling it closes what was begun.
         """
         public = self.catalogue.resolve(call.model, caller.service)
         first: NoUpstream | None = None
+        unheard = [] if lost is None else lost
         for named in (public, *self.catalogue.fallbacks_of(public, caller.service, caller.models)):
             model = able(named, call, self.catalogue.upstreams)
             hashes = prefix_hashes(model.name, call.body) if len(model.routes) > 1 else []
-            run = Run(model, call, caller, hashes, self._loop.time())
+            run = Run(model, call, caller, hashes, self._loop.time(), unheard)
             try:
                 return await self._serve(run)
             except NoUpstream as e:
@@ -169,6 +173,8 @@ class Pool:
             lane = run.caller.lane
             # An upstream that is out now may be back before one of the others has a slot.
             any_of = {route.upstream for route in run.public.routes} - run.tried.keys() - {besides}
+            if besides:
+                any_of = set(filter(self._takes_part, any_of))
             slot = await self._slots.wait(any_of, run.caller.service, lane, self._policy.queue.wait_s(lane), run.began)
         self._watch.waited(run.caller.lane, slot.waited_s)
         return slot
@@ -195,7 +201,7 @@ class Pool:
 
     async def _attempt(self, run: Run, slot: Slot) -> Answer:
         """Send the call, and a second one when the first takes long; the first token wins."""
-        if len(run.public.routes) < 2:
+        if len(run.public.routes) < 2 or not self._takes_part(slot.upstream):
             return await self._send(run, slot, Waiting())
         first, second = Waiting(), Second()
         delay = self._hedging.delay_s(run.public.name, run.call.stream)
@@ -218,7 +224,7 @@ class Pool:
         try:
             await second.drop()
         except BaseException:
-            answer.close()
+            answer.drop()
             raise
         return answer
 
@@ -231,7 +237,7 @@ class Pool:
         while True:
             if slot.upstream in run.tried:
                 raise run.tried[slot.upstream]  # the first attempt is over: what comes now is no second one
-            others = {name: route for name, route in self._routes(run).items() if name != slot.upstream}
+            others = {n: r for n, r in self._routes(run).items() if n != slot.upstream and self._takes_part(n)}
             if others and self._hedging.take():
                 other = await self._slot(run, others, slot.upstream)
                 return await self._send(run, other, Waiting())
@@ -242,27 +248,38 @@ class Pool:
         name = slot.upstream
         upstream, route = self.catalogue.upstreams[name], _route(run.public, name)
         if upstream.kind is Dialect.OPENAI and only_loads(run.call):
-            return self._answer(run, slot, route, [_LOADED], None)  # nothing is sent, so nothing is learnt
-        began = self._loop.time()
+            # Nothing is sent, so nothing is learnt.
+            return Answer(self._tally(run, route), slot, [_LOADED], None, self._health.heard, self._broke)
+        tally = self._tally(run, route)
+        began = tally.began
+        whole = not run.call.stream and run.call.task is not Task.EMBED
+        limit_s = self._policy.whole_s if whole else self._policy.first_token_s
         self._health.began(name)
         others = self._waiting.setdefault(name, set())
         others.add(waiting)
         try:
-            async with asyncio.timeout(self._policy.first_token_s) as waiting.scope:
+            async with asyncio.timeout(limit_s) as waiting.scope:
                 source = await self._backend.open(upstream, run.call, route.model, run.caller.request_id)
         except TimeoutError:
             slot.release()
-            error = UpstreamFailed(
-                f"{name} sent no first token within {self._loop.time() - began:.1f} s", code="upstream_hung"
-            )
+            took = self._loop.time() - began
+            tally.lose(cut=False)
+            if whole and took >= limit_s:
+                run.attempts = self._policy.attempts  # it would take as long again
+            missing = "whole answer" if whole else "first token"
+            error = UpstreamFailed(f"{name} sent no {missing} within {took:.1f} s", code="upstream_hung")
             self._note_failure(run, name, error, began)
             raise error from None
         except UpstreamFailed as e:
             slot.release()
+            if isinstance(e, AnswerBroken):
+                tally.lose(cut=False)
             self._note_failure(run, name, e, began)
             raise
         except BaseException as e:
             slot.release()
+            if isinstance(e, asyncio.CancelledError):
+                tally.lose(cut=True)
             if isinstance(e, CallRefused):
                 self._health.succeeded(name)
             else:
@@ -281,10 +298,11 @@ class Pool:
         if run.hashes:
             self._prefixes.note(run.hashes, name)
         head, source.head = source.head, []
-        return self._answer(run, slot, route, head, source)
+        return Answer(tally, slot, head, source, self._health.heard, self._broke)
 
-    def _answer(self, run: Run, slot: Slot, route: Route, head: list[Chunk], source: UpstreamAnswer | None) -> Answer:
-        return Answer(run.public.name, route.model, slot, head, source, self._health.heard, self._broke, run.attempts)
+    def _tally(self, run: Run, route: Route) -> Tally:
+        server = (route.upstream, route.model)
+        return Tally(run.call, run.public.name, server, self.estimates, run.lost, self._loop.time)
 
     def _note_failure(self, run: Run, name: str, error: UpstreamFailed, began: float) -> None:
         run.tried[name] = error
@@ -324,6 +342,10 @@ class Pool:
             self.catalogue = discovered(self.catalogue.upstreams.values(), found, self.catalogue.default_model)
         if self._health.usable(upstream.name) != usable_before:
             self._slots.changed((upstream.name,))
+
+    def _takes_part(self, upstream: str) -> bool:
+        """Tell whether an upstream may have, and cause, second calls."""
+        return self.catalogue.upstreams[upstream].second_calls
 
     def _models_of(self, upstream: str) -> frozenset[str]:
         seen = self._health.of(upstream).seen

@@ -7,6 +7,7 @@ from processors.llm.pool import health as standing
 from processors.llm.pool.health import Health
 from processors.llm.pool.models import PublicModel, Upstream
 from processors.llm.pool.probes import interval_s
+from processors.llm.pool.tally import Lost
 from processors.llm.pool.values import Caller, PoolPolicy
 from processors.llm.protocols.values import Call
 
@@ -17,12 +18,15 @@ PAUSE_S = 0.25
 class Run:
     """What the attempts at one call share. `began` and `now` are the loop's time."""
 
-    def __init__(self, public: PublicModel, call: Call, caller: Caller, hashes: list[int], began: float) -> None:
+    def __init__(
+        self, public: PublicModel, call: Call, caller: Caller, hashes: list[int], began: float, lost: list[Lost]
+    ) -> None:
         self.public = public
         self.call = call
         self.caller = caller
         self.hashes = hashes
         self.began = began
+        self.lost = lost
         self.tried: dict[str, UpstreamFailed] = {}
         self.attempts = 0
         self.reconnected: set[str] = set()

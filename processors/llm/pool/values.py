@@ -12,12 +12,14 @@ from processors.llm.pool.slots import QueuePolicy
 class PoolPolicy:
     """How the pool behaves. Durations in seconds.
 
+    `first_token_s` bounds the wait for an answer's begin, `whole_s` that for all of one that is not streamed.
     `busy_patience_s`: how long a call is kept when all upstreams say that they are busy; `outage_patience_s`: how
     long after the last one went down (a restart, a pause of the machine); later calls are refused at once.
     """
 
     attempts: int = 4
     first_token_s: float = 300.0
+    whole_s: float = 3600.0
     busy_patience_s: float = 10.0
     outage_patience_s: float = 3.0
     queue: QueuePolicy = field(default_factory=QueuePolicy)

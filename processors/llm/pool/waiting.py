@@ -53,4 +53,4 @@ async def _end(task: asyncio.Task[Answer]) -> None:
 
 def _close_answer(task: asyncio.Task[Answer]) -> None:
     if not failed(task):
-        task.result().close()
+        task.result().drop()

@@ -84,8 +84,3 @@ class Chunk:
     embeddings: tuple[Any, ...] = ()
     last: bool = False
     raw: Json | None = None
-
-    @property
-    def tokens(self) -> int:
-        """How many tokens this event shows on its own: log probabilities tell, else one for each part with content."""
-        return sum(max(1, len(part.logprobs)) for part in self.parts if not part.empty)

@@ -54,6 +54,12 @@ def test_a_good_file_says_everything() -> None:
     assert found.models["small"].routes[0].model == "small"
 
 
+def test_an_upstream_may_be_kept_out_of_second_calls() -> None:
+    file = GOOD.replace("limit: 8", "limit: 8, second_calls: false")
+    upstreams = read_models(file, "models.yml", {"PAID_KEY": "secret"}, 4).upstreams
+    assert [(name, each.second_calls) for name, each in upstreams.items()] == [("gpu-a", False), ("paid", True)]
+
+
 def test_a_model_is_only_for_its_services() -> None:
     found = read_models(GOOD, "models.yml", {"PAID_KEY": "secret"}, 4)
     assert found.resolve("small", "billing").name == "small"
@@ -70,6 +76,7 @@ def test_a_model_is_only_for_its_services() -> None:
     [
         ("kind: ollama", "kind: vllm", "models.yml:2: upstreams.gpu-a.kind: is 'vllm'"),
         ("limit: 8", "limit: 0", "models.yml:2: upstreams.gpu-a.limit: is '0'"),
+        ("limit: 8", "second_calls: maybe", "models.yml:2: upstreams.gpu-a.second_calls: is 'maybe'"),
         ("weight: 2}", "weight: -1}", "models.yml:2: upstreams.gpu-a.weight: is '-1'"),
         ("http://10.0.0.5:11434/", "10.0.0.5", "models.yml:2: upstreams.gpu-a.url: is no http"),
         ("key_env: PAID_KEY", "key_env: sk-abc-123", "models.yml:6: upstreams.paid.key_env: is no variable's name"),

@@ -12,10 +12,14 @@ from processors.llm.errors import NoUpstream
 from processors.llm.pool import breaker as circuit
 from processors.llm.pool.answers import Answer
 from processors.llm.pool.breaker import CLOSED, Breaker, BreakerPolicy
+from processors.llm.pool.estimates import Estimates
 from processors.llm.pool.fair_queue import GRANTS_PER_BULK, FairQueue, Waiter
 from processors.llm.pool.selection import Candidate, Prefixes, prefix_hashes, ranked
 from processors.llm.pool.slots import QueuePolicy, Slot, Slots
+from processors.llm.pool.tally import Tally
 from processors.llm.pool.waiting import Second, taken_over
+from processors.llm.protocols.checks import checked_call
+from processors.llm.protocols.values import Dialect, Task
 
 POLICY = BreakerPolicy(failures=2, cool_down_s=10, cool_down_limit_s=30)
 UP = frozenset({"up"})
@@ -255,7 +259,9 @@ async def _second(servers: Servers) -> Answer:
     slot = servers.slots.take("a", "s")
     assert slot is not None
     await asyncio.sleep(0)
-    return Answer("m", "m", slot, [], None, str, str, 1)
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+    account = Tally(checked_call(Dialect.OPENAI, Task.CHAT, body), "m", ("a", "m"), Estimates(), [], float)
+    return Answer(account, slot, [], None, str, str)
 
 
 async def test_a_second_answer_that_meets_a_cancellation_gives_its_slot_back() -> None:

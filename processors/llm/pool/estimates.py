@@ -1,0 +1,90 @@
+"""Estimates of what upstreams did not count: a prompt's tokens, and those of an answer that was cut. No I/O.
+
+Calls that the upstream has counted teach the ratios; nothing of their text is kept.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from processors.llm.protocols.values import Call, Task
+
+_MEMORY = 0.99  # what each call leaves of the weight of those before
+_TOKENS_A_CHARACTER = 0.3  # until a model's own ratio is known
+_FIRST_CHARACTERS = 200.0
+_FIRST_EVENTS = 8.0
+_LONGEST_TOKEN = 12  # characters an event, on average: more than that is more than one token in any language
+
+
+class _Ratio:
+    def __init__(self, first: float, weight: float) -> None:
+        self._of = weight
+        self._amount = weight * first
+
+    @property
+    def value(self) -> float:
+        return self._amount / self._of
+
+    def learn(self, amount: float, of: float) -> None:
+        self._amount = self._amount * _MEMORY + amount
+        self._of = self._of * _MEMORY + of
+
+
+class Estimates:
+    """Running ratios: tokens to characters by public model, tokens to events by upstream and its model."""
+
+    def __init__(self) -> None:
+        self._by_model: dict[str, _Ratio] = {}
+        self._by_server: dict[tuple[str, str], _Ratio] = {}
+
+    def learn_prompt(self, model: str, call: Call, tokens: int) -> None:
+        """Take in a prompt that the upstream has counted."""
+        if model not in self._by_model:
+            self._by_model[model] = _Ratio(_TOKENS_A_CHARACTER, _FIRST_CHARACTERS)
+        self._by_model[model].learn(tokens, characters(call))
+
+    def learn_stream(self, server: tuple[str, str], events: int, tokens: int) -> None:
+        """Take in a stream that came to its end: its events with text, and its tokens by the upstream's count."""
+        if server not in self._by_server:
+            self._by_server[server] = _Ratio(1.0, _FIRST_EVENTS)
+        self._by_server[server].learn(tokens, events)
+
+    def prompt_tokens(self, model: str, call: Call) -> int:
+        """Return how many tokens the prompt of a call probably has; 0 where there is no text in it."""
+        length = characters(call)
+        return max(1, round(length * self._a_character(model))) if length else 0
+
+    def completion_tokens(self, model: str, server: tuple[str, str], events: int, length: int) -> int:
+        """Return how many tokens stood in so many events with so many characters.
+
+        One each, or as many as the server is known for; by the characters where the events are too long for that,
+        as a whole answer is, or what a server sends that was not heard yet and puts several tokens into an event.
+        """
+        ratio = self._by_server.get(server)
+        tokens = events if ratio is None else round(events * max(1.0, ratio.value))
+        return tokens if length <= _LONGEST_TOKEN * tokens else max(tokens, round(length * self._a_character(model)))
+
+    def _a_character(self, model: str) -> float:
+        ratio = self._by_model.get(model)
+        return ratio.value if ratio is not None else _TOKENS_A_CHARACTER
+
+
+def characters(call: Call) -> int:
+    """Return how many characters of text a call gives the model to read; images do not count."""
+    body = call.body
+    match call.task:
+        case Task.CHAT:
+            messages = cast(list[Mapping[str, Any]], body.get("messages") or [])
+            return sum(_of(message.get("content")) for message in messages)
+        case Task.COMPLETION:
+            return _of(body.get("prompt")) + _of(body.get("system"))
+        case Task.EMBED:
+            return _of(body.get("input"))
+
+
+def _of(content: Any) -> int:
+    if isinstance(content, str):
+        return len(content)
+    if isinstance(content, list):
+        parts: Iterable[Any] = cast(list[Any], content)
+        return sum(_of(cast(Mapping[str, Any], p).get("text") if isinstance(p, dict) else p) for p in parts)
+    return 0
