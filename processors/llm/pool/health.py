@@ -98,6 +98,10 @@ class Health:
         standing = self._standings.get(upstream)
         return standing is None or standing is _UNKNOWN or usable(standing, self._clock())
 
+    def is_down(self, upstream: str) -> bool:
+        """Tell whether an upstream is held to be down, until a call shows the contrary."""
+        return self.of(upstream).down_since is not None
+
     def began(self, upstream: str) -> None:
         """Note that a call is sent."""
         standing = self.of(upstream)

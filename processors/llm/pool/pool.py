@@ -12,9 +12,10 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from processors.llm.backends import Backend
-from processors.llm.errors import CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
+from processors.llm.errors import CallFailed, CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
 from processors.llm.pool import health as standing
 from processors.llm.pool.answers import Answer
+from processors.llm.pool.blame import Blame
 from processors.llm.pool.health import Health, Seen
 from processors.llm.pool.hedging import Hedging
 from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream, discovered
@@ -53,9 +54,10 @@ class Pool:
         self.catalogue = catalogue
         self._limit = limit or self._own_limit
         self._health = Health(self._loop.time, self._policy.breaker)
-        self._slots = Slots(self._limit, self._health.usable, self._policy.queue)
+        self._slots = Slots(self._limit, self._health, self._policy.queue)
         self._hedging = Hedging(self._policy.hedge)
         self._prefixes = Prefixes()
+        self._blame = Blame()
         self._waiting: dict[str, set[Waiting]] = {}
         self._turn = 0
         self._probes = Probes(backend, catalogue.upstreams.values(), self._seen)
@@ -71,17 +73,18 @@ class Pool:
     async def open(self, call: Call, caller: Caller) -> Answer:
         """Return the answer to a call, its first token included.
 
-        Raises UnknownModel, ModelNotAllowed, CallRefused, InvalidInput (the caller's fault), or QueueFull,
-        WaitedTooLong, NoUpstream (ask again later). Cancelling it closes what was begun.
+        Raises UnknownModel, ModelNotAllowed, CallRefused, InvalidInput (the caller's fault), CallFailed (this call
+        alone finds no answer), or QueueFull, WaitedTooLong, NoUpstream (ask again later). Cancelling it closes what
+        was begun.
         """
         public = self.catalogue.resolve(call.model, caller.service)
-        first: NoUpstream | None = None
+        first: NoUpstream | CallFailed | None = None
         for model in (public, *self.catalogue.fallbacks_of(public, caller.service, caller.models)):
             hashes = prefix_hashes(model.name, call.body) if len(model.routes) > 1 else []
             run = Run(model, call, caller, hashes, self._loop.time())
             try:
                 return await self._serve(run)
-            except NoUpstream as e:
+            except (NoUpstream, CallFailed) as e:
                 first = first or e
         assert first is not None
         raise first
@@ -136,7 +139,7 @@ class Pool:
                 continue  # all of them went down while the call waited: the same as if they were down before
             except UpstreamFailed:
                 if run.attempts >= self._policy.attempts:
-                    raise self._nobody(run) from None
+                    raise self._end(run) from None
 
     def _routes(self, run: Run) -> dict[str, Route]:
         return {
@@ -148,18 +151,18 @@ class Pool:
         }
 
     async def _pause_or_give_up(self, run: Run) -> None:
-        """Wait until an upstream may be tried again, or raise NoUpstream when that is not worth it."""
+        """Wait until an upstream may be tried again, or raise what ends the call when that is not worth it."""
         if run.reconnects():
             return
         now = self._loop.time()
         again_at = run.again_at(self.catalogue.upstreams, self._health, self._policy, now)
         if again_at is None:
-            raise self._nobody(run)
+            raise self._end(run)
         await asyncio.sleep(again_at - now)
         run.forget_failures(self._health)
 
-    def _nobody(self, run: Run) -> NoUpstream:
-        return run.nobody(self.catalogue.upstreams, self._health, self._loop.time())
+    def _end(self, run: Run) -> NoUpstream | CallFailed:
+        return run.end(self.catalogue.upstreams, self._health, self._blame, self._loop.time())
 
     async def _slot(self, run: Run, routes: dict[str, Route], besides: str = "") -> Slot:
         slot = self._free_slot(run, routes)
@@ -194,13 +197,9 @@ class Pool:
     async def _attempt(self, run: Run, slot: Slot) -> Answer:
         """Send the call, and a second one when the first takes long; the first token wins."""
         if len(run.public.routes) < 2:
-            return await self._send(run, slot, Waiting())
-        first, second = Waiting(), Second()
-        delay = self._hedging.delay_s(run.public.name, run.call.stream)
-        route = _route(run.public, slot.upstream)
-        if standing.has_loaded(self._health.of(slot.upstream), route.model) is False:
-            delay = max(delay, self._hedging.cold_s())
-        timer = self._loop.call_later(delay, self._send_second, run, slot, first, second)
+            return await self._send(run, slot, Waiting(run))
+        first, second = Waiting(run), Second()
+        timer = self._loop.call_later(self._patience_s(run, slot), self._overdue, slot, first, second)
         try:
             answer = await self._send(run, slot, first)
         except UpstreamFailed:
@@ -220,9 +219,29 @@ class Pool:
             raise
         return answer
 
-    def _send_second(self, run: Run, slot: Slot, first: Waiting, second: Second) -> None:
-        second.task = self._loop.create_task(self._second(run, slot))
-        second.task.add_done_callback(lambda task: None if failed(task) else first.stop())
+    def _patience_s(self, run: Run, slot: Slot) -> float:
+        """Return after how long a call's first token is overdue."""
+        patience_s = self._hedging.delay_s(run.public.name, run.call.stream)
+        route = _route(run.public, slot.upstream)
+        if standing.has_loaded(self._health.of(slot.upstream), route.model) is False:
+            patience_s = max(patience_s, self._hedging.cold_s())
+        return patience_s
+
+    def _overdue(self, slot: Slot, waiting: Waiting, second: Second | None) -> None:
+        """A call's first token is overdue: it leaves an upstream that is down by now, or another is asked as well."""
+        waiting.overdue = True
+        if self._leaves(slot.upstream, waiting) or second is None:
+            return
+        second.task = self._loop.create_task(self._second(waiting.run, slot))
+        second.task.add_done_callback(lambda task: None if failed(task) else waiting.stop())
+
+    def _leaves(self, name: str, waiting: Waiting) -> bool:
+        """End an overdue attempt on an upstream that is down, where another can serve; tell whether it was ended."""
+        stays = waiting.is_trial or not waiting.overdue or not self._health.is_down(name)
+        if stays or self._routes(waiting.run).keys() <= {name}:
+            return False
+        waiting.stop()
+        return True
 
     async def _second(self, run: Run, slot: Slot) -> Answer:
         """Ask another upstream, once it has a slot free and the budget allows it."""
@@ -231,8 +250,12 @@ class Pool:
                 raise run.tried[slot.upstream]  # the first attempt is over: what comes now is no second one
             others = {name: route for name, route in self._routes(run).items() if name != slot.upstream}
             if others and self._hedging.take():
-                other = await self._slot(run, others, slot.upstream)
-                return await self._send(run, other, Waiting())
+                other, waiting = await self._slot(run, others, slot.upstream), Waiting(run)
+                timer = self._loop.call_later(self._patience_s(run, other), self._overdue, other, waiting, None)
+                try:
+                    return await self._send(run, other, waiting)
+                finally:
+                    timer.cancel()
             await asyncio.sleep(PAUSE_S)
 
     async def _send(self, run: Run, slot: Slot, waiting: Waiting) -> Answer:
@@ -240,8 +263,10 @@ class Pool:
         name = slot.upstream
         upstream, route = self.catalogue.upstreams[name], _route(run.public, name)
         if upstream.kind is Dialect.OPENAI and only_loads(run.call):
+            self._health.gave_up(name)
             return self._answer(run, slot, route, [_LOADED], None)  # nothing is sent, so nothing is learnt
         began = self._loop.time()
+        waiting.is_trial = self._health.is_down(name)
         self._health.began(name)
         others = self._waiting.setdefault(name, set())
         others.add(waiting)
@@ -271,7 +296,9 @@ class Pool:
         finally:
             waiting.scope = None
             others.discard(waiting)
-        took = self._loop.time() - began
+        now = self._loop.time()
+        took = now - began
+        self._blame.answered((name, run.public.name), now)
         self._hedging.note(run.public.name, run.call.stream, took)
         self._health.heard(name)
         self._health.succeeded(name)
@@ -286,7 +313,8 @@ class Pool:
 
     def _note_failure(self, run: Run, name: str, error: UpstreamFailed, began: float) -> None:
         run.tried[name] = error
-        self._watch.attempted(name, error.code, self._loop.time() - began)
+        now = self._loop.time()
+        self._watch.attempted(name, error.code, now - began)
         if isinstance(error, UpstreamBusy):
             self._health.gave_up(name)
             if error.retry_after_s:
@@ -294,12 +322,22 @@ class Pool:
         elif error.code == LACKS_MODEL or (error.lost_connection and name not in run.reconnected):
             self._health.gave_up(name)
         else:
-            self._health.failed(name)
+            # A call that fails once more where it has failed says nothing new of the server, unless it is the trial.
+            if name not in run.failed_at or self._health.of(name).breaker.is_open:
+                self._failed(name)
+            run.failed_at.setdefault(name, now)
         self._settle(name)
 
     def _broke(self, name: str) -> None:
-        self._health.failed(name)
+        self._failed(name)
         self._settle(name)
+
+    def _failed(self, name: str) -> None:
+        was_down = self._health.is_down(name)
+        self._health.failed(name)
+        if self._health.is_down(name) and not was_down:
+            for waiting in list(self._waiting.get(name, ())):
+                self._leaves(name, waiting)
 
     def _settle(self, name: str) -> None:
         """After an upstream's standing got worse: tell who waits for it alone, and look again when it may be better."""

@@ -7,6 +7,7 @@ change while calls run; `changed` hands out what came free by that.
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from processors.llm.errors import NoUpstream, QueueFull, WaitedTooLong
 from processors.llm.pool.fair_queue import FairQueue, Waiter, is_interactive
@@ -45,17 +46,31 @@ class Slot:
             slots.give_back(self)
 
 
+class Gate(Protocol):
+    """Who may be called: an upstream that was down is open to one call at a time until that shows that it is back."""
+
+    def usable(self, upstream: str) -> bool:
+        """Tell whether a call may be sent now."""
+        ...
+
+    def began(self, upstream: str) -> None:
+        """A call is sent."""
+        ...
+
+    def gave_up(self, upstream: str) -> None:
+        """A call ended, or was never sent, without telling anything about the upstream."""
+        ...
+
+
 _Grant = asyncio.Future[str]
 
 
 class Slots:
-    """The slots of all upstreams. `limit` and `available` are asked with an upstream's name."""
+    """The slots of all upstreams. `limit` is asked with an upstream's name."""
 
-    def __init__(
-        self, limit: Callable[[str], int], available: Callable[[str], bool], policy: QueuePolicy | None = None
-    ) -> None:
+    def __init__(self, limit: Callable[[str], int], gate: Gate, policy: QueuePolicy | None = None) -> None:
         self._limit = limit
-        self._available = available
+        self._gate = gate
         self._policy = policy or QueuePolicy()
         self._queue: FairQueue[_Grant] = FairQueue(self._policy.bound)
         self._outstanding: dict[str, int] = {}
@@ -105,6 +120,7 @@ class Slots:
         except BaseException:
             # A grant that came in the same moment as the cancellation goes to the next one.
             if granted.done() and not granted.cancelled() and granted.exception() is None:
+                self._gate.gave_up(granted.result())
                 Slot(self, granted.result(), service, 0.0).release()
             self._queue.remove(waiter)
             raise
@@ -122,7 +138,7 @@ class Slots:
         for upstream in upstreams:
             self._hand_out(upstream)
         for waiter in list(self._queue.waiters()):
-            if not any(self._available(upstream) for upstream in waiter.upstreams):
+            if not any(self._gate.usable(upstream) for upstream in waiter.upstreams):
                 self._queue.remove(waiter)
                 if not waiter.payload.done():
                     waiter.payload.set_exception(
@@ -130,7 +146,7 @@ class Slots:
                     )
 
     def _hand_out(self, upstream: str) -> None:
-        while len(self._queue) and self._available(upstream) and self.outstanding(upstream) < self._limit(upstream):
+        while len(self._queue) and self._gate.usable(upstream) and self.outstanding(upstream) < self._limit(upstream):
             waiter = self._queue.pop(upstream, self._in_work_of)
             if waiter is None:
                 return
@@ -138,6 +154,7 @@ class Slots:
                 continue
             self._count(upstream, waiter.service, 1)
             self._note_grant()
+            self._gate.began(upstream)  # now, not when its task wakes: half open lets one through, not all that wait
             waiter.payload.set_result(upstream)
 
     def _count(self, upstream: str, service: str, change: int) -> None:
