@@ -1,5 +1,6 @@
 """The stage `llm` on real Kafka, over a simulated model server."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from processors.llm.pool.opening import open_pool
 from processors.llm.protocols.values import Dialect
 from processors.llm.stage import LlmStage
 from schemas.events import JobResult
+from schemas.payloads import text_payload
 from streams.runtime.processor import Handler
 from streams.settings import Settings
 from tests.builders import own_stage, stage_request
@@ -102,3 +104,15 @@ async def test_what_cannot_be_asked_fails_at_once(
     async with bench(kafka, own_stage("llm")) as it, it.worker(handle):
         result = await _run(it, **options)
         assert (result.status, (result.error or pytest.fail("no error")).code) == ("failed", code)
+
+
+async def test_a_request_that_no_server_can_answer_ends_and_the_others_go_on(
+    kafka: str, handle: Handler, sim: Simulator
+) -> None:
+    await sim.set(fault="error_500", fault_prompt="poison")
+    async with bench(kafka, own_stage("llm")) as it, it.worker(handle), asyncio.timeout(60):
+        poison = stage_request(it.stage.kind, inputs=(text_payload("poison"),))
+        await it.send(poison)
+        while not (ends := it.records.results(poison.job.job_id)):
+            assert (await _run(it)).status == "done"
+        assert [(end.status, end.error and end.error.code) for end in ends] == [("failed", "call_failed")]

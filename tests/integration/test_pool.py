@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from processors.llm.pool.pool import Pool
 from processors.llm.pool.slots import QueuePolicy
 from processors.llm.pool.values import Caller, PoolPolicy
 from processors.llm.protocols.checks import checked_call
-from processors.llm.protocols.values import Dialect, Task
+from processors.llm.protocols.values import Dialect, Json, Task
 from processors.llm.upstream_answer import AnswerLimits
 from tests.pools import ASKER, QUICK, catalogue, chat, drained, in_use, is_open, pool_of, text_of, warm
 from tests.sim.farm import Farm
@@ -52,6 +53,23 @@ async def test_calls_spread_over_the_upstreams(sims: Farm) -> None:
         async with pool_of(one, two) as pool:
             await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(8)))
         assert [(await s.counts())["requests"] for s in (one, two)] == [4, 4]
+
+
+async def test_a_conversation_goes_on_where_it_was_served_before(sims: Farm) -> None:
+    talks: dict[str, list[Json]] = {f"talk-{number}": [] for number in range(5)}
+    async with sims() as one, sims() as two, sims() as three:
+        await asyncio.gather(*(warm(sim) for sim in (one, two, three)))
+        async with pool_of(one, two, three) as pool:
+            for turn in range(4):
+                for name, said in talks.items():
+                    said.append({"role": "user", "content": f"{name}, question {turn}"})
+                    call = checked_call(Dialect.OLLAMA, Task.CHAT, {"model": "tiny", "messages": said})
+                    told = await text_of(pool, call, replace(ASKER, request_id=name))
+                    said.append({"role": "assistant", "content": told})
+        calls = [(await sim.counts(each=True))["calls"] for sim in (one, two, three)]
+    served = [sorted(call["tag"] for call in each if call["tag"]) for each in calls]
+    assert all(tags == sorted([*set(tags)] * 4) for tags in served), served
+    assert sorted(len(tags) for tags in served) == [4, 8, 8]
 
 
 async def test_no_upstream_gets_more_than_its_limit(sims: Farm) -> None:

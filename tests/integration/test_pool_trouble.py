@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from processors.llm.errors import CallFailed, NoUpstream
+from processors.llm.pool.breaker import BreakerPolicy
 from tests.pools import ASKER, QUICK, chat, in_use, pool_of, text_of, warm
 from tests.sim.farm import Farm
 from tests.sim.launch import Simulator
@@ -71,3 +72,22 @@ async def test_no_call_waits_for_a_hung_server_once_it_is_known(sims: Farm) -> N
             assert all(texts)
             assert in_use(pool) == 0
         assert (await bad.idle())["ends"]["disconnected"] == 32
+
+
+async def test_calls_that_wait_go_on_as_soon_as_a_trial_is_answered(sims: Farm, wait_until: WaitUntil) -> None:
+    policy = replace(QUICK, breaker=BreakerPolicy(failures=1, cool_down_s=1))
+    async with (
+        sims(token_ms=20) as busy,
+        sims(token_ms=20) as back,
+        pool_of(busy, back, limit=3, policy=policy) as pool,
+    ):
+        await back.set(fault="error_500")
+        answers = await asyncio.gather(*(pool.open(chat(500, text=str(i)), ASKER) for i in range(3)))
+        waiting = [asyncio.create_task(pool.open(chat(500, text=f"later {i}"), ASKER)) for i in range(3)]
+        await wait_until(lambda: pool.waiting(interactive=True) == 3)
+        await back.set(fault="none")
+        async with asyncio.timeout(5):  # an answer takes 10 s to its end
+            answers += await asyncio.gather(*waiting)
+        assert (await back.counts())["open"] == 3
+        for answer in answers:
+            answer.close()

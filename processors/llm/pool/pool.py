@@ -22,6 +22,7 @@ from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream, 
 from processors.llm.pool.probes import Probes, interval_s
 from processors.llm.pool.run import LACKS_MODEL, PAUSE_S, Run
 from processors.llm.pool.selection import Candidate, Prefixes, prefix_hashes, ranked
+from processors.llm.pool.shares import Demand
 from processors.llm.pool.slots import Slot, Slots
 from processors.llm.pool.values import Caller, PoolPolicy, Unwatched, UpstreamState, Watch
 from processors.llm.pool.waiting import Second, Waiting, failed, taken_over
@@ -117,9 +118,9 @@ class Pool:
         """Return how many slots of an upstream this process uses now."""
         return self._slots.outstanding(upstream)
 
-    def wanted(self, upstream: str) -> int:
-        """Return how many slots of an upstream this process could use now."""
-        return self._slots.wanted(upstream)
+    def demand(self, upstream: str) -> Demand:
+        """Return how many slots of an upstream this process could use now, as far as its limit goes in each lane."""
+        return self._slots.demand(upstream, self._own_limit(upstream))
 
     def limits_changed(self, upstreams: Iterable[str]) -> None:
         """Hand out slots after what `limit` returns has changed."""
@@ -178,7 +179,7 @@ class Pool:
         self._turn += 1
         last = self._prefixes.last(run.hashes) if run.hashes else None
         for candidate in ranked([self._candidate(route, last) for route in routes.values()], self._turn):
-            slot = self._slots.take(candidate.upstream, run.caller.service)
+            slot = self._slots.take(candidate.upstream, run.caller.service, run.caller.lane)
             if slot is not None:
                 return slot
         return None
@@ -237,7 +238,7 @@ class Pool:
 
     def _leaves(self, name: str, waiting: Waiting) -> bool:
         """End an overdue attempt on an upstream that is down, where another can serve; tell whether it was ended."""
-        stays = waiting.is_trial or not waiting.overdue or not self._health.is_down(name)
+        stays = waiting.is_trial or not waiting.overdue or not self._health.is_open(name)
         if stays or self._routes(waiting.run).keys() <= {name}:
             return False
         waiting.stop()
@@ -266,7 +267,7 @@ class Pool:
             self._health.gave_up(name)
             return self._answer(run, slot, route, [_LOADED], None)  # nothing is sent, so nothing is learnt
         began = self._loop.time()
-        waiting.is_trial = self._health.is_down(name)
+        waiting.is_trial = self._health.is_open(name)
         self._health.began(name)
         others = self._waiting.setdefault(name, set())
         others.add(waiting)
@@ -278,64 +279,69 @@ class Pool:
             error = UpstreamFailed(
                 f"{name} sent no first token within {self._loop.time() - began:.1f} s", code="upstream_hung"
             )
-            self._note_failure(run, name, error, began)
+            self._note_failure(run, name, error, began, waiting.is_trial)
             raise error from None
         except UpstreamFailed as e:
             slot.release()
-            self._note_failure(run, name, e, began)
+            self._note_failure(run, name, e, began, waiting.is_trial)
             raise
         except BaseException as e:
             slot.release()
             if isinstance(e, CallRefused):
                 self._health.succeeded(name)
-            else:
+            elif waiting.is_trial:
                 self._health.gave_up(name)
             if isinstance(e, GatewayError):
                 self._watch.attempted(name, e.code, self._loop.time() - began)
             raise
+        else:
+            self._note_answer(run, name, began)
         finally:
             waiting.scope = None
             others.discard(waiting)
-        now = self._loop.time()
-        took = now - began
-        self._blame.answered((name, run.public.name), now)
-        self._hedging.note(run.public.name, run.call.stream, took)
-        self._health.heard(name)
-        self._health.succeeded(name)
-        self._watch.attempted(name, "answered", took)
-        if run.hashes:
-            self._prefixes.note(run.hashes, name)
+            if waiting.is_trial:
+                self._slots.changed((name,))  # whoever waited for what it shows
         head, source.head = source.head, []
         return self._answer(run, slot, route, head, source)
 
     def _answer(self, run: Run, slot: Slot, route: Route, head: list[Chunk], source: UpstreamAnswer | None) -> Answer:
         return Answer(run.public.name, route.model, slot, head, source, self._health.heard, self._broke, run.attempts)
 
-    def _note_failure(self, run: Run, name: str, error: UpstreamFailed, began: float) -> None:
+    def _note_answer(self, run: Run, name: str, began: float) -> None:
+        now = self._loop.time()
+        self._blame.answered((name, run.public.name), now)
+        self._hedging.note(run.public.name, run.call.stream, now - began)
+        self._health.heard(name)
+        self._health.succeeded(name)
+        self._watch.attempted(name, "answered", now - began)
+        if run.hashes:
+            self._prefixes.note(run.hashes, name)
+
+    def _note_failure(self, run: Run, name: str, error: UpstreamFailed, began: float, is_trial: bool) -> None:
         run.tried[name] = error
         now = self._loop.time()
         self._watch.attempted(name, error.code, now - began)
         if isinstance(error, UpstreamBusy):
-            self._health.gave_up(name)
             if error.retry_after_s:
                 self._health.busy(name, error.retry_after_s)
-        elif error.code == LACKS_MODEL or (error.lost_connection and name not in run.reconnected):
-            self._health.gave_up(name)
-        else:
-            # A call that fails once more where it has failed says nothing new of the server, unless it is the trial.
-            if name not in run.failed_at or self._health.of(name).breaker.is_open:
-                self._failed(name)
+        elif error.code != LACKS_MODEL and not (error.lost_connection and name not in run.reconnected):
+            if is_trial or name not in run.failed_at:  # failing once more, a call says nothing new of the server
+                self._failed(name, is_trial)
             run.failed_at.setdefault(name, now)
+            is_trial = False
+        if is_trial:
+            self._health.gave_up(name)
         self._settle(name)
 
     def _broke(self, name: str) -> None:
         self._failed(name)
         self._settle(name)
 
-    def _failed(self, name: str) -> None:
-        was_down = self._health.is_down(name)
+    def _failed(self, name: str, is_trial: bool = False) -> None:
+        if self._health.is_open(name) and not is_trial:
+            return  # a call from before
         self._health.failed(name)
-        if self._health.is_down(name) and not was_down:
+        if self._health.is_open(name):
             for waiting in list(self._waiting.get(name, ())):
                 self._leaves(name, waiting)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from processors.llm.errors import CallRefused, NoUpstream, QueueFull, UnknownModel, UpstreamFailed
+from processors.llm.errors import CallFailed, CallRefused, NoUpstream, QueueFull, UnknownModel, UpstreamFailed
 from processors.llm.protocols.checks import checked_call
 from processors.llm.protocols.failures import failure, last_event
 from processors.llm.protocols.requests import upstream_request
@@ -196,6 +196,7 @@ def test_what_an_ollama_cannot_do_is_refused(task: Task, body: Json) -> None:
         (CallRefused("up refuses", status=422, told="too long"), 422, 0),
         (QueueFull("full", retry_after_s=2.2), 429, 3),
         (NoUpstream("none", retry_after_s=0.1), 503, 1),
+        (CallFailed("this one"), 502, 1),
         (UpstreamFailed("up failed"), 502, 1),
     ],
 )

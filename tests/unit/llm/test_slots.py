@@ -7,6 +7,7 @@ import pytest
 
 from processors.llm.errors import NoUpstream
 from processors.llm.pool.answers import Answer
+from processors.llm.pool.shares import Demand
 from processors.llm.pool.slots import QueuePolicy, Slot, Slots
 from processors.llm.pool.waiting import Second, taken_over
 
@@ -45,9 +46,9 @@ async def turn() -> None:
 
 async def test_a_released_slot_goes_to_who_waits() -> None:
     servers = Servers()
-    first = servers.slots.take("a", "s")
+    first = servers.slots.take("a", "s", "interactive")
     assert first is not None
-    assert servers.slots.take("a", "s") is None
+    assert servers.slots.take("a", "s", "interactive") is None
     waiting = servers.ask()
     await turn()
     first.release()
@@ -58,7 +59,7 @@ async def test_a_released_slot_goes_to_who_waits() -> None:
 
 async def test_a_grant_that_meets_a_cancellation_is_not_lost() -> None:
     servers = Servers()
-    first = servers.slots.take("a", "s")
+    first = servers.slots.take("a", "s", "interactive")
     assert first is not None
     leaving, staying = servers.ask(), servers.ask()
     await turn()
@@ -69,7 +70,7 @@ async def test_a_grant_that_meets_a_cancellation_is_not_lost() -> None:
 
 
 async def _second(servers: Servers) -> Answer:
-    slot = servers.slots.take("a", "s")
+    slot = servers.slots.take("a", "s", "interactive")
     assert slot is not None
     await asyncio.sleep(0)
     return Answer("m", "m", slot, [], None, str, str, 1)
@@ -140,3 +141,25 @@ async def test_one_call_at_a_time_is_let_through_to_an_upstream_that_was_down() 
     await asyncio.wait(waiting[:1])
     assert (await waiting[1]).upstream == "a"
     assert servers.slots.outstanding("a") == 1
+
+
+async def test_what_a_process_could_use_is_told_by_lane_up_to_the_limit() -> None:
+    servers = Servers()
+    servers.limits["a"] = 2
+    slots = servers.slots
+    taken = [slots.take("a", "s", lane) for lane in ("interactive", "bulk")]
+    waiting = [servers.ask(lane=lane) for lane in ("interactive", "bulk", "bulk", "bulk", "replay")]
+    elsewhere = asyncio.create_task(slots.wait(("b",), "s", "bulk", 60))
+    await turn()
+    assert slots.demand("a", 100) == Demand(2, 5)
+    assert slots.demand("a", 3) == Demand(2, 3)
+    waiting[1].cancel()
+    await turn()
+    assert slots.demand("a", 100) == Demand(2, 4)
+    for slot in taken:
+        assert slot is not None
+        slot.release()
+    await turn()
+    assert slots.demand("a", 100) == Demand(1, 3)
+    for task in (*waiting, elsewhere):
+        task.cancel()
