@@ -39,7 +39,7 @@ SLOTS = 4
 
 DEATHS, DEATHS_AT_ONCE, TROUBLE_EVERY_S, TROUBLE_S = 2000, 32, 4.0, 2.5
 CUTS, CUTS_AT_ONCE, CUT_SHARE = 5000, 64, 0.2
-BACKLOG, PROBES = 10_000, 40
+BACKLOG, PROBES, CROWD = 10_000, 40, 10
 CAPACITY_CALLS = 240
 SLOWER_S = 3.0
 CLOSED_MS = 100.0
@@ -232,26 +232,32 @@ async def _capacity(trial: _Trial) -> None:
 
 
 async def _backlog(trial: _Trial) -> None:
-    """A bulk backlog hardly delays an interactive call's first token."""
+    """A bulk backlog hardly delays an interactive call's first token, alone or with more than there are slots."""
     ttft_s, gap_s, tokens = 0.05, 0.02, 11
     await trial.servers.reset(ttft_ms=1000 * ttft_s, token_ms=1000 * gap_s, tokens=tokens, slots=SLOTS)
-    quiet = await _calls(trial, "one", [0] * PROBES, 1, stream=True)
+    quiet = [await _calls(trial, "one", [0] * PROBES, at_once, stream=True) for at_once in (1, CROWD)]
     jobs = int(BACKLOG * trial.share)
     await _fill(trial, jobs)
     async with asyncio.timeout(_ENDED_S):
         while (await trial.servers.sims["a"].counts())["open"] < SLOTS:
             await asyncio.sleep(0.05)
-    busy = await _calls(trial, "one", [0] * PROBES, 1, stream=True, pause_s=0.2)
+    busy = [
+        await _calls(trial, "one", [0] * PROBES, at_once, stream=True, pause_s=pause_s)
+        for at_once, pause_s in ((1, 0.2), (CROWD, 0.0))
+    ]
     open_now = (await trial.servers.sims["a"].counts())["open"]
-    for name, answers in (("quiet", quiet), ("under_backlog", busy)):
-        trial.report.add(f"backlog_first_token_p50_ms_{name}", 1000 * percentile([a.first_s for a in answers], 0.5))
-        trial.report.add(f"backlog_first_token_p95_ms_{name}", 1000 * percentile([a.first_s for a in answers], 0.95))
     trial.report.add("backlog_jobs", jobs)
     trial.report.add("backlog_calls_at_work_at_the_end", open_now)
-    trial.report.add("backlog_failed", sum(bool(a.error) for a in (*quiet, *busy)))
-    rise = percentile([a.first_s for a in busy], 0.5) - percentile([a.first_s for a in quiet], 0.5)
-    trial.report.add("backlog_first_token_rise_ms", 1000 * rise)
-    trial.report.aim("backlog_first_token_rise_ms", 1000 * (ttft_s + gap_s * tokens))
+    trial.report.add("backlog_failed", sum(bool(a.error) for answers in (*quiet, *busy) for a in answers))
+    for crowd, before, under in zip(("", f"_{CROWD}_at_once"), quiet, busy, strict=True):
+        first_s = {"quiet": [a.first_s for a in before], "under_backlog": [a.first_s for a in under]}
+        for name, times in first_s.items():
+            for quantile in (0.5, 0.95):
+                figure = f"backlog_first_token{crowd}_p{100 * quantile:.0f}_ms_{name}"
+                trial.report.add(figure, 1000 * percentile(times, quantile))
+        rise = percentile(first_s["under_backlog"], 0.5) - percentile(first_s["quiet"], 0.5)
+        trial.report.add(f"backlog_first_token{crowd}_rise_ms", 1000 * rise)
+        trial.report.aim(f"backlog_first_token{crowd}_rise_ms", 1000 * (ttft_s + gap_s * tokens))
 
 
 async def _fill(trial: _Trial, jobs: int) -> None:

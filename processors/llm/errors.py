@@ -4,7 +4,8 @@ GatewayError
 ├── Transient
 │   ├── UpstreamFailed          this upstream did not serve the call; another one may
 │   │   ├── UpstreamBusy        it said so itself (429, 503): no sign that it is broken
-│   │   └── AnswerBroken        it failed after its first token: what was sent stands, no retry
+│   │   ├── AnswerBroken        it failed after its first token: what was sent stands, no retry
+│   │   └── CallFailed          every attempt failed, on servers that answer other calls: it is the call (502)
 │   ├── QueueFull               too many calls wait already (429)
 │   ├── WaitedTooLong           no slot came free in time (503)
 │   └── Outage
@@ -55,6 +56,12 @@ class AnswerBroken(UpstreamFailed):
     """An answer began and did not end as the protocol says."""
 
     default_code = "answer_broken"
+
+
+class CallFailed(UpstreamFailed):
+    """Every attempt at a call failed, though a server that failed it answers others meanwhile: no outage."""
+
+    default_code = "call_failed"
 
 
 class QueueFull(Transient):

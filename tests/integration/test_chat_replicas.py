@@ -1,7 +1,7 @@
 """Two replicas of ingress before the same model servers: one limit, whichever of them is asked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -12,10 +12,10 @@ import pytest_asyncio
 from tests.integration.chat_harness import own_service
 from tests.integration.ingress_harness import Ingress, own_database, running_ingress, settings_for
 from tests.sim.launch import Simulator, simulator
+from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
 
-WaitUntil = Callable[..., Awaitable[None]]
 LIMIT = 4
 _MODELS = """\
 upstreams:

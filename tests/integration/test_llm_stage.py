@@ -1,5 +1,6 @@
 """The stage `llm` on real Kafka, over a simulated model server."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from processors.llm.pool.opening import open_pool
 from processors.llm.pool.values import PoolPolicy
 from processors.llm.stage import LlmStage
 from schemas.events import JobControl, JobResult
+from schemas.payloads import text_payload
 from schemas.topics import JOB_CONTROL
 from streams.runtime.processor import Handler
 from streams.settings import Settings
@@ -166,3 +168,15 @@ async def test_an_answer_that_always_breaks_costs_attempts_and_fails(
         assert (result.status, (result.error or pytest.fail("no error")).code) == ("failed", "answer_cut")
         events = it.records.usage(result.job.job_id)
         assert sum(event.usage.completion_tokens for event in events) <= (await sim.idle())["tokens_sent"]
+
+
+async def test_a_request_that_no_server_can_answer_ends_and_the_others_go_on(
+    kafka: str, handle: Handler, sim: Simulator
+) -> None:
+    await sim.set(fault="error_500", fault_prompt="poison")
+    async with bench(kafka, own_stage("llm")) as it, it.worker(handle), asyncio.timeout(60):
+        poison = stage_request(it.stage.kind, inputs=(text_payload("poison"),))
+        await it.send(poison)
+        while not (ends := it.records.results(poison.job.job_id)):
+            assert (await _run(it)).status == "done"
+        assert [(end.status, end.error and end.error.code) for end in ends] == [("failed", "call_failed")]

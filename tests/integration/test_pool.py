@@ -2,32 +2,25 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from processors.llm.errors import AnswerBroken, CallRefused, NoUpstream, QueueFull, UnknownModel, WaitedTooLong
-from processors.llm.pool.answers import Answer
 from processors.llm.pool.breaker import BreakerPolicy
-from processors.llm.pool.hedging import HedgePolicy
 from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream
 from processors.llm.pool.opening import open_pool
 from processors.llm.pool.pool import Pool
 from processors.llm.pool.slots import QueuePolicy
 from processors.llm.pool.values import Caller, PoolPolicy
 from processors.llm.protocols.checks import checked_call
-from processors.llm.protocols.values import Call, Dialect, Task
+from processors.llm.protocols.values import Dialect, Json, Task
 from processors.llm.upstream_answer import AnswerLimits
+from tests.pools import ASKER, QUICK, catalogue, chat, drained, in_use, is_open, pool_of, text_of, warm
 from tests.sim.farm import Farm
-from tests.sim.launch import Simulator
 from tests.waiting import WaitUntil
 
-ASKER = Caller("team-a", "interactive")
-QUICK = PoolPolicy(
-    outage_patience_s=0.5, breaker=BreakerPolicy(failures=3, cool_down_s=0.2), hedge=HedgePolicy(least_s=0.3)
-)
 NO_PATIENCE = PoolPolicy(outage_patience_s=0)
 
 
@@ -37,66 +30,6 @@ def sims() -> Iterator[Farm]:
     farm = Farm()
     yield farm
     farm.close()
-
-
-def chat(tokens: int = 8, stream: bool = True, text: str = "x", **options: Any) -> Call:
-    """An Ollama caller's chat."""
-    body = {
-        "model": "tiny",
-        "stream": stream,
-        "messages": [{"role": "user", "content": text}],
-        "options": {"num_predict": tokens, **options},
-    }
-    return checked_call(Dialect.OLLAMA, Task.CHAT, body)
-
-
-def catalogue(sims: Iterable[Simulator], limit: int = 4, kind: Dialect = Dialect.OLLAMA) -> Catalogue:
-    """A catalogue with the one model `tiny` on all the simulators."""
-    base = "/v1" if kind is Dialect.OPENAI else ""
-    upstreams = {f"up-{s.port}": Upstream(f"up-{s.port}", kind, s.url + base, limit) for s in sims}
-    routes = tuple(Route(name, "tiny:latest") for name in upstreams)
-    return Catalogue(upstreams, {"tiny": PublicModel("tiny", routes)})
-
-
-@asynccontextmanager
-async def pool_of(
-    *sims: Simulator,
-    limit: int = 4,
-    kind: Dialect = Dialect.OLLAMA,
-    policy: PoolPolicy = QUICK,
-    limits: AnswerLimits | None = None,
-) -> AsyncIterator[Pool]:
-    """A running pool over the simulators."""
-    async with open_pool(catalogue(sims, limit, kind), False, policy, limits) as pool:
-        yield pool
-
-
-async def text_of(pool: Pool, call: Call, caller: Caller = ASKER) -> str:
-    """Ask, and return the whole text."""
-    async with await pool.open(call, caller) as answer:
-        return "".join([part.text async for batch in answer.batches() for chunk in batch for part in chunk.parts])
-
-
-async def _warm(sim: Simulator) -> None:
-    """Have the model loaded before the pool looks."""
-    async with pool_of(sim) as pool:
-        assert await text_of(pool, chat(tokens=1))
-
-
-async def _is_open(sim: Simulator) -> bool:
-    return (await sim.counts())["open"] > 0
-
-
-async def drained(answer: Answer) -> None:
-    """Read an answer to its end."""
-    async with answer:
-        async for _ in answer.batches():
-            pass
-
-
-def in_use(pool: Pool) -> int:
-    """How many slots are taken."""
-    return sum(state.outstanding for state in pool.states())
 
 
 @pytest.mark.parametrize("kind", [Dialect.OLLAMA, Dialect.OPENAI])
@@ -119,6 +52,23 @@ async def test_calls_spread_over_the_upstreams(sims: Farm) -> None:
         async with pool_of(one, two) as pool:
             await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(8)))
         assert [(await s.counts())["requests"] for s in (one, two)] == [4, 4]
+
+
+async def test_a_conversation_goes_on_where_it_was_served_before(sims: Farm) -> None:
+    talks: dict[str, list[Json]] = {f"talk-{number}": [] for number in range(5)}
+    async with sims() as one, sims() as two, sims() as three:
+        await asyncio.gather(*(warm(sim) for sim in (one, two, three)))
+        async with pool_of(one, two, three) as pool:
+            for turn in range(4):
+                for name, said in talks.items():
+                    said.append({"role": "user", "content": f"{name}, question {turn}"})
+                    call = checked_call(Dialect.OLLAMA, Task.CHAT, {"model": "tiny", "messages": said})
+                    told = await text_of(pool, call, replace(ASKER, request_id=name))
+                    said.append({"role": "assistant", "content": told})
+        calls = [(await sim.counts(each=True))["calls"] for sim in (one, two, three)]
+    served = [sorted(call["tag"] for call in each if call["tag"]) for each in calls]
+    assert all(tags == sorted([*set(tags)] * 4) for tags in served), served
+    assert sorted(len(tags) for tags in served) == [4, 8, 8]
 
 
 async def test_no_upstream_gets_more_than_its_limit(sims: Farm) -> None:
@@ -144,7 +94,7 @@ async def test_a_failure_before_the_first_token_goes_unnoticed(sims: Farm, fault
 @pytest.mark.parametrize("hang_health", [True, False])
 async def test_a_hung_upstream_costs_a_pause_and_no_call(sims: Farm, hang_health: bool) -> None:
     async with sims() as bad, sims() as good:
-        await asyncio.gather(_warm(bad), _warm(good))
+        await asyncio.gather(warm(bad), warm(good))
         async with pool_of(bad, good) as pool:
             await bad.set(fault="hang", hang_health=hang_health)
             texts = await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(8)))
@@ -219,7 +169,7 @@ async def test_an_answer_that_ended_unread_is_counted_whole_when_its_caller_leav
 async def test_a_cancelled_call_frees_the_upstream(sims: Farm, stream: bool, wait_until: WaitUntil) -> None:
     async with sims(ttft_ms=60_000) as sim, pool_of(sim) as pool:
         call = asyncio.create_task(pool.open(chat(stream=stream), ASKER))
-        await wait_until(lambda: _is_open(sim))
+        await wait_until(lambda: is_open(sim))
         call.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await call

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -18,8 +18,8 @@ from processors.llm.protocols.values import Dialect
 from tests.integration.test_pool import ASKER, NO_PATIENCE, QUICK, catalogue, chat, drained, in_use, pool_of, text_of
 from tests.sim.farm import Farm
 from tests.sim.launch import Simulator
+from tests.waiting import WaitUntil
 
-WaitUntil = Callable[..., Awaitable[None]]
 NOBODY_ELSE = replace(NO_PATIENCE, hedge=HedgePolicy(least_s=0.1))
 
 

@@ -236,7 +236,7 @@ class Compatible:
             tools=tools if body.get("tool_choice") != "none" else [],
             after_tool=after_tool,
         )
-        fault = self._engine.next_fault()
+        fault = self._engine.next_fault(prompt)
         served = self._engine.counts.begin(request.path, model, request.headers)
         served.prompt = wish.prompt if self._engine.config.keep_prompts else ""
         usage = bool((body.get("stream_options") or {}).get("include_usage"))

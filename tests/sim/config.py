@@ -56,6 +56,7 @@ class SimConfig:
     fault: Fault = Fault.NONE
     fault_rate: float = 1.0  # share of the calls that meet the fault, seeded
     fault_count: int = 0  # how many calls meet it, then none
+    fault_prompt: str = ""  # only calls whose prompt holds this meet the fault
     fault_after: int = 3
     hang_health: bool = False  # /api/version, tags, ps and /v1/models do not answer either
     refuse_host: bool = False  # takes whatever name it is called by for a foreign one: an empty 403 (see host_names)

@@ -58,11 +58,11 @@ class Engine:
         self._calls = 0
         self._faults = 0
 
-    def next_fault(self) -> Fault:
-        """Return the fault that the next call meets."""
+    def next_fault(self, prompt: str) -> Fault:
+        """Return the fault that the next call, which asks this, meets."""
         config = self.config
         self._calls += 1
-        if config.fault is Fault.NONE:
+        if config.fault is Fault.NONE or config.fault_prompt not in prompt:
             return Fault.NONE
         if config.fault_count and self._faults >= config.fault_count:
             return Fault.NONE

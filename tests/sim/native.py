@@ -187,7 +187,7 @@ class Native:
             tools=body.get("tools") or [],
             after_tool=after_tool,
         )
-        fault = self._engine.next_fault()
+        fault = self._engine.next_fault(prompt)
         served = self._engine.counts.begin(request.path, wish.model, request.headers)
         served.prompt = prompt if config.keep_prompts else ""
         logprobs = int(body.get("top_logprobs") or 0) if body.get("logprobs") else None

@@ -10,6 +10,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Generic, TypeVar
 
 from schemas.events import Lane
@@ -45,6 +46,11 @@ class FairQueue(Generic[T]):
     def waiting(self, interactive: bool) -> int:
         """Return how many wait in a lane."""
         return self._lanes[interactive].length
+
+    def waiting_for(self, upstream: str, interactive: bool, most: int) -> int:
+        """Return how many wait in a lane for a slot on an upstream; not more than `most`, where counting ends."""
+        lane = self._lanes[interactive]
+        return lane.waiting_for(upstream, most) if lane.length and most > 0 else 0
 
     def push(self, waiter: Waiter[T]) -> Waiter[T] | None:
         """Add a waiter. Returns who has to leave for it: another one, itself, or nobody."""
@@ -149,6 +155,14 @@ class _LaneQueue(Generic[T]):
         if not self._counts[waiter.service]:
             del self._counts[waiter.service]
             del self._services[waiter.service]
+
+    def waiting_for(self, upstream: str, most: int) -> int:
+        found = 0
+        for queues in self._services.values():
+            for upstreams, queue in queues.items():
+                if upstream in upstreams:
+                    found += sum(1 for _ in islice((w for w in queue if not w.gone), most - found))
+        return found
 
     def waiters(self) -> Iterator[Waiter[T]]:
         for queues in self._services.values():

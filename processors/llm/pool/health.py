@@ -98,6 +98,10 @@ class Health:
         standing = self._standings.get(upstream)
         return standing is None or standing is _UNKNOWN or usable(standing, self._clock())
 
+    def is_open(self, upstream: str) -> bool:
+        """Tell whether calls have shown that an upstream is broken, and none yet that it is not."""
+        return self.of(upstream).breaker.is_open
+
     def began(self, upstream: str) -> None:
         """Note that a call is sent."""
         standing = self.of(upstream)

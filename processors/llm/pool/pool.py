@@ -12,10 +12,11 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from processors.llm.backends import Backend
-from processors.llm.errors import AnswerBroken, CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
+from processors.llm.errors import AnswerBroken, CallFailed, CallRefused, NoUpstream, UpstreamBusy, UpstreamFailed
 from processors.llm.pool import health as standing
 from processors.llm.pool.able import able
 from processors.llm.pool.answers import Answer
+from processors.llm.pool.blame import Blame
 from processors.llm.pool.estimates import Estimates
 from processors.llm.pool.health import Health, Seen
 from processors.llm.pool.hedging import Hedging
@@ -23,6 +24,7 @@ from processors.llm.pool.models import Catalogue, PublicModel, Route, Upstream, 
 from processors.llm.pool.probes import Probes, interval_s
 from processors.llm.pool.run import LACKS_MODEL, PAUSE_S, Run
 from processors.llm.pool.selection import Candidate, Prefixes, prefix_hashes, ranked
+from processors.llm.pool.shares import Demand
 from processors.llm.pool.slots import Slot, Slots
 from processors.llm.pool.tally import Lost, Tally
 from processors.llm.pool.values import Caller, PoolPolicy, Unwatched, UpstreamState, Watch
@@ -56,9 +58,10 @@ class Pool:
         self.estimates = Estimates()
         self._limit = limit or self._own_limit
         self._health = Health(self._loop.time, self._policy.breaker)
-        self._slots = Slots(self._limit, self._health.usable, self._policy.queue)
+        self._slots = Slots(self._limit, self._health, self._policy.queue)
         self._hedging = Hedging(self._policy.hedge)
         self._prefixes = Prefixes()
+        self._blame = Blame()
         self._waiting: dict[str, set[Waiting]] = {}
         self._turn = 0
         self._probes = Probes(backend, catalogue.upstreams.values(), self._seen)
@@ -75,11 +78,11 @@ class Pool:
         """Return the answer to a call, its first token included.
 
         `lost` is given the attempts that upstreams had taken and that are not the answer. Raises UnknownModel,
-        ModelNotAllowed, CallRefused, InvalidInput (the caller's fault), or QueueFull, WaitedTooLong, NoUpstream
-        (ask again later). Cancelling it closes what was begun.
+        ModelNotAllowed, CallRefused, InvalidInput (the caller's fault), CallFailed (this call alone finds no answer),
+        or QueueFull, WaitedTooLong, NoUpstream (ask again later). Cancelling it closes what was begun.
         """
         public = self.catalogue.resolve(call.model, caller.service)
-        first: NoUpstream | None = None
+        first: NoUpstream | CallFailed | None = None
         unheard = [] if lost is None else lost
         for named in (public, *self.catalogue.fallbacks_of(public, caller.service, caller.models)):
             model = able(named, call, self.catalogue.upstreams)
@@ -87,7 +90,7 @@ class Pool:
             run = Run(model, call, caller, hashes, self._loop.time(), unheard)
             try:
                 return await self._serve(run)
-            except NoUpstream as e:
+            except (NoUpstream, CallFailed) as e:
                 first = first or e
         assert first is not None
         raise first
@@ -120,9 +123,9 @@ class Pool:
         """Return how many slots of an upstream this process uses now."""
         return self._slots.outstanding(upstream)
 
-    def wanted(self, upstream: str) -> int:
-        """Return how many slots of an upstream this process could use now."""
-        return self._slots.wanted(upstream)
+    def demand(self, upstream: str) -> Demand:
+        """Return how many slots of an upstream this process could use now, as far as its limit goes in each lane."""
+        return self._slots.demand(upstream, self._own_limit(upstream))
 
     def limits_changed(self, upstreams: Iterable[str]) -> None:
         """Hand out slots after what `limit` returns has changed."""
@@ -142,7 +145,7 @@ class Pool:
                 continue  # all of them went down while the call waited: the same as if they were down before
             except UpstreamFailed:
                 if run.attempts >= self._policy.attempts:
-                    raise self._nobody(run) from None
+                    raise self._end(run) from None
 
     def _routes(self, run: Run) -> dict[str, Route]:
         return {
@@ -154,18 +157,18 @@ class Pool:
         }
 
     async def _pause_or_give_up(self, run: Run) -> None:
-        """Wait until an upstream may be tried again, or raise NoUpstream when that is not worth it."""
+        """Wait until an upstream may be tried again, or raise what ends the call when that is not worth it."""
         if run.reconnects():
             return
         now = self._loop.time()
         again_at = run.again_at(self.catalogue.upstreams, self._health, self._policy, now)
         if again_at is None:
-            raise self._nobody(run)
+            raise self._end(run)
         await asyncio.sleep(again_at - now)
         run.forget_failures(self._health)
 
-    def _nobody(self, run: Run) -> NoUpstream:
-        return run.nobody(self.catalogue.upstreams, self._health, self._loop.time())
+    def _end(self, run: Run) -> NoUpstream | CallFailed:
+        return run.end(self.catalogue.upstreams, self._health, self._blame, self._loop.time())
 
     async def _slot(self, run: Run, routes: dict[str, Route], besides: str = "") -> Slot:
         slot = self._free_slot(run, routes)
@@ -183,7 +186,7 @@ class Pool:
         self._turn += 1
         last = self._prefixes.last(run.hashes) if run.hashes else None
         for candidate in ranked([self._candidate(route, last) for route in routes.values()], self._turn):
-            slot = self._slots.take(candidate.upstream, run.caller.service)
+            slot = self._slots.take(candidate.upstream, run.caller.service, run.caller.lane)
             if slot is not None:
                 return slot
         return None
@@ -201,14 +204,11 @@ class Pool:
 
     async def _attempt(self, run: Run, slot: Slot) -> Answer:
         """Send the call, and a second one when the first takes long; the first token wins."""
-        if len(run.public.routes) < 2 or not self._takes_part(slot.upstream):
-            return await self._send(run, slot, Waiting())
-        first, second = Waiting(), Second()
-        delay = self._hedging.delay_s(run.public.name, run.call.stream)
-        route = _route(run.public, slot.upstream)
-        if standing.has_loaded(self._health.of(slot.upstream), route.model) is False:
-            delay = max(delay, self._hedging.cold_s())
-        timer = self._loop.call_later(delay, self._send_second, run, slot, first, second)
+        if len(run.public.routes) < 2:
+            return await self._send(run, slot, Waiting(run))
+        first, second = Waiting(run), Second()
+        asked_too = second if self._takes_part(slot.upstream) else None
+        timer = self._loop.call_later(self._patience_s(run, slot), self._overdue, slot, first, asked_too)
         try:
             answer = await self._send(run, slot, first)
         except UpstreamFailed:
@@ -228,9 +228,29 @@ class Pool:
             raise
         return answer
 
-    def _send_second(self, run: Run, slot: Slot, first: Waiting, second: Second) -> None:
-        second.task = self._loop.create_task(self._second(run, slot))
-        second.task.add_done_callback(lambda task: None if failed(task) else first.stop())
+    def _patience_s(self, run: Run, slot: Slot) -> float:
+        """Return after how long a call's first token is overdue."""
+        patience_s = self._hedging.delay_s(run.public.name, run.call.stream)
+        route = _route(run.public, slot.upstream)
+        if standing.has_loaded(self._health.of(slot.upstream), route.model) is False:
+            patience_s = max(patience_s, self._hedging.cold_s())
+        return patience_s
+
+    def _overdue(self, slot: Slot, waiting: Waiting, second: Second | None) -> None:
+        """A call's first token is overdue: it leaves an upstream that is down by now, or another is asked as well."""
+        waiting.overdue = True
+        if self._leaves(slot.upstream, waiting) or second is None:
+            return
+        second.task = self._loop.create_task(self._second(waiting.run, slot))
+        second.task.add_done_callback(lambda task: None if failed(task) else waiting.stop())
+
+    def _leaves(self, name: str, waiting: Waiting) -> bool:
+        """End an overdue attempt on an upstream that is down, where another can serve; tell whether it was ended."""
+        stays = waiting.is_trial or not waiting.overdue or not self._health.is_open(name)
+        if stays or self._routes(waiting.run).keys() <= {name}:
+            return False
+        waiting.stop()
+        return True
 
     async def _second(self, run: Run, slot: Slot) -> Answer:
         """Ask another upstream, once it has a slot free and the budget allows it."""
@@ -239,8 +259,12 @@ class Pool:
                 raise run.tried[slot.upstream]  # the first attempt is over: what comes now is no second one
             others = {n: r for n, r in self._routes(run).items() if n != slot.upstream and self._takes_part(n)}
             if others and self._hedging.take():
-                other = await self._slot(run, others, slot.upstream)
-                return await self._send(run, other, Waiting())
+                other, waiting = await self._slot(run, others, slot.upstream), Waiting(run)
+                timer = self._loop.call_later(self._patience_s(run, other), self._overdue, other, waiting, None)
+                try:
+                    return await self._send(run, other, waiting)
+                finally:
+                    timer.cancel()
             await asyncio.sleep(PAUSE_S)
 
     async def _send(self, run: Run, slot: Slot, waiting: Waiting) -> Answer:
@@ -248,12 +272,14 @@ class Pool:
         name = slot.upstream
         upstream, route = self.catalogue.upstreams[name], _route(run.public, name)
         if upstream.kind is Dialect.OPENAI and only_loads(run.call):
+            self._health.gave_up(name)
             # Nothing is sent, so nothing is learnt.
             return Answer(self._tally(run, route), slot, [_LOADED], None, self._health.heard, self._broke)
         tally = self._tally(run, route)
         began = tally.began
         whole = not run.call.stream and run.call.task is not Task.EMBED
         limit_s = self._policy.whole_s if whole else self._policy.first_token_s
+        waiting.is_trial = self._health.is_open(name)
         self._health.began(name)
         others = self._waiting.setdefault(name, set())
         others.add(waiting)
@@ -268,13 +294,13 @@ class Pool:
                 run.attempts = self._policy.attempts  # it would take as long again
             missing = "whole answer" if whole else "first token"
             error = UpstreamFailed(f"{name} sent no {missing} within {took:.1f} s", code="upstream_hung")
-            self._note_failure(run, name, error, began)
+            self._note_failure(run, name, error, began, waiting.is_trial)
             raise error from None
         except UpstreamFailed as e:
             slot.release()
             if isinstance(e, AnswerBroken):
                 tally.lose(cut=False)
-            self._note_failure(run, name, e, began)
+            self._note_failure(run, name, e, began, waiting.is_trial)
             raise
         except BaseException as e:
             slot.release()
@@ -282,21 +308,18 @@ class Pool:
                 tally.lose(cut=True)
             if isinstance(e, CallRefused):
                 self._health.succeeded(name)
-            else:
+            elif waiting.is_trial:
                 self._health.gave_up(name)
             if isinstance(e, GatewayError):
                 self._watch.attempted(name, e.code, self._loop.time() - began)
             raise
+        else:
+            self._note_answer(run, name, began)
         finally:
             waiting.scope = None
             others.discard(waiting)
-        took = self._loop.time() - began
-        self._hedging.note(run.public.name, run.call.stream, took)
-        self._health.heard(name)
-        self._health.succeeded(name)
-        self._watch.attempted(name, "answered", took)
-        if run.hashes:
-            self._prefixes.note(run.hashes, name)
+            if waiting.is_trial:
+                self._slots.changed((name,))  # whoever waited for what it shows
         head, source.head = source.head, []
         return Answer(tally, slot, head, source, self._health.heard, self._broke)
 
@@ -304,22 +327,43 @@ class Pool:
         server = (route.upstream, route.model)
         return Tally(run.call, run.public.name, server, self.estimates, run.lost, self._loop.time)
 
-    def _note_failure(self, run: Run, name: str, error: UpstreamFailed, began: float) -> None:
+    def _note_answer(self, run: Run, name: str, began: float) -> None:
+        now = self._loop.time()
+        self._blame.answered((name, run.public.name), now)
+        self._hedging.note(run.public.name, run.call.stream, now - began)
+        self._health.heard(name)
+        self._health.succeeded(name)
+        self._watch.attempted(name, "answered", now - began)
+        if run.hashes:
+            self._prefixes.note(run.hashes, name)
+
+    def _note_failure(self, run: Run, name: str, error: UpstreamFailed, began: float, is_trial: bool) -> None:
         run.tried[name] = error
-        self._watch.attempted(name, error.code, self._loop.time() - began)
+        now = self._loop.time()
+        self._watch.attempted(name, error.code, now - began)
         if isinstance(error, UpstreamBusy):
-            self._health.gave_up(name)
             if error.retry_after_s:
                 self._health.busy(name, error.retry_after_s)
-        elif error.code == LACKS_MODEL or (error.lost_connection and name not in run.reconnected):
+        elif error.code != LACKS_MODEL and not (error.lost_connection and name not in run.reconnected):
+            if is_trial or name not in run.failed_at:  # failing once more, a call says nothing new of the server
+                self._failed(name, is_trial)
+            run.failed_at.setdefault(name, now)
+            is_trial = False
+        if is_trial:
             self._health.gave_up(name)
-        else:
-            self._health.failed(name)
         self._settle(name)
 
     def _broke(self, name: str) -> None:
-        self._health.failed(name)
+        self._failed(name)
         self._settle(name)
+
+    def _failed(self, name: str, is_trial: bool = False) -> None:
+        if self._health.is_open(name) and not is_trial:
+            return  # a call from before
+        self._health.failed(name)
+        if self._health.is_open(name):
+            for waiting in list(self._waiting.get(name, ())):
+                self._leaves(name, waiting)
 
     def _settle(self, name: str) -> None:
         """After an upstream's standing got worse: tell who waits for it alone, and look again when it may be better."""

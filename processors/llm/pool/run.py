@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from processors.llm.errors import NoUpstream, UpstreamBusy, UpstreamFailed
+from processors.llm.errors import CallFailed, NoUpstream, UpstreamBusy, UpstreamFailed
 from processors.llm.pool import health as standing
+from processors.llm.pool.blame import Blame
 from processors.llm.pool.health import Health
 from processors.llm.pool.models import PublicModel, Upstream
 from processors.llm.pool.probes import interval_s
@@ -28,6 +29,8 @@ class Run:
         self.began = began
         self.lost = lost
         self.tried: dict[str, UpstreamFailed] = {}
+        # Since when upstreams failed it as they would when broken (not: busy, or without the model).
+        self.failed_at: dict[str, float] = {}
         self.attempts = 0
         self.reconnected: set[str] = set()
 
@@ -65,8 +68,14 @@ class Run:
                 if isinstance(error, UpstreamBusy):
                     self.attempts -= 1  # the upstream did not take the call
 
-    def nobody(self, upstreams: Mapping[str, Upstream], health: Health, now: float) -> NoUpstream:
-        """Return the error that ends the call: each upstream's reason, and when the first may be back."""
+    def end(
+        self, upstreams: Mapping[str, Upstream], health: Health, blame: Blame, now: float
+    ) -> NoUpstream | CallFailed:
+        """Return the error that ends the call: each upstream's reason, and when the first may be back.
+
+        Where a server answers others meanwhile it is no outage, and a job may not wait for its end.
+        """
+        model = self.public.name
         reasons: list[str] = []
         back: list[float] = []
         for route in self.public.routes:
@@ -76,8 +85,13 @@ class Run:
             lacks = standing.has_model(state, route.model) is False
             reasons.append(error.message if error else f"{upstream.name} {'lacks the model' if lacks else 'is down'}")
             back.append(standing.usable_at(state, now, interval_s(upstream)))
+        if blame.is_the_calls(self.caller.request_id, {(name, model): at for name, at in self.failed_at.items()}):
+            return CallFailed(
+                f"every attempt failed, while other calls of the model '{model}' are answered: {'; '.join(reasons)}",
+                remedy="look for what is special about this request; the model servers' logs may tell",
+            )
         return NoUpstream(
-            f"no upstream of the model '{self.public.name}' can serve now: {'; '.join(reasons)}",
+            f"no upstream of the model '{model}' can serve now: {'; '.join(reasons)}",
             remedy="ask again after the seconds in Retry-After",
             retry_after_s=max(1.0, min(back) - now),
         )

@@ -35,7 +35,7 @@ async def shared_pool(settings: Settings, redis: Redis, env: Mapping[str, str]) 
     limits = {name: upstream.limit for name, upstream in catalogue.upstreams.items()}
     leases = Leases(redis, f"{settings.instance or 'gateway'}-{os.getpid()}-{os.urandom(4).hex()}", limits)
     async with open_pool(catalogue, discover, watch=PoolMetrics(), limit=leases.limit) as pool:
-        leases.start(pool.in_use, pool.wanted, pool.limits_changed)
+        leases.start(pool.in_use, pool.demand, pool.limits_changed)
         following = background(follow(pool), "pool-metrics")
         try:
             yield pool

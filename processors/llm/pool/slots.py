@@ -7,9 +7,11 @@ change while calls run; `changed` hands out what came free by that.
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from processors.llm.errors import NoUpstream, QueueFull, WaitedTooLong
 from processors.llm.pool.fair_queue import FairQueue, Waiter, is_interactive
+from processors.llm.pool.shares import Demand
 
 _SHORTEST_RETRY_S, _LONGEST_RETRY_S = 1.0, 60.0
 
@@ -30,12 +32,13 @@ class QueuePolicy:
 class Slot:
     """One call's place on an upstream, until `release`; releasing twice changes nothing."""
 
-    __slots__ = ("_slots", "service", "upstream", "waited_s")
+    __slots__ = ("_slots", "interactive", "service", "upstream", "waited_s")
 
-    def __init__(self, slots: "Slots", upstream: str, service: str, waited_s: float) -> None:
+    def __init__(self, slots: "Slots", upstream: str, service: str, interactive: bool, waited_s: float) -> None:
         self._slots: Slots | None = slots
         self.upstream = upstream
         self.service = service
+        self.interactive = interactive
         self.waited_s = waited_s
 
     def release(self) -> None:
@@ -45,20 +48,35 @@ class Slot:
             slots.give_back(self)
 
 
+class Gate(Protocol):
+    """Who may be called: an upstream that was down is open to one call at a time until that shows that it is back."""
+
+    def usable(self, upstream: str) -> bool:
+        """Tell whether a call may be sent now."""
+        ...
+
+    def began(self, upstream: str) -> None:
+        """A call is sent."""
+        ...
+
+    def gave_up(self, upstream: str) -> None:
+        """A call ended, or was never sent, without telling anything about the upstream."""
+        ...
+
+
 _Grant = asyncio.Future[str]
 
 
 class Slots:
-    """The slots of all upstreams. `limit` and `available` are asked with an upstream's name."""
+    """The slots of all upstreams. `limit` is asked with an upstream's name."""
 
-    def __init__(
-        self, limit: Callable[[str], int], available: Callable[[str], bool], policy: QueuePolicy | None = None
-    ) -> None:
+    def __init__(self, limit: Callable[[str], int], gate: Gate, policy: QueuePolicy | None = None) -> None:
         self._limit = limit
-        self._available = available
+        self._gate = gate
         self._policy = policy or QueuePolicy()
         self._queue: FairQueue[_Grant] = FairQueue(self._policy.bound)
         self._outstanding: dict[str, int] = {}
+        self._interactive: dict[str, int] = {}  # of these
         self._in_work: dict[str, int] = {}
         self._grant_gap_s = 0.0  # how far grants to waiters lie apart, smoothed: for Retry-After
         self._granted_at = 0.0
@@ -71,17 +89,22 @@ class Slots:
         """Return how many calls wait."""
         return self._queue.waiting(interactive)
 
-    def wanted(self, upstream: str) -> int:
-        """Return how many slots of an upstream this process could use: those in use and all that wait for it."""
-        waiting = sum(1 for waiter in self._queue.waiters() if upstream in waiter.upstreams) if len(self._queue) else 0
-        return self.outstanding(upstream) + waiting
+    def demand(self, upstream: str, most: int) -> Demand:
+        """Return how many slots of an upstream this process uses or waits for, up to `most` in a lane."""
+        interactive = self._interactive.get(upstream, 0)
+        bulk = self.outstanding(upstream) - interactive
+        return Demand(
+            interactive + self._queue.waiting_for(upstream, True, most - interactive),
+            bulk + self._queue.waiting_for(upstream, False, most - bulk),
+        )
 
-    def take(self, upstream: str, service: str) -> Slot | None:
+    def take(self, upstream: str, service: str, lane: str) -> Slot | None:
         """Take a slot at once; None when none is free. Nobody is overtaken: a slot is free only if nobody waits."""
         if self.outstanding(upstream) >= self._limit(upstream):
             return None
-        self._count(upstream, service, 1)
-        return Slot(self, upstream, service, 0.0)
+        interactive = is_interactive(lane)
+        self._count(upstream, service, interactive, 1)
+        return Slot(self, upstream, service, interactive, 0.0)
 
     async def wait(
         self, upstreams: Iterable[str], service: str, lane: str, wait_s: float, since: float | None = None
@@ -105,16 +128,17 @@ class Slots:
         except BaseException:
             # A grant that came in the same moment as the cancellation goes to the next one.
             if granted.done() and not granted.cancelled() and granted.exception() is None:
-                Slot(self, granted.result(), service, 0.0).release()
+                self._gate.gave_up(granted.result())
+                Slot(self, granted.result(), service, waiter.interactive, 0.0).release()
             self._queue.remove(waiter)
             raise
         finally:
             timer.cancel()
-        return Slot(self, upstream, service, loop.time() - began)
+        return Slot(self, upstream, service, waiter.interactive, loop.time() - began)
 
     def give_back(self, slot: Slot) -> None:
         """Take a slot back (see `Slot.release`)."""
-        self._count(slot.upstream, slot.service, -1)
+        self._count(slot.upstream, slot.service, slot.interactive, -1)
         self._hand_out(slot.upstream)
 
     def changed(self, upstreams: Iterable[str]) -> None:
@@ -122,7 +146,7 @@ class Slots:
         for upstream in upstreams:
             self._hand_out(upstream)
         for waiter in list(self._queue.waiters()):
-            if not any(self._available(upstream) for upstream in waiter.upstreams):
+            if not any(self._gate.usable(upstream) for upstream in waiter.upstreams):
                 self._queue.remove(waiter)
                 if not waiter.payload.done():
                     waiter.payload.set_exception(
@@ -130,18 +154,21 @@ class Slots:
                     )
 
     def _hand_out(self, upstream: str) -> None:
-        while len(self._queue) and self._available(upstream) and self.outstanding(upstream) < self._limit(upstream):
+        while len(self._queue) and self._gate.usable(upstream) and self.outstanding(upstream) < self._limit(upstream):
             waiter = self._queue.pop(upstream, self._in_work_of)
             if waiter is None:
                 return
             if waiter.payload.done():
                 continue
-            self._count(upstream, waiter.service, 1)
+            self._count(upstream, waiter.service, waiter.interactive, 1)
             self._note_grant()
+            self._gate.began(upstream)  # now, not when its task wakes: half open lets one through, not all that wait
             waiter.payload.set_result(upstream)
 
-    def _count(self, upstream: str, service: str, change: int) -> None:
+    def _count(self, upstream: str, service: str, interactive: bool, change: int) -> None:
         self._outstanding[upstream] = self._outstanding.get(upstream, 0) + change
+        if interactive:
+            self._interactive[upstream] = self._interactive.get(upstream, 0) + change
         left = self._in_work.get(service, 0) + change
         if left:
             self._in_work[service] = left

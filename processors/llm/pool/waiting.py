@@ -3,13 +3,19 @@
 import asyncio
 
 from processors.llm.pool.answers import Answer
+from processors.llm.pool.run import Run
 
 
 class Waiting:
-    """An attempt that has no first token yet; it can be told to stop waiting."""
+    """An attempt that has no first token yet; it can be told to stop waiting.
 
-    def __init__(self) -> None:
+    `overdue`: it waits longer than such calls do. `is_trial`: it is to show whether the upstream is back.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
         self.scope: asyncio.Timeout | None = None
+        self.overdue = self.is_trial = False
 
     def stop(self) -> None:
         """Let the attempt fail now, if it still waits."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from processors.llm.errors import CallRefused, NoUpstream, QueueFull, UnknownModel, UpstreamFailed
+from processors.llm.errors import CallFailed, CallRefused, NoUpstream, QueueFull, UnknownModel, UpstreamFailed
 from processors.llm.protocols.checks import checked_call
 from processors.llm.protocols.failures import failure, last_event
 from processors.llm.protocols.requests import upstream_request
@@ -231,6 +231,7 @@ def test_a_completion_in_json_is_asked_of_an_ollama_too() -> None:
         (CallRefused("up refuses", status=422, told="too long"), 422, 0),
         (QueueFull("full", retry_after_s=2.2), 429, 3),
         (NoUpstream("none", retry_after_s=0.1), 503, 1),
+        (CallFailed("this one"), 502, 1),
         (UpstreamFailed("up failed"), 502, 1),
     ],
 )

@@ -1,25 +1,15 @@
-"""The pool's pure pieces: breaker, selection, fair queue; and the slots over them."""
+"""The pool's pure pieces: breaker, selection, fair queue."""
 
-import asyncio
-import contextlib
 from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from processors.llm.errors import NoUpstream
 from processors.llm.pool import breaker as circuit
-from processors.llm.pool.answers import Answer
 from processors.llm.pool.breaker import CLOSED, Breaker, BreakerPolicy
-from processors.llm.pool.estimates import Estimates
 from processors.llm.pool.fair_queue import GRANTS_PER_BULK, FairQueue, Waiter
 from processors.llm.pool.selection import Candidate, Prefixes, prefix_hashes, ranked
-from processors.llm.pool.slots import QueuePolicy, Slot, Slots
-from processors.llm.pool.tally import Tally
-from processors.llm.pool.waiting import Second, taken_over
-from processors.llm.protocols.checks import checked_call
-from processors.llm.protocols.values import Dialect, Task
 
 POLICY = BreakerPolicy(failures=2, cool_down_s=10, cool_down_limit_s=30)
 UP = frozenset({"up"})
@@ -206,111 +196,3 @@ def test_nobody_is_lost_doubled_or_granted_after_leaving(steps: list[tuple[objec
                 pass
         assert set(queue.waiters()) == set(inside)
         assert len(queue) == len(inside) <= 8
-
-
-# --- slots ------------------------------------------------------------------------------------------------------
-
-
-class Servers:
-    """Two upstreams whose limits and availability a test sets."""
-
-    def __init__(self) -> None:
-        self.limits = {"a": 1, "b": 1}
-        self.up = {"a": True, "b": True}
-        self.slots = Slots(self.limits.__getitem__, self.up.__getitem__, QueuePolicy(bound=10))
-
-    def ask(self, service: str = "s", lane: str = "interactive") -> "asyncio.Task[Slot]":
-        """Wait for any of the two."""
-        return asyncio.create_task(self.slots.wait(("a", "b"), service, lane, 60))
-
-
-async def turn() -> None:
-    """Let the tasks that are ready run."""
-    for _ in range(3):
-        await asyncio.sleep(0)
-
-
-async def test_a_released_slot_goes_to_who_waits() -> None:
-    servers = Servers()
-    first = servers.slots.take("a", "s")
-    assert first is not None
-    assert servers.slots.take("a", "s") is None
-    waiting = servers.ask()
-    await turn()
-    first.release()
-    first.release()
-    assert (await waiting).upstream == "a"
-    assert servers.slots.outstanding("a") == 1
-
-
-async def test_a_grant_that_meets_a_cancellation_is_not_lost() -> None:
-    servers = Servers()
-    first = servers.slots.take("a", "s")
-    assert first is not None
-    leaving, staying = servers.ask(), servers.ask()
-    await turn()
-    first.release()
-    leaving.cancel()
-    assert (await staying).upstream == "a"
-    assert servers.slots.outstanding("a") == 1
-
-
-async def _second(servers: Servers) -> Answer:
-    slot = servers.slots.take("a", "s")
-    assert slot is not None
-    await asyncio.sleep(0)
-    body = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
-    account = Tally(checked_call(Dialect.OPENAI, Task.CHAT, body), "m", ("a", "m"), Estimates(), [], float)
-    return Answer(account, slot, [], None, str, str)
-
-
-async def test_a_second_answer_that_meets_a_cancellation_gives_its_slot_back() -> None:
-    servers, second = Servers(), Second()
-    second.task = asyncio.create_task(_second(servers))
-    await asyncio.wait([second.task])
-    dropping = asyncio.create_task(second.drop())
-    await asyncio.sleep(0)
-    dropping.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await dropping
-    assert servers.slots.outstanding("a") == 0
-
-
-async def test_a_caller_who_leaves_while_the_second_takes_over_leaves_no_slot_taken() -> None:
-    servers = Servers()
-    task = asyncio.create_task(_second(servers))
-    task.add_done_callback(lambda _: taking.cancel())
-    task.add_done_callback(lambda _: asyncio.get_running_loop().call_soon(taking.cancel))
-    taking = asyncio.create_task(taken_over(task))
-    await asyncio.wait([taking])
-    assert taking.cancelled()
-    assert servers.slots.outstanding("a") == 0
-
-
-async def test_a_risen_limit_and_a_healed_upstream_are_handed_out() -> None:
-    servers = Servers()
-    servers.limits.update(a=0, b=0)
-    one, two = servers.ask(), servers.ask()
-    await turn()
-    servers.limits["a"] = 1
-    servers.slots.changed(("a",))
-    assert (await one).upstream == "a"
-    servers.limits["b"] = 1
-    servers.up["b"] = False
-    servers.slots.changed(("b",))
-    assert not two.done()
-    servers.up["b"] = True
-    servers.slots.changed(("b",))
-    assert (await two).upstream == "b"
-
-
-async def test_who_waits_for_dead_upstreams_is_told() -> None:
-    servers = Servers()
-    servers.limits.update(a=0, b=0)
-    waiting = servers.ask()
-    await turn()
-    servers.up.update(a=False, b=False)
-    servers.slots.changed(("a", "b"))
-    with pytest.raises(NoUpstream):
-        await waiting
-    assert servers.slots.waiting(interactive=True) == 0
