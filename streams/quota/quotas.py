@@ -124,9 +124,11 @@ class Quotas:
             wait_s = month_left_s(int(self._now() * 1000)) if limit.window == MONTH else max(1, retry)
             self._learn(ask, limits, used)
             self._refuse(limit, ask, used[number - 1], wait_s)
-        after = [amount + limit.asked(ask) for limit, amount in zip(limits, used, strict=True)]
+        repeated = verdict == 3
+        after = used if repeated else [n + limit.asked(ask) for limit, n in zip(limits, used, strict=True)]
         self._learn(ask, limits, after)
-        return self._keep(replace(made, second=second, warnings=self._warnings(ask, limits, after)))
+        warnings = self._warnings(ask, limits, after)
+        return self._keep(replace(made, second=second, warnings=warnings, repeated=repeated))
 
     def settle(self, held: Reservation | None, tokens: int) -> None:
         """Tell what a call has really used, once it ended; the ledger's own figure takes its place soon after."""
@@ -138,8 +140,8 @@ class Quotas:
         self._close(held, entry_of(settled, self._replica, jobs=0), tokens - held.ask.estimate.tokens, taken_back=False)
 
     def release(self, held: Reservation | None) -> None:
-        """Give a reservation back whose work never began."""
-        if held is not None:
+        """Give a reservation back whose work never began; not one that an earlier request of the same id holds."""
+        if held is not None and not held.repeated:
             self._unrecorded.forget(held.ask.request_id)
             self._close(held, "", -held.ask.estimate.tokens, taken_back=True)
 
@@ -180,6 +182,8 @@ class Quotas:
 
     def _granted_alone(self, made: Reservation, limits: Sequence[Limit]) -> Reservation:
         ask = made.ask
+        if ask.request_id in self._open:
+            return replace(made, repeated=True)
         for limit in limits:
             of = _name(ask.service, limit)
             most = share(limit, self._replicas, self._known.get(of))
@@ -207,6 +211,9 @@ class Quotas:
         return self._recent
 
     def _keep(self, held: Reservation) -> Reservation:
+        if held.repeated:  # whatever becomes of this one, the first's work is added again when Redis was emptied
+            self._open.setdefault(held.ask.request_id, held)
+            return held
         self._open[held.ask.request_id] = held
         self._within_window()
         self._recent.append(held)

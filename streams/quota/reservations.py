@@ -8,12 +8,16 @@ from schemas.quotas import WINDOW_S, Ask, Limit, SoftWarning
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What was granted. `second` is Redis' clock; `warnings` are for the caller."""
+    """What was granted. `second` is Redis' clock; `warnings` are for the caller.
+
+    `repeated`: an earlier request of this id holds it already, and gives it back.
+    """
 
     ask: Ask
     second: int
     expires_ms: int
     warnings: tuple[SoftWarning, ...] = ()
+    repeated: bool = False
 
 
 def entry_of(held: Reservation, replica: str, *, jobs: int = 1) -> str:

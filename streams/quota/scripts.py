@@ -46,7 +46,7 @@ end
 # ARGV: request id, entry, life ms, silence ms, key, replica, tokens, hashes of the month's spending without
 # their partitions: {prefix} {suffix} {markers' prefix} {partitions} (4 arguments), then for each limit:
 # '1' if it is the key's, window, measure, most, asked.
-# Returns {0 unknown | 1 granted | 2 refused, number of the limit, retry after s, now s, used, used, …};
+# Returns {0 unknown | 1 granted | 2 refused | 3 held already, number of the limit, retry after s, now s, used, …};
 # what cannot be known is -1.
 RESERVE = (
     OPEN_FUNCTIONS
@@ -115,7 +115,7 @@ for i = 12, #ARGV, 5 do
     answer[1], answer[2], answer[3] = 2, number, retry
   end
 end
-if again then answer[1] = 1 return answer end
+if again then answer[1] = 3 return answer end
 if not known then answer[1] = 0 return answer end
 if answer[1] == 1 then
   put_in(KEYS[1], KEYS[2], ARGV[1], ARGV[2])

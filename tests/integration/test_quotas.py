@@ -181,6 +181,33 @@ async def test_a_request_that_asks_again_is_reserved_once(setting: Setting) -> N
     assert [isinstance(await tried(q, ask("same")), Reservation) for q in setting.replicas] == [True, True]
 
 
+async def test_a_submission_that_was_repeated_and_fails_takes_no_reservation_from_the_first(
+    setting: Setting, wait_until: WaitUntil
+) -> None:
+    """At either replica: the job of the first runs, whatever becomes of the second."""
+    await setting.set("s", Limits(concurrent_jobs=1))
+    await setting.seeded()
+    await setting.known()
+    first = await setting.replicas[0].reserve(job("one"))
+    for replica in setting.replicas:
+        replica.release(await replica.reserve(job("one")))
+        await wait_until(lambda r=replica: not r._settling)
+        assert isinstance(await tried(replica, job("other")), QuotaExceeded)
+    setting.replicas[0].release(first)
+    await wait_until(lambda: not setting.replicas[0]._settling)
+    assert isinstance(await tried(setting.replicas[1], job("other")), Reservation)
+
+
+async def test_a_repeated_submission_is_known_without_redis_too(setting: Setting) -> None:
+    await setting.set("s", Limits(concurrent_jobs=4))  # one of them is this replica's
+    away = redis_client(f"redis://127.0.0.1:{free_port()}/0")
+    quotas = Quotas(away, setting.services, "c")
+    await quotas.reserve(job("one"))
+    quotas.release(await quotas.reserve(job("one")))
+    assert isinstance(await tried(quotas, job("other")), QuotaExceeded)
+    await away.aclose()
+
+
 async def test_a_warning_comes_from_80_percent_on(setting: Setting) -> None:
     await setting.set("s", Limits(requests_per_minute=10))
     await setting.known()
