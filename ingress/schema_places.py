@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import quote, urldefrag, urljoin
 
 _BY_NAME = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 """What is in these is named freely: a property may be called `$ref` or `default`."""
@@ -22,7 +22,7 @@ def placed(schema: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 def pointer(*keys: str) -> str:
     """Return the reference to what lies under these keys in the document."""
-    return "#" + "".join(f"/{key.replace('~', '~0').replace('/', '~1')}" for key in keys)
+    return "#" + "".join(f"/{quote(key.replace('~', '~0').replace('/', '~1'), safe='~')}" for key in keys)
 
 
 def _moved(value: Any, base: str, place: str) -> Any:
