@@ -20,6 +20,7 @@ from schemas.payloads import json_payload
 from schemas.topics import JOB_CONTROL, RESULTS, STT
 from streams.metrics import HTTP_REQUESTS
 from tests.integration.ingress_harness import Ingress, ViewFolder, own_database, records, running_ingress, settings_for
+from tests.integration.worker_harness import leave_behind
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.kafka
@@ -37,6 +38,8 @@ async def ingress(kafka: str, redis_url: str, tmp_path_factory: pytest.TempPathF
     settings = settings_for(kafka, url, tmp_path_factory.mktemp("audio"))
     async with ViewFolder(kafka, url), running_ingress(settings) as running:
         yield running
+    # No worker of another test is to look for these recordings.
+    await leave_behind(kafka, "processor.stt", list(STT.requests.values()))
 
 
 @pytest_asyncio.fixture
