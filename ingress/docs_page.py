@@ -3,6 +3,7 @@
 from html import escape
 from typing import Any
 
+import orjson
 from fastapi import Request
 from starlette.responses import HTMLResponse
 
@@ -29,7 +30,7 @@ async def docs_page(request: Request) -> HTMLResponse:
     schema: dict[str, Any] = request.app.openapi()
     examples = "".join(_example(example, base, language) for example in (SETUP, *EXAMPLES))
     calls = "".join(
-        _call(method, path, operation, base)
+        _call(method, path, operation, base, schema["components"]["schemas"])
         for path, operations in schema["paths"].items()
         for method, operation in operations.items()
     )
@@ -53,7 +54,7 @@ def _example(example: Example, base: str, language: str) -> str:
     return f"<h3>{title}</h3><pre class=shell>{shell}</pre><pre class=python>{python}</pre>"
 
 
-def _call(method: str, path: str, operation: dict[str, Any], base: str) -> str:
+def _call(method: str, path: str, operation: dict[str, Any], base: str, schemas: dict[str, Any]) -> str:
     samples = "".join(
         f"<pre>{escape(sample['source'].replace(ADDRESS, base), quote=False)}</pre>"
         for sample in operation.get("x-codeSamples", ())
@@ -68,8 +69,16 @@ def _call(method: str, path: str, operation: dict[str, Any], base: str) -> str:
     return (
         f"<h3><span class=method>{method.upper()}</span> <code>{escape(path)}</code></h3>"
         f"<p>{_text(operation.get('description', operation['summary']))}</p>"
-        f"{f'<table>{rows}</table>' if rows else ''}<table>{answers}</table>{samples}"
+        f"{f'<table>{rows}</table>' if rows else ''}<table>{answers}</table>{samples}{_result(operation, schemas)}"
     )
+
+
+def _result(operation: dict[str, Any], schemas: dict[str, Any]) -> str:
+    if "x-result" not in operation:
+        return ""
+    name = operation["x-result"]["$ref"].rpartition("/")[2]
+    shown = orjson.dumps(schemas[name], option=orjson.OPT_INDENT_2).decode()
+    return f"<details><summary><code>{escape(name)}</code></summary><pre>{escape(shown, quote=False)}</pre></details>"
 
 
 def _text(text: str) -> str:

@@ -14,11 +14,11 @@ KOREAN: Mapping[str, str] = {
     "Examples": "예제",
     "Calls": "호출 (설명은 영어)",
     "Before the first call": "첫 호출 전에",
-    "Submit a document": "문서 보내기",
+    "Submit a document, and keep the id of its job": "문서를 보내고 작업 번호 보관하기",
     "Submit several images as the pages of one document, safely repeatable": (
         "이미지 여러 장을 한 문서의 쪽으로 보내기 (같은 요청을 되풀이해도 한 번만 처리)"
     ),
-    "Wait for the result (the id is that of the job)": "결과 기다리기 (번호는 작업의 번호)",
+    "Wait for the result": "결과 기다리기",
     "Follow a job": "작업의 진행 따라가기",
     "List your jobs": "내 작업 목록",
     "Cancel a job": "작업 취소",

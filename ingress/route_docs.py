@@ -1,6 +1,10 @@
 """What the OpenAPI document says of each route: summary, parameters, body and answers. Data only."""
 
+from collections.abc import Mapping
 from typing import Any
+
+from ingress.chat.documents import ADDRESS
+from ingress.examples import AUTH, STORED, USED, submitted
 
 PROBLEM_SCHEMA = {
     "type": "object",
@@ -16,14 +20,28 @@ PROBLEM_SCHEMA = {
 }
 
 
-def _doc(summary: str, tag: str, answers: dict[int, str], **extra: Any) -> dict[str, Any]:
-    """Return the keyword arguments of a route: its words in the OpenAPI document."""
+def _doc(
+    summary: str,
+    tag: str,
+    answers: dict[int, str],
+    shown: Mapping[int, Any] | None = None,
+    shell: str = "",
+    **extra: Any,
+) -> dict[str, Any]:
+    """Return the keyword arguments of a route: its words in the OpenAPI document.
+
+    `shown` has an answer's JSON by its status, `shell` what follows `curl -s` and the key in a line to paste.
+    """
     responses: dict[int | str, dict[str, Any]] = {
         status: {"description": text, "content": {"application/problem+json": {"schema": {"$ref": _PROBLEM_REF}}}}
         if status >= 400
         else {"description": text}
         for status, text in answers.items()
     }
+    for status, example in (shown or {}).items():
+        responses[status]["content"] = {"application/json": {"schema": {"type": "object"}, "example": example}}
+    if shell:
+        extra["x-codeSamples"] = [{"lang": "Shell", "source": f"curl -s {AUTH} {shell}"}]
     return {"summary": summary, "tags": [tag], "responses": responses, "openapi_extra": extra}
 
 
@@ -54,6 +72,8 @@ SUBMIT_DOC = _doc(
         503: "Not accepted: the log or the blob store is down, see Retry-After, or nobody serves the module now "
         "(`module_unavailable`, with what to do)",
     },
+    {202: submitted("gongmun")},
+    f'-F file=@letter.pdf "{ADDRESS}/v1/gongmun"',
     parameters=[
         _parameter("module", "path", "string", "the module's name; see GET /v1/modules", required=True),
         _parameter("Idempotency-Key", "header", "string", "the same key and content give the same job, once"),
@@ -152,11 +172,14 @@ BLOB_DOC = _doc(
     "Upload a blob",
     "blobs",
     {201: "Stored", **_COMMON, 413: "Too large", 415: "Not what it claims", 422: "Empty", 503: "The store is down"},
+    {201: STORED},
+    f'-F file=@letter.pdf "{ADDRESS}/v1/blobs"',
     requestBody={
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}}
+                "schema": {"type": "object", "properties": {"file": {"type": "string", "format": "binary"}}},
+                "example": {"file": "letter.pdf"},
             },
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
         },
@@ -171,6 +194,8 @@ USAGE_DOC = _doc(
         422: "An unknown column, a period that is reversed or too long, an unknown time zone",
         503: "The rows are being rebuilt; see Retry-After",
     },
+    {200: USED},
+    f'"{ADDRESS}/v1/usage?group_by=module,day"',
     parameters=[
         _parameter("from", "query", "string", "date or time, ISO 8601; the month's first day if left out"),
         _parameter("to", "query", "string", "date (that day included) or time; today if left out"),

@@ -151,7 +151,10 @@ async def _answered(
 def _failed(view: JobView, where: dict[str, str]) -> Problem:
     error = view.document.get("error") or {}
     if view.document["status"] == JobStatus.CANCELLED:
-        return Problem(409, "job_cancelled", f"the job {view.job.job_id} was cancelled", "send it again", headers=where)
+        told = f"the job {view.job.job_id} was cancelled"
+        # Clients repeat a 409 by themselves, which would be the cancelled job over again.
+        once = {**where, "x-should-retry": "false"}
+        return Problem(409, "job_cancelled", told, "send it again", headers=once)
     code, message = str(error.get("code", "failed")), str(error.get("message", "the job failed"))
     blamed = code.startswith(("audio_", "no_audio", "invalid_", "unknown_language", "one_recording"))
     headers = where if blamed else {**where, "x-should-retry": "false"}

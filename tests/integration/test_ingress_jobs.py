@@ -1,8 +1,10 @@
 """Ingress over HTTP: submit, look, wait, follow, list, cancel, on real Kafka and Redis."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
@@ -337,3 +339,32 @@ async def test_modules_health_and_documentation(client: httpx.AsyncClient, ingre
         assert (await anyone.get("/openapi.json")).status_code == 404
         assert {"/v1/{module}", "/v1/jobs/{job_id}/events", "/v1/blobs"} <= set(schema["paths"])
         assert (await anyone.get("/metrics")).status_code == 404
+
+
+async def test_each_module_s_line_in_the_document_works_as_pasted(
+    ingress: Ingress, client: httpx.AsyncClient, key: str, tmp_path: Path
+) -> None:
+    """Of every module, of submitting and of uploading; each answer has the fields that the document shows."""
+    for name, content in (("letter.pdf", PDF), ("page1.png", PNG), ("meeting.mp3", b"ID3\x03" + bytes(64))):
+        (tmp_path / name).write_bytes(content)
+    operations = (await client.get("/docs/openapi.json")).json()["paths"]
+    modules = [f"/v1/{each['name']}" for each in (await client.get("/v1/modules")).json()["modules"]]
+    env = {"PATH": os.environ["PATH"], "GATEWAY_URL": ingress.base_url, "GATEWAY_API_KEY": key}
+
+    async def pasted(path: str) -> None:
+        operation = operations[path]["post"]
+        run = await asyncio.create_subprocess_shell(
+            operation["x-codeSamples"][0]["source"], cwd=tmp_path, env=env, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await run.communicate()
+        [shown] = [
+            answer["content"]["application/json"]["example"]
+            for status, answer in operation["responses"].items()
+            if status in ("201", "202")
+        ]
+        answer = orjson.loads(out)
+        assert answer.keys() == shown.keys(), (path, out)
+        if "links" in answer:  # no worker of another test is to do it
+            assert (await client.delete(answer["links"]["self"])).status_code == 200
+
+    await asyncio.gather(*map(pasted, (*modules, "/v1/{module}", "/v1/blobs")))

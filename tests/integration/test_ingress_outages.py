@@ -1,5 +1,6 @@
 """Ingress while Kafka or Redis is down: what still works, what says so, and that it recovers by itself."""
 
+import asyncio
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,9 @@ from schemas.ids import keyed_job_id
 from schemas.topics import JOB_EVENTS, NOOP, all_topics
 from streams.log.admin import kafka_admin
 from tests.integration.ingress_harness import ViewFolder, own_database, records, running_ingress, settings_for
+from tests.integration.table_processes import OwnRedis
 from tests.services import free_port, own_kafka, wait_for_port
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -77,6 +80,37 @@ async def test_redis_down(kafka: str, tmp_path: Path, wait_until):
             finally:
                 redis.kill()
                 redis.wait()
+
+
+async def test_redis_goes_away_in_mid_run(kafka: str, own_redis: OwnRedis, tmp_path: Path):
+    """Jobs are taken on; who looks or lists gets 503 with Retry-After, who waits waits on; all comes back by itself."""
+    async with running_ingress(settings_for(kafka, own_redis.url, tmp_path)) as ingress:
+        key = await ingress.key(f"team-{uuid4().hex[:8]}")
+        async with ingress.client(key) as client, ViewFolder(kafka, own_redis.url):
+
+            async def told(job: str) -> bool:
+                return (await client.get(job)).status_code == 200
+
+            before = (await client.post("/v1/noop", json={"text": "before"})).headers["location"]
+            await eventually(lambda: told(before))
+            waiting = asyncio.create_task(client.get(before, params={"wait": 25}))
+            own_redis.stop()
+            taken = await client.post("/v1/noop", json={"text": "x"}, headers={"Idempotency-Key": "gone"})
+            assert taken.status_code == 202
+            during = taken.headers["location"]
+            paths = (before, f"{before}?wait=1", during, f"{during}/events", "/v1/jobs")
+            for refused in await asyncio.gather(*map(client.get, paths)):
+                assert (refused.status_code, refused.json()["code"]) == (503, "view_unavailable"), refused.url
+                assert refused.headers["retry-after"]
+            own_redis.start()
+            await eventually(lambda: told(during))
+            listed = (await client.get("/v1/jobs")).json()["jobs"]
+            assert {job["links"]["self"] for job in listed} == {before, during}
+            again = await client.post("/v1/noop", json={"text": "x"}, headers={"Idempotency-Key": "gone"})
+            assert (again.headers["location"], again.headers["idempotency-replayed"]) == (during, "true")
+            # What the log says of the job now reaches the one who has waited all the time.
+            assert (await client.delete(before)).json()["status"] == "cancelled"
+            assert (await waiting).json()["status"] == "cancelled"
 
 
 def _start_redis(port: int, folder: Path) -> subprocess.Popen[bytes]:

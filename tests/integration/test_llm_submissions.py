@@ -141,5 +141,5 @@ async def test_what_the_api_page_shows_works_as_pasted(ingress: Ingress, kafka: 
     accepted = await _pasted(operation["x-codeSamples"][0]["source"], ingress, await ingress.key(own_service()))
     assert (await _answered(ingress, kafka, accepted["job_id"]))["json"]["city"]
     body = operation["requestBody"]["content"]["application/json"]
-    assert body["example"].keys() <= body["schema"]["properties"].keys()
+    assert body["examples"]["messages"]["value"].keys() <= body["schema"]["properties"].keys()
     assert {"prompt", "messages", "schema", "response_format", "text", "options"} <= body["schema"]["properties"].keys()

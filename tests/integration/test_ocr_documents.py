@@ -1,7 +1,5 @@
 """Opening documents: every kind of file, and every kind of bad one."""
 
-import struct
-import zlib
 from pathlib import Path
 
 import pillow_heif
@@ -16,6 +14,7 @@ from schemas.errors import InvalidInput
 from schemas.pages import page_text
 from tests.letter_pages import letter_page
 from tests.pdf_by_hand import locked_pdf, pages_pdf, text_pdf
+from tests.png_by_hand import png_header
 
 LIMITS = Limits(max_pages=500, max_pixels=20_000_000)
 
@@ -31,16 +30,6 @@ def _error(*files: InputFile, limits: Limits = LIMITS) -> InvalidInput:
         open_document(files, limits)
     assert raised.value.remedy
     return raised.value
-
-
-def _png_header(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    # A megabyte of zeros packs into a kilobyte; as many rows as the header promises are not even needed.
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = zlib.compress(bytes(1_000_000), 9)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "BMP", "HEIF"])
@@ -156,11 +145,11 @@ def test_a_tiff_with_more_frames_than_allowed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("side", [5_000, 30_000, 200_000])
 def test_an_image_bomb_is_refused_by_its_header(tmp_path: Path, side: int) -> None:
-    assert _error(_file(tmp_path, _png_header(side, side), "image/png")).code == "image_too_large"
+    assert _error(_file(tmp_path, png_header(side, side), "image/png")).code == "image_too_large"
 
 
 def test_a_large_scan_is_welcome_when_the_limit_says_so(tmp_path: Path) -> None:
-    file = _file(tmp_path, _png_header(15_000, 15_000), "image/png")
+    file = _file(tmp_path, png_header(15_000, 15_000), "image/png")
     assert open_document((file,), Limits(max_pixels=300_000_000)) == 1
 
 

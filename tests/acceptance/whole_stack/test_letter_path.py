@@ -12,7 +12,8 @@ from schemas.codec import Codec
 from schemas.events import JobEvent, JobResult, Lane, StageOutcome, StageRequest, UsageEvent
 from schemas.pages import decode_document
 from tests.acceptance.whole_stack.log_records import read_topic
-from tests.pdf_by_hand import locked_pdf
+from tests.pdf_by_hand import locked_pdf, pages_pdf, text_pdf
+from tests.png_by_hand import png_header
 
 LETTER = Path(__file__).resolve().parents[3] / "cli" / "data" / "demo-letter.pdf"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -120,14 +121,26 @@ def test_no_process_s_log_holds_the_key_or_the_text(stack: BenchStack, job: dict
     assert [(name, text) for name, log in logs.items() for text in told if text in log] == []
 
 
-def test_a_locked_letter_ends_failed_and_says_what_to_do(rest: httpx.Client) -> None:
-    answer = rest.post("/v1/ocr", files={"file": ("locked.pdf", locked_pdf(), "application/pdf")})
-    assert answer.status_code == 202, answer.text
-    failed = rest.get(answer.json()["links"]["self"], params={"wait": 60}).json()
-    assert (failed["status"], failed["result"]) == ("failed", None)
-    assert (failed["error"]["code"], failed["error"]["stage"]) == ("pdf_encrypted", "ocr")
-    assert "password" in failed["error"]["remedy"]
-    assert [(s["name"], s["status"], s["attempts"]) for s in failed["stages"]] == [("ocr", "failed", 1)]
+def test_what_cannot_be_read_ends_failed_and_says_what_to_do(rest: httpx.Client) -> None:
+    """Locked, cut short, endless, a bomb: one attempt each, by one worker, which then reads on."""
+    bad = {
+        "locked.pdf": (locked_pdf(), "pdf_encrypted", "password"),
+        "cut.pdf": (pages_pdf(40)[:2000], "pdf_damaged", "again"),
+        "endless.pdf": (pages_pdf(5000), "too_many_pages", "split the document"),
+        "bomb.png": (png_header(200_000, 200_000), "image_too_large", "GATEWAY_MAX_MEGAPIXELS"),
+    }
+    accepted = {name: rest.post("/v1/ocr", files={"file": (name, content)}) for name, (content, _, _) in bad.items()}
+    good = rest.post("/v1/ocr", files={"file": ("text.pdf", text_pdf("STILL HERE"))})
+    for name, (_, code, remedy) in bad.items():
+        assert accepted[name].status_code == 202, accepted[name].text
+        failed = rest.get(accepted[name].json()["links"]["self"], params={"wait": 60}).json()
+        assert (failed["status"], failed["result"]) == ("failed", None)
+        assert (failed["error"]["code"], failed["error"]["stage"]) == (code, "ocr")
+        assert name in failed["error"]["message"]
+        assert remedy in failed["error"]["remedy"]
+        assert [(s["name"], s["status"], s["attempts"]) for s in failed["stages"]] == [("ocr", "failed", 1)]
+    done = rest.get(good.json()["links"]["self"], params={"wait": 60}).json()
+    assert done["result"]["text"].strip() == "STILL HERE"
 
 
 def test_the_job_shows_its_stages_and_usage(job: dict) -> None:
