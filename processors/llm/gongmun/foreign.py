@@ -62,6 +62,7 @@ _POSITION = re.compile(
 )
 _ITEM = re.compile(r"^\s*(?:\(?\d{1,2}[.)]|[-•*·])\s*")
 _COPIES = re.compile(r"\s*\((?P<written>(?P<n>\d+|one|two|three|four)\s+(?:copies|copy|pages?|sets?))\)\s*$", re.I)
+_REFERENCE = re.compile(r"\s*(?:(?:our|your)\s+)?ref(?:erence)?\b\.?\s*(?:no\.?)?\s*[:.]", re.I)
 _REACHED = re.compile(r"\w@\w|www\.|https?:|\+\d|\b(?:Tel|Fax|Phone)\b", re.I)
 _WORDS = {"one": 1, "two": 2, "three": 3, "four": 4}
 
@@ -205,7 +206,7 @@ def _block_above(lines: Sequence[Line], end: int) -> int:
 def _sender(head: Sequence[Line]) -> Tree:
     best: tuple[float, int, Placed] | None = None
     for i, line in enumerate(head):
-        if _REACHED.search(line.plain) or find_english_dates(line.plain):
+        if _REACHED.search(line.plain) or _REFERENCE.match(line.plain) or find_english_dates(line.plain):
             continue
         cells = [cell for cell in line.cells if len(re.findall(r"[A-Za-z]", cell.text.text)) > 3] or list(line.cells)
         largest = max(cell.em for cell in cells)

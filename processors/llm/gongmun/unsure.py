@@ -1,7 +1,8 @@
 """Values that fail their field's grammar or were read too badly are left out and named in `warnings`. Pure.
 
-A wrong number files a letter in the wrong place; a missing one is asked for. Only what an engine read can be unsure:
-a text layer is taken as it is.
+A wrong number files a letter in the wrong place, and a title with a wrong word goes unnoticed; a missing one is asked
+for. The warning says what was read, for a person to see. Only what an engine read can be unsure: a text layer is taken
+as it is.
 """
 
 import re
@@ -14,12 +15,26 @@ from schemas.file_kinds import ENCLOSED
 LEAST_FOR_A_NUMBER = 0.6
 """Document numbers below that were wrong oftener than right on letters of ours, and nothing else proves figures."""
 
+LEAST_FOR_A_NAME = 0.7
+"""Titles and names with a word below that are wrong two times in three: readings disagree there, no grammar decides."""
+
+LEAST_FOR_AN_ADDRESS = 0.5
+"""An e-mail address is one word, of which the engine is seldom sure; below that it is wrong oftener than right."""
+
 _KINDS = "|".join(ENCLOSED)
 _SIGNS = re.compile(r"[\^{}|\\×÷=*`§¢£¥¬¦【】]")
 _KIND_WITHOUT_DOT = re.compile(rf"(?<=[가-힣\s])[A-Za-z_!-]{{0,6}}(?:{_KINDS})\s?\d{{0,2}}$")
 _NO_KIND = re.compile(rf"[가-힣)]\s?\.(?!(?:{_KINDS})$)[^\s가-힣]{{1,8}}$", re.IGNORECASE)
+_NO_ABBREVIATION = re.compile(r"\((?:\d{3}|(?=\d*[&%$#])[\d&%$#]{2,4})\)$")
+"""What capitals in brackets come out as; three figures in brackets, no year and no edition, end no name."""
 _NO_NUMBER = re.compile(r"(?<![A-Za-z])[a-z]{2,}[A-Z]?\s?(?=[가-힣])|[\^{}|\\×÷=*【】]")
 """Small Latin letters before Hangul are what syllables come out as; a number has capitals."""
+_GOES_ON = re.compile(r"(?:(?<=[가-힣])[을를에의와과]|\s(?:및|따른|위한|관한|대한|통한))$")
+"""A title ends in what is asked for or told; one that ends so was not read to its end."""
+_YEAR = re.compile(r"(?:19|20)\d\d(?:년도?)?")
+"""A year has a grammar of its own."""
+_JAMO = re.compile(r"[\u1100-\u11ff\u3131-\u318e]")
+"""A lone consonant or vowel is half a letter, or a circle that stands for a name."""
 _BRACKETS = ("()", "「」", "『』", "[]")
 
 
@@ -27,18 +42,23 @@ def without_unsure(tree: Tree) -> Tree:
     """Return a letter's tree without unsure values; what is left of an attachment, its number and count, stays."""
     kept, warnings = dict(tree), list(cast("list[Any]", tree.get("warnings", [])))
     number = tree.get("document_number")
-    if isinstance(number, Read) and _is_read(number) and not _is_sure(number):
+    if isinstance(number, Read) and _is_read(number) and not _is_sure_number(number):
         del kept["document_number"]
-        warnings.append(_warning("/document_number", "its figures are not sure"))
-    attachments: list[dict[str, Read]] = []
-    for entry in cast("list[dict[str, Read]]", tree.get("attachments", [])):
-        name = entry.get("name")
-        if name is not None and _is_read(name) and not is_name(str(name.value)):
-            warnings.append(_warning(f"/attachments/{len(attachments)}/name", "no attachment is called what was read"))
-            entry = {key: read for key, read in entry.items() if key != "name"}
-        if entry:
-            attachments.append(entry)
-    kept["attachments"] = attachments
+        warnings.append(_warning("/document_number", number, "its figures are not sure"))
+    title = tree.get("title")
+    if isinstance(title, Read) and _is_read(title):
+        why = "it goes on where nothing was read" if _GOES_ON.search(str(title.value)) else _unsure_words(title)
+        if why:
+            del kept["title"]
+            warnings.append(_warning("/title", title, why))
+    sender = cast("Tree", tree.get("sender") or {})
+    name = sender.get("organisation")
+    if isinstance(name, Read) and _is_read(name) and name.at.weakest() < LEAST_FOR_A_NAME:
+        kept["sender"] = {key: value for key, value in sender.items() if key != "organisation"}
+        warnings.append(_warning("/sender/organisation", name, _NOT_SURE))
+    for field, key in (("attachments", "name"), ("recipients", "name"), ("contacts", "email")):
+        entries = cast("list[dict[str, Read]]", tree.get(field) or [])
+        kept[field] = _without(entries, field, key, warnings)
     if warnings:
         kept["warnings"] = warnings
     return kept
@@ -48,18 +68,49 @@ def is_name(text: str) -> bool:
     """Tell whether an attachment may be called so: brackets in pairs, no odd signs, a file's kind behind a dot."""
     if any(text.count(opening) != text.count(closing) for opening, closing in _BRACKETS):
         return False
-    return not (_SIGNS.search(text) or _KIND_WITHOUT_DOT.search(text) or _NO_KIND.search(text))
+    odd = (_SIGNS, _JAMO, _KIND_WITHOUT_DOT, _NO_KIND, _NO_ABBREVIATION)
+    return not any(pattern.search(text) for pattern in odd)
+
+
+_NOT_SURE = "its letters are not sure"
+
+
+def _without(entries: list[dict[str, Read]], field: str, key: str, warnings: list[Any]) -> list[dict[str, Read]]:
+    """Return entries without the values of one key that are unsure, and without those of which nothing is left."""
+    left: list[dict[str, Read]] = []
+    for entry in entries:
+        read = entry.get(key)
+        why = _why_not(field, read) if read is not None and _is_read(read) else ""
+        if read is not None and why:
+            warnings.append(_warning(f"/{field}/{len(left)}/{key}", read, why))
+            entry = {name: value for name, value in entry.items() if name != key}
+        if entry:
+            left.append(entry)
+    return left
+
+
+def _why_not(field: str, read: Read) -> str:
+    if field == "attachments":
+        return _unsure_words(read) if is_name(str(read.value)) else "no attachment is called so"
+    least = LEAST_FOR_A_NAME if field == "recipients" else LEAST_FOR_AN_ADDRESS
+    return _NOT_SURE if read.at.weakest() < least else ""
+
+
+def _unsure_words(read: Read) -> str:
+    """Return why the words of a title or name are not sure; those that grammar has put right are."""
+    words = {word for word in str(read.value).split() if not _YEAR.fullmatch(word)}
+    return _NOT_SURE if read.at.weakest(words) < LEAST_FOR_A_NAME else ""
 
 
 def _is_read(read: Read) -> bool:
     return any(entry.get("source") == "ocr" for entry in read.evidence())
 
 
-def _is_sure(number: Read) -> bool:
+def _is_sure_number(number: Read) -> bool:
     if number.at.confidence() < LEAST_FOR_A_NUMBER or number.certainty < LEAST_FOR_A_NUMBER:
         return False
     return not _NO_NUMBER.search(str(number.value))
 
 
-def _warning(pointer: str, why: str) -> dict[str, str]:
-    return {"code": "unsure", "pointer": pointer, "message": f"left out: {why}; look at the page"}
+def _warning(pointer: str, read: Read, why: str) -> dict[str, str]:
+    return {"code": "unsure", "pointer": pointer, "message": f"left out: {why}; read as: {read.value}"}

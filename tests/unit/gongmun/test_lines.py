@@ -20,6 +20,18 @@ def test_a_leaning_page_has_the_same_lines(lean: float) -> None:
     assert [line.plain.split() for line in page_lines(page_of(PUBLIC, lean=lean))] == straight
 
 
+def test_the_lines_of_a_photo_whose_top_and_bottom_lean_differently_stay_lines() -> None:
+    words: list[Word] = []
+    for row, (y, lean) in enumerate(((0.1, -0.05), (0.15, -0.045), (0.2, -0.04), (0.75, 0.015), (0.8, 0.02))):
+        for i, text in enumerate(("수신자", "참조하여", "제출하고", "회신")):
+            x, rise = 0.1 + 0.2 * i, lean * 0.2 * i
+            words.append(Word(text, (x, y + rise, x + 0.1, y + rise + 0.012), 0.9, row))
+
+    lines = page_lines(Page(1, WIDTH, HEIGHT, "ocr", tuple(words)))
+
+    assert [line.plain.split() for line in lines] == [["수신자", "참조하여", "제출하고", "회신"]] * 5
+
+
 def test_a_small_date_above_a_name_is_a_line_of_its_own() -> None:
     words = (
         Word("과장", (0.6, 0.83, 0.64, 0.842), 1.0, 1),

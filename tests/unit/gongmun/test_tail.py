@@ -10,8 +10,8 @@ from processors.llm.gongmun.placed import Read
 from processors.llm.gongmun.public_tail import read_issue, read_received, split_tail
 from processors.llm.gongmun.recipients import read_parties
 from processors.llm.gongmun.repairs import repaired_name, repaired_title, same_domain
-from processors.llm.gongmun.seal import find_omitted, read_seal
-from processors.llm.gongmun.sender_name import body_of, company_sender, public_sender
+from processors.llm.gongmun.seal import find_omitted, read_seal, without_omitted
+from processors.llm.gongmun.sender_name import body_of, company_sender, public_sender, trimmed_office
 from schemas.pages import Document, Mark, Page
 from tests.unit.gongmun.pages import document_of, lines_of, placed, values
 
@@ -228,9 +228,38 @@ def test_the_head_is_checked_against_the_office(head: str, office: str, name: st
     assert read.value == name
 
 
+def test_a_torn_head_gives_way_to_an_office_that_was_read_throughout() -> None:
+    torn = placed("그일주이이")
+    torn = type(torn)(torn.text, tuple(g and replace(g, confidence=0.4) for g in torn.glyphs))
+    read = public_sender(Read(torn.text, torn), placed("가람소방서장"))
+
+    assert read is not None
+    assert (read.value, read.at.text) == ("가람소방서", "가람소방서장")
+
+
+@pytest.mark.parametrize(
+    ("shown", "office"),
+    [
+        ("가람소방서장 204라", "가람소방서장"),
+        ("해맑은군수하", "해맑은군수"),
+        ("지역상생 부장관", "지역상생 부장관"),
+        ("가람소방서장 직무대리", "가람소방서장 직무대리"),
+        ("", ""),
+    ],
+)
+def test_what_a_seal_leaves_behind_an_office_is_dropped(shown: str, office: str) -> None:
+    assert trimmed_office(placed(shown)).text == office
+
+
+@pytest.mark.parametrize("words", ["관인생략", "관인락", "직인 생략", "관인상락"])
+def test_the_words_for_a_seal_are_no_part_of_a_signature(words: str) -> None:
+    assert without_omitted(placed(f"가람소방서장 ({words})")).text == "가람소방서장"
+
+
 @pytest.mark.parametrize(
     ("readings", "name"),
     [
+        (["(주쥐도담식품"], "(주)도담식품"),
         (["나루상사 @)"], "나루상사 ㈜"),
         (["쥐다솔엔지니어링"], "㈜다솔엔지니어링"),
         (["은(주)", "한울소재(주)"], "한울소재(주)"),
