@@ -29,6 +29,11 @@ _ALIKE, _ALIKE_IF_DOUBTFUL = 0.62, 0.45
 _DOUBTFUL_HEAD, _SURE_OFFICE = 0.86, 0.9
 _TORN_HEAD, _WHOLE_OFFICE = 0.7, 0.75
 """A head with a letter that readings disagree on gives way to an office that was read throughout."""
+_BODY_END = re.compile(r"(?:[부처청시군구도원소관교회서국단실과]|센터|본부|공사|은행|지청|학원|병원)$")
+"""What a public body's name ends in."""
+_BOTH_SURE = 0.85
+TWO_NAMES = 0.5
+"""How sure a name is that head and signature show otherwise, each read well: one of them is wrong."""
 _ODD = "때뻐뚜뿌쩨떠뜨쭈쯔쭤꾸쿠숴줘웨"
 
 
@@ -73,10 +78,23 @@ def public_sender(head: Read | None, signatory: Placed) -> Read | None:
     clean = re.fullmatch(r"[가-힣A-Za-z·()]+", shown) is not None
     if head.at.weakest() < _TORN_HEAD and signatory.weakest() >= _WHOLE_OFFICE:
         return Read(expected, signatory, 0.8)
+    if clean_pair(shown, expected):
+        weaker, surer = sorted((head.at.weakest(), signatory.weakest()))
+        if weaker >= _BOTH_SURE:
+            return Read(expected, _matching(head.at, expected), TWO_NAMES)
+        if surer == head.at.weakest() >= _BOTH_SURE:
+            return Read(shown, head.at, 0.8)
+    if head.at.weakest() < _WHOLE_OFFICE and not _BODY_END.search(shown):
+        return Read(expected, signatory, 0.7)
     least = _ALIKE_IF_DOUBTFUL if sure < _DOUBTFUL_HEAD and office_sure >= _SURE_OFFICE else _ALIKE
     if likeness(letters(shown), letters(expected)) < least or (clean and sure > max(0.985, office_sure)):
         return head
     return Read(expected, _matching(head.at, expected), 0.8)
+
+
+def clean_pair(one: str, other: str) -> bool:
+    """Whether two names differ in a single syllable, so that neither is a torn form of the other."""
+    return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) == 1
 
 
 def _shown_in(head: Read | None, signatory: Placed) -> str | None:
@@ -134,6 +152,9 @@ def likeness(a: str, b: str) -> float:
 
 def _without_logo(first: Read, others: Sequence[Read]) -> Read:
     """Drop a lone syllable in front, which is what a logo was read as, when no other reading has it."""
+    before_form = re.match(rf"^[가-힣]\s+(?={_LEGAL.pattern})", str(first.value))
+    if before_form:
+        return Read(str(first.value)[before_form.end() :], first.at.cut(before_form.end()), 0.8)
     match = re.match(r"^\S{1,2}\s+(?=\S{3})", str(first.value))
     if not match or _LEGAL.match(str(first.value)) or not others:
         return first

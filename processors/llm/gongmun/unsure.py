@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from processors.llm.gongmun.placed import Read
 from processors.llm.gongmun.result import Tree
+from processors.llm.gongmun.sender_name import TWO_NAMES
 from schemas.file_kinds import ENCLOSED
 
 LEAST_FOR_A_NUMBER = 0.6
@@ -27,7 +28,7 @@ _KIND_WITHOUT_DOT = re.compile(rf"(?<=[가-힣\s])[A-Za-z_!-]{{0,6}}(?:{_KINDS})
 _NO_KIND = re.compile(rf"[가-힣)]\s?\.(?!(?:{_KINDS})$)[^\s가-힣]{{1,8}}$", re.IGNORECASE)
 _NO_ABBREVIATION = re.compile(r"\((?:\d{3}|(?=\d*[&%$#])[\d&%$#]{2,4})\)$")
 """What capitals in brackets come out as; three figures in brackets, no year and no edition, end no name."""
-_NO_NUMBER = re.compile(r"(?<![A-Za-z])[a-z]{2,}[A-Z]?\s?(?=[가-힣])|[\^{}|\\×÷=*【】]")
+_NO_NUMBER = re.compile(r"(?<![A-Za-z])[a-z]{2,}[A-Z]?\s?(?=[가-힣])|[A-Z][l|](?=\d{4}-)|[\^{}|\\×÷=*【】]")
 """Small Latin letters before Hangul are what syllables come out as; a number has capitals."""
 _GOES_ON = re.compile(r"(?:(?<=[가-힣])[을를에의와과]|\s(?:및|따른|위한|관한|대한|통한))$")
 """A title ends in what is asked for or told; one that ends so was not read to its end."""
@@ -35,6 +36,8 @@ _YEAR = re.compile(r"(?:19|20)\d\d(?:년도?)?")
 """A year has a grammar of its own."""
 _JAMO = re.compile(r"[\u1100-\u11ff\u3131-\u318e]")
 """A lone consonant or vowel is half a letter, or a circle that stands for a name."""
+_AREA = re.compile(r"0(?:2|3[0-3]|4[1-4]|5[0-5]|6[0-4]|1[016-9]|70|80)")
+_LISTED = (("attachments", "name"), ("recipients", "name"), ("contacts", "email"), ("contacts", "phone"))
 _BRACKETS = ("()", "「」", "『』", "[]")
 
 
@@ -53,11 +56,16 @@ def without_unsure(tree: Tree) -> Tree:
             warnings.append(_warning("/title", title, why))
     sender = cast("Tree", tree.get("sender") or {})
     name = sender.get("organisation")
-    if isinstance(name, Read) and _is_read(name) and name.at.weakest() < LEAST_FOR_A_NAME:
+    if isinstance(name, Read) and _is_read(name) and _is_unsure_name(name):
         kept["sender"] = {key: value for key, value in sender.items() if key != "organisation"}
         warnings.append(_warning("/sender/organisation", name, _NOT_SURE))
-    for field, key in (("attachments", "name"), ("recipients", "name"), ("contacts", "email")):
-        entries = cast("list[dict[str, Read]]", tree.get(field) or [])
+    disclosure = cast("Tree", tree.get("disclosure") or {})
+    level = disclosure.get("level")
+    if isinstance(level, Read) and _is_read(level) and level.at.weakest() < LEAST_FOR_A_NUMBER:
+        kept["disclosure"] = {}
+        warnings.append(_warning("/disclosure", level, _NOT_SURE))
+    for field, key in _LISTED:
+        entries = cast("list[dict[str, Read]]", kept.get(field) or [])
         kept[field] = _without(entries, field, key, warnings)
     if warnings:
         kept["warnings"] = warnings
@@ -66,10 +74,14 @@ def without_unsure(tree: Tree) -> Tree:
 
 def is_name(text: str) -> bool:
     """Tell whether an attachment may be called so: brackets in pairs, no odd signs, a file's kind behind a dot."""
-    if any(text.count(opening) != text.count(closing) for opening, closing in _BRACKETS):
+    if not _is_paired(text):
         return False
     odd = (_SIGNS, _JAMO, _KIND_WITHOUT_DOT, _NO_KIND, _NO_ABBREVIATION)
     return not any(pattern.search(text) for pattern in odd)
+
+
+def _is_paired(text: str) -> bool:
+    return all(text.count(opening) == text.count(closing) for opening, closing in _BRACKETS)
 
 
 _NOT_SURE = "its letters are not sure"
@@ -80,7 +92,7 @@ def _without(entries: list[dict[str, Read]], field: str, key: str, warnings: lis
     left: list[dict[str, Read]] = []
     for entry in entries:
         read = entry.get(key)
-        why = _why_not(field, read) if read is not None and _is_read(read) else ""
+        why = _why_not(field, key, read) if read is not None and _is_read(read) else ""
         if read is not None and why:
             warnings.append(_warning(f"/{field}/{len(left)}/{key}", read, why))
             entry = {name: value for name, value in entry.items() if name != key}
@@ -89,11 +101,28 @@ def _without(entries: list[dict[str, Read]], field: str, key: str, warnings: lis
     return left
 
 
-def _why_not(field: str, read: Read) -> str:
+def _why_not(field: str, key: str, read: Read) -> str:
     if field == "attachments":
         return _unsure_words(read) if is_name(str(read.value)) else "no attachment is called so"
-    least = LEAST_FOR_A_NAME if field == "recipients" else LEAST_FOR_AN_ADDRESS
+    if key == "phone":
+        return _phone_fault(str(read.value)) or _least(read, LEAST_FOR_A_NUMBER)
+    if field == "recipients" and not _is_paired(str(read.value)):
+        return "a bracket is open"
+    return _least(read, LEAST_FOR_A_NAME if field == "recipients" else LEAST_FOR_AN_ADDRESS)
+
+
+def _least(read: Read, least: float) -> str:
     return _NOT_SURE if read.at.weakest() < least else ""
+
+
+def _phone_fault(number: str) -> str:
+    """Return what is wrong with a Korean number: there are no area codes such as 065."""
+    figures = re.sub(r"\D", "", number)
+    return "there is no such area code" if figures.startswith("0") and not _AREA.match(figures) else ""
+
+
+def _is_unsure_name(name: Read) -> bool:
+    return name.at.weakest() < LEAST_FOR_A_NAME or name.certainty <= TWO_NAMES
 
 
 def _unsure_words(read: Read) -> str:
@@ -107,7 +136,7 @@ def _is_read(read: Read) -> bool:
 
 
 def _is_sure_number(number: Read) -> bool:
-    if number.at.confidence() < LEAST_FOR_A_NUMBER or number.certainty < LEAST_FOR_A_NUMBER:
+    if number.at.weakest() < LEAST_FOR_A_NUMBER or number.certainty < LEAST_FOR_A_NUMBER:
         return False
     return not _NO_NUMBER.search(str(number.value))
 

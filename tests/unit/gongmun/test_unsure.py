@@ -1,6 +1,7 @@
 """What fails its field's grammar, or was read too badly, is left out and said so; the rest stays."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,29 @@ def _two(first: tuple[str, float], second: tuple[str, float]) -> Placed:
 
 
 @pytest.mark.parametrize(
+    ("tree", "pointer"),
+    [
+        ({"contacts": [{"phone": _read("065-555-9713"), "fax": _read("055-555-9713")}]}, "/contacts/0/phone"),
+        ({"contacts": [{"phone": _read("051-555-9713", 0.55), "fax": _read("055-555-9713")}]}, "/contacts/0/phone"),
+        ({"recipients": [{"name": _read("솔빛군수(1수")}]}, "/recipients/0/name"),
+        ({"disclosure": {"level": Read("partial", _read("부분공개", 0.5).at)}}, "/disclosure"),
+        ({"sender": {"organisation": _read("여을시", certainty=0.5)}}, "/sender/organisation"),
+        ({"document_number": _read("Al2026-02045")}, "/document_number"),
+    ],
+)
+def test_what_no_grammar_allows_is_left_out(tree: dict[str, Any], pointer: str) -> None:
+    assert [w["pointer"] for w in without_unsure(tree)["warnings"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["02-555-9713", "(055)555-9713", "070-5550-1234", "010-5555-1234", "0505-555-1234", "1588-0911", "+82 51 555 0911"],
+)
+def test_numbers_as_they_are_given_out_are_kept(number: str) -> None:
+    assert without_unsure({"contacts": [{"phone": _read(number)}]})["contacts"]
+
+
+@pytest.mark.parametrize(
     ("title", "kept"),
     [
         pytest.param(_read("빈집 정비계획 안내"), True, id="well read"),
@@ -111,7 +135,7 @@ def test_unsure_addressees_and_addresses_are_left_out_and_what_is_beside_them_st
     tree = without_unsure(
         {
             "recipients": [{"name": _read("솔빚군수", 0.5), "attention": _read("총무과")}, {"name": _read("다온시장")}],
-            "contacts": [{"email": _read("a@b.example", 0.4), "phone": _read("051-555-0911", 0.4)}],
+            "contacts": [{"email": _read("a@b.example", 0.4), "phone": _read("051-555-0911", 0.7)}],
         }
     )
 
