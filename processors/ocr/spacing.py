@@ -27,10 +27,6 @@ _TELLING_GAPS = 6
 _APART = 0.1
 """By how much, in heights, the gaps between words are wider on average than those between letters."""
 
-_BESIDE = 1.0
-"""Ink that goes on without a gap beyond a line's ends belongs to its first and last word, for that many heights:
-engines' boxes begin behind a line's first letter at times."""
-
 _TALL_QUANTILE = 0.75
 _SLACK = 0.15
 _RULE_SIGNS = "|｜¦ㅣ"
@@ -82,21 +78,18 @@ def _respaced(line: list[EngineWord], ink: Ink) -> list[EngineWord]:
 
 
 def _runs(line: Sequence[EngineWord], ink: Ink, top: float, bottom: float, height: float) -> list[_Run]:
+    left, right = min(word.box[0] for word in line), max(word.box[2] for word in line)
     margin = WORD_GAP * height
-    left, right = min(word.box[0] for word in line) - margin, max(word.box[2] for word in line) + margin
-    columns, offset = ink.columns(top, bottom, left, right)
+    columns, offset = ink.columns(top, bottom, left - margin, right + margin)
     inked = np.flatnonzero(columns)
     if not inked.size:
         return []
     # Columns that touch differ by one: the white between them is one less than the difference.
     white = np.diff(inked) - 1
-    widest = height * word_gap(white[white > 0] / height)
-    columns, offset = ink.columns(top, bottom, left - _BESIDE * height, right + _BESIDE * height)
-    inked = np.flatnonzero(columns)
-    breaks = np.flatnonzero(np.diff(inked) - 1 > widest)
-    starts = offset + inked[np.concatenate(([0], breaks + 1))]
-    ends = offset + inked[np.concatenate((breaks, [inked.size - 1]))] + 1
-    return [_Run(float(a), float(b)) for a, b in zip(starts, ends, strict=True) if b > left and a < right]
+    breaks = np.flatnonzero(white > height * word_gap(white[white > 0] / height))
+    starts = inked[np.concatenate(([0], breaks + 1))]
+    ends = inked[np.concatenate((breaks, [inked.size - 1]))] + 1
+    return [_Run(float(offset + a), float(offset + b)) for a, b in zip(starts, ends, strict=True)]
 
 
 def word_gap(gaps: npt.NDArray[np.float64]) -> float:

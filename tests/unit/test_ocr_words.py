@@ -30,14 +30,6 @@ def test_syllables_in_unbroken_ink_become_one_word_with_a_tight_box() -> None:
     ]
 
 
-@pytest.mark.parametrize(("left", "right"), [(29, 78), (20, 66)])
-def test_the_first_and_last_letter_of_a_line_are_in_its_box_though_the_engine_left_them_out(
-    left: float, right: float
-) -> None:
-    (word,) = respace([_word("2025년", left, right)], _ink((0, 8), (20, 38), (40, 58), (60, 78), (95, 110)))
-    assert (word.box[0], word.box[2]) == (20.0, 78.0)
-
-
 def test_boxes_twice_as_high_as_their_letters_do_not_close_the_gaps_between_words() -> None:
     ink = _ink((20, 38), (40, 58), (64, 82), (84, 102))
     line = [

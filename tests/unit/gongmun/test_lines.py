@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from processors.llm.gongmun.lines import letter_spaced, page_lines
+from processors.llm.gongmun.noise import clean_words
 from schemas.pages import Mark, Page, Word
 from tests.unit.gongmun.pages import HEIGHT, PUBLIC, WIDTH, lines_of, page_of, placed
 
@@ -72,6 +73,20 @@ def test_bars_specks_and_doubled_words_of_the_ocr_are_dropped() -> None:
     )
 
     assert [line.plain for line in page_lines(page)] == ["난간 보수"]
+
+
+@pytest.mark.parametrize(
+    ("text", "x0", "x1"),
+    [
+        pytest.param("_2025년", 0.2, 0.3, id="nothing is drawn where an underscore is read"),
+        pytest.param("|난간보수", 0.207, 0.3, id="a bar takes its share of the box"),
+    ],
+)
+def test_signs_at_a_words_edges_are_cut_off(text: str, x0: float, x1: float) -> None:
+    (word,) = clean_words(Page(1, WIDTH, HEIGHT, "ocr", (Word(text, (0.2, 0.1, 0.3, 0.112), 0.9, 0),)))
+
+    assert word.text == text[1:]
+    assert (word.box[0], word.box[2]) == pytest.approx((x0, x1), abs=0.001)
 
 
 def test_letters_inside_a_seal_do_not_become_text() -> None:
