@@ -72,7 +72,8 @@ def bounds(winner: str, texts: Sequence[str], known: Lexicon) -> tuple[float, fl
         return (0.0, 1.0) if is_known else (0.0, ALONE)
     if same[KOREAN] or not texts[KOREAN]:
         return (UNANIMOUS if all(same) and is_known else 0.0), 1.0
-    return 0.0, 1.0 if is_known else ONE_MODEL
+    is_latin = capitals and not _HANGUL.search(texts[KOREAN])
+    return 0.0, 1.0 if is_known or is_latin else ONE_MODEL
 
 
 def _stem(text: str) -> str:

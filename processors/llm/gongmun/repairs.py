@@ -6,8 +6,8 @@ from processors.llm.gongmun.placed import Placed, Read
 from processors.llm.gongmun.sender_name import likeness
 from processors.llm.gongmun.slips import closing, name, office
 
-_YEAR_AS_FIGURES = re.compile(r"(?<!\d)(?P<year>20[123]\d)(?P<slip>4[45]?|0)(?=\s?[가-힣○「])")
-_EXTENSION = re.compile(r"\.\s?(?=\S*[\[\\0-9|])[\[\]\\0-9lI|/()A-Za-z]{1,6}[×x*]$")
+_YEAR_AS_FIGURES = re.compile(r"(?<!\d)(?P<year>20[123]\d)(?P<slip>4[45]?|0|'?[A-Za-z4])(?=\s?[가-힣○「])")
+_EXTENSION = re.compile(r"\.\s?(?=\S*[\[\\/0|])[\[\]\\0-9lI|/()A-Za-z]{1,6}[×x*]$")
 _BARE_EXTENSION = re.compile(r"(?<=[가-힣])\s?(?=\S*[\[\\0-9|/])[\[\]\\0-9lI|/()]{2,6}[×x*]$")
 _AFTER_EXTENSION = re.compile(
     r"(?:(?<=\.hwpx)|(?<=\.xlsx)|(?<=\.docx)|(?<=\.pptx)|(?<=\.pdf)|(?<=\.hwp)(?!x))\s?[0-9lI|]\S{0,3}$"

@@ -28,6 +28,10 @@ _KIND_WITHOUT_DOT = re.compile(rf"(?<=[가-힣\s])[A-Za-z_!-]{{0,6}}(?:{_KINDS})
 _NO_KIND = re.compile(rf"[가-힣)]\s?\.(?!(?:{_KINDS})$)[^\s가-힣]{{1,8}}$", re.IGNORECASE)
 _NO_ABBREVIATION = re.compile(r"\((?:\d{3}|(?=\d*[&%$#])[\d&%$#]{2,4})\)$")
 """What capitals in brackets come out as; three figures in brackets, no year and no edition, end no name."""
+_NO_END = re.compile(r"\s(?:각\s*\S{1,4}|\d{2})$|^0\d{1,2}\s")
+"""A count whose unit was lost, and figures that Latin letters come out as: no name ends or begins so."""
+_LARGEST_SERIAL = 40_000
+"""Letters of one unit are counted by the year: behind a dash a 1 comes out as 7 or 4."""
 _NO_NUMBER = re.compile(r"(?<![A-Za-z])[a-z]{2,}[A-Z]?\s?(?=[가-힣])|[A-Z][l|](?=\d{4}-)|[\^{}|\\×÷=*【】]")
 """Small Latin letters before Hangul are what syllables come out as; a number has capitals."""
 _GOES_ON = re.compile(r"(?:(?<=[가-힣])[을를에의와과]|\s(?:및|따른|위한|관한|대한|통한))$")
@@ -76,7 +80,7 @@ def is_name(text: str) -> bool:
     """Tell whether an attachment may be called so: brackets in pairs, no odd signs, a file's kind behind a dot."""
     if not _is_paired(text):
         return False
-    odd = (_SIGNS, _JAMO, _KIND_WITHOUT_DOT, _NO_KIND, _NO_ABBREVIATION)
+    odd = (_SIGNS, _JAMO, _KIND_WITHOUT_DOT, _NO_KIND, _NO_ABBREVIATION, _NO_END)
     return not any(pattern.search(text) for pattern in odd)
 
 
@@ -106,8 +110,8 @@ def _why_not(field: str, key: str, read: Read) -> str:
         return _unsure_words(read) if is_name(str(read.value)) else "no attachment is called so"
     if key == "phone":
         return _phone_fault(str(read.value)) or _least(read, LEAST_FOR_A_NUMBER)
-    if field == "recipients" and not _is_paired(str(read.value)):
-        return "a bracket is open"
+    if field == "recipients" and (not _is_paired(str(read.value)) or _JAMO.search(str(read.value))):
+        return "nobody is called so"
     return _least(read, LEAST_FOR_A_NAME if field == "recipients" else LEAST_FOR_AN_ADDRESS)
 
 
@@ -122,7 +126,8 @@ def _phone_fault(number: str) -> str:
 
 
 def _is_unsure_name(name: Read) -> bool:
-    return name.at.weakest() < LEAST_FOR_A_NAME or name.certainty <= TWO_NAMES
+    torn = _JAMO.search(str(name.value)) is not None
+    return torn or name.at.weakest() < LEAST_FOR_A_NAME or name.certainty <= TWO_NAMES
 
 
 def _unsure_words(read: Read) -> str:
@@ -137,6 +142,9 @@ def _is_read(read: Read) -> bool:
 
 def _is_sure_number(number: Read) -> bool:
     if number.at.weakest() < LEAST_FOR_A_NUMBER or number.certainty < LEAST_FOR_A_NUMBER:
+        return False
+    serial = re.search(r"[가-힣]-(\d+)$", str(number.value))
+    if serial and int(serial[1]) >= _LARGEST_SERIAL:
         return False
     return not _NO_NUMBER.search(str(number.value))
 

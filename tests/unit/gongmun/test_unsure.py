@@ -34,6 +34,9 @@ def _read(text: str, confidence: float = 0.93, *, certainty: float = 1.0, source
             "점검표.pdf",
             "예산 내역(2025)",
             "계획(12)",
+            "각 부서 명단",
+            "별지 1",
+            "계획 2025",
         ),
     ],
 )
@@ -44,6 +47,9 @@ def test_attachments_may_be_called_so(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
+        "보상 계획 각 30H",
+        "설명회 PPT 14",
+        "06 모음",
         "자주 묻는 질문(640)",
         "자주 묻는 질문(8&0)",
         "기관별 ㅇ사업 지침",
@@ -82,6 +88,9 @@ def _two(first: tuple[str, float], second: tuple[str, float]) -> Placed:
     [
         ({"contacts": [{"phone": _read("065-555-9713"), "fax": _read("055-555-9713")}]}, "/contacts/0/phone"),
         ({"contacts": [{"phone": _read("051-555-9713", 0.55), "fax": _read("055-555-9713")}]}, "/contacts/0/phone"),
+        ({"document_number": _read("체납징수팀-72454")}, "/document_number"),
+        ({"sender": {"organisation": _read("느보 ㄷ")}}, "/sender/organisation"),
+        ({"recipients": [{"name": _read("ㅠ을교육장")}]}, "/recipients/0/name"),
         ({"recipients": [{"name": _read("솔빛군수(1수")}]}, "/recipients/0/name"),
         ({"disclosure": {"level": Read("partial", _read("부분공개", 0.5).at)}}, "/disclosure"),
         ({"sender": {"organisation": _read("여을시", certainty=0.5)}}, "/sender/organisation"),

@@ -42,6 +42,8 @@ def test_a_known_word_of_the_korean_model_is_taken(texts: list[str], confidences
         pytest.param("솔빚군수", ["솔빚군수", "솔빛군수", "Seles"], (0.0, ALONE), id="no two agree"),
         pytest.param("청년", ["정년", "청년", "AY"], (0.0, 1.0), id="no two agree, but it is a known word"),
         pytest.param("AWAY", ["AWAY", "색", "AVS"], (0.0, ALONE), id="capitals on which no two agree"),
+        pytest.param("PPT", ["PPT", "[01", "PPT"], (0.0, 1.0), id="capitals that the Korean model cannot read"),
+        pytest.param("AA", ["AA", "제2차", "AA"], (0.0, ONE_MODEL), id="capitals where it reads syllables"),
         pytest.param("우라온", ["우라온", "우라은", "우라온"], (0.0, ONE_MODEL), id="both agree with themselves only"),
         pytest.param("위원장", ["위원장", "우원장", "위원장"], (0.0, 1.0), id="the same of a known word"),
         pytest.param("우라온", ["우라온", "우라온", "우라은"], (0.0, 1.0), id="both models agree"),
