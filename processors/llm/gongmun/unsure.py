@@ -28,7 +28,7 @@ _KIND_WITHOUT_DOT = re.compile(rf"(?<=[가-힣\s])[A-Za-z_!-]{{0,6}}(?:{_KINDS})
 _NO_KIND = re.compile(rf"[가-힣)]\s?\.(?!(?:{_KINDS})$)[^\s가-힣]{{1,8}}$", re.IGNORECASE)
 _NO_ABBREVIATION = re.compile(r"\((?:\d{3}|(?=\d*[&%$#])[\d&%$#]{2,4})\)$")
 """What capitals in brackets come out as; three figures in brackets, no year and no edition, end no name."""
-_NO_END = re.compile(r"\s(?:각\s*\S{1,4}|\d{2})$|^0\d{1,2}\s")
+_NO_END = re.compile(r"\s각\s*\S{1,4}$|(?<=[A-Za-z])\s\d{2}$|^0\d{1,2}\s")
 """A count whose unit was lost, and figures that Latin letters come out as: no name ends or begins so."""
 _LARGEST_SERIAL = 40_000
 """Letters of one unit are counted by the year: behind a dash a 1 comes out as 7 or 4."""

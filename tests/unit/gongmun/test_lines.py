@@ -2,10 +2,11 @@ from dataclasses import replace
 
 import pytest
 
+from processors.llm.gongmun.head_name import head_name
 from processors.llm.gongmun.lines import letter_spaced, page_lines
 from processors.llm.gongmun.noise import clean_words
 from schemas.pages import Mark, Page, Word
-from tests.unit.gongmun.pages import HEIGHT, PUBLIC, WIDTH, lines_of, page_of, placed
+from tests.unit.gongmun.pages import HEIGHT, PUBLIC, WIDTH, enlarged, lines_of, page_of, placed
 
 
 def test_words_of_one_height_make_a_line_and_wide_gaps_make_cells() -> None:
@@ -52,6 +53,15 @@ def test_syllables_of_large_type_become_words() -> None:
 @pytest.mark.parametrize(("shown", "name"), [("해 맑 은 군", "해맑은군"), ("지역 상생부", "지역 상생부")])
 def test_a_letter_spaced_name_is_rejoined(shown: str, name: str) -> None:
     assert letter_spaced(placed(shown)).text == name
+
+
+def test_a_slogan_is_no_name_however_large() -> None:
+    shown = page_of("품격 있는 도시, 웃는 시민\n\n해맑은군")
+
+    found = head_name(page_lines(enlarged(shown, 0, 1.6)))
+
+    assert found
+    assert found[0].text == "해맑은군"
 
 
 def test_page_numbers_are_no_lines() -> None:

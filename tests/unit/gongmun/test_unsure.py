@@ -36,6 +36,7 @@ def _read(text: str, confidence: float = 0.93, *, certainty: float = 1.0, source
             "계획(12)",
             "각 부서 명단",
             "별지 1",
+            "서식 10",
             "계획 2025",
         ),
     ],
