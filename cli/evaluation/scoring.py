@@ -1,12 +1,13 @@
 """One result against its truth: which values are right, extra or missed, and where evidence points. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 from cli.evaluation import normal
 from cli.evaluation.fields import FIELDS, Field, Tree
 from cli.evaluation.likeness import likeness
+from cli.evaluation.origins import Wrong, origin, true_text
 
 RIGHT_OVERLAP = 0.5
 """A box is right when it and the true one share half of the area that they cover together (IoU)."""
@@ -37,8 +38,8 @@ class Counts:
         return 2 * self.right / max(1, 2 * self.right + self.extra + self.missed)
 
     @property
-    def invented(self) -> float:
-        """Share of the values given that are not in the document like that."""
+    def wrong(self) -> float:
+        """Share of the values given that differ from the truth, be it in one letter."""
         return self.extra / max(1, self.right + self.extra)
 
 
@@ -66,7 +67,8 @@ class LetterScore:
     fields: Mapping[str, Counts]
     evidence: Evidence
     body: float
-    faults: tuple[str, ...] = field(default=())
+    wrong: Wrong
+    faults: tuple[str, ...]
 
     @property
     def core(self) -> Counts:
@@ -77,8 +79,9 @@ class LetterScore:
 def score_letter(truth: Tree, boxes: Tree, result: Tree) -> LetterScore:
     """Score a result; an empty one scores as a letter of which nothing was read."""
     counts: dict[str, Counts] = {}
-    evidence = Evidence()
+    evidence, wrong = Evidence(), Wrong()
     faults: list[str] = []
+    text = true_text(truth)
     for each in FIELDS:
         expected, given = _values(each, truth), _values(each, result)
         pairs, extra, missed = _matched(expected, given)
@@ -86,8 +89,11 @@ def score_letter(truth: Tree, boxes: Tree, result: Tree) -> LetterScore:
         if each.core:
             evidence += _evidence(pairs, boxes, result)
             faults += [f"{each.name} missed: {value}" for value in missed]
-            faults += [f"{each.name} extra: {value}" for value in extra]
-    return LetterScore(counts, evidence, body_likeness(truth, result), tuple(faults))
+            for value in extra:
+                came_from = origin(value, missed, text)
+                wrong += came_from
+                faults.append(f"{each.name} extra: {value}{' (not in the letter)' if came_from.nowhere else ''}")
+    return LetterScore(counts, evidence, body_likeness(truth, result), wrong, tuple(faults))
 
 
 def body_likeness(truth: Tree, result: Tree) -> float:

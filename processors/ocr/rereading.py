@@ -14,12 +14,14 @@ from typing import cast
 import cv2
 import numpy as np
 
+from processors.ocr.agreement import are_syllables, bounds, is_capitals, known_instead
 from processors.ocr.engines.base import Engine, EngineWord, Script
 from processors.ocr.geometry import PixelBox
 from processors.ocr.ink import Ink
 from processors.ocr.lexicon import Lexicon, lexicon
 from processors.ocr.merit import letters_of, merit
 from processors.ocr.page_source import Pixels
+from processors.ocr.passed_over import around, passed_over
 from processors.ocr.spacing import respace
 from processors.ocr.splicing import splice
 
@@ -31,6 +33,9 @@ AGREED = 1.3
 
 SURE = 0.85
 """A word of the page reading that is to be split or joined by another reading is less sure than that."""
+
+_CAPITALS = 0.8
+"""How sure a word of Latin capitals is at most, so that its line is read again."""
 
 MAX_LINES = 16
 """A page that is doubtful throughout is no better for being read thrice; its worst lines are."""
@@ -57,6 +62,9 @@ _SIGN = 0.4
 """What a sign within a word adds among readings of the same letters: dots and dashes are lost, seldom made up."""
 
 _INNER_SIGNS = re.compile(r"(?<=\w)[-·ᆞㆍ:.,/()@_](?=[\w(])")
+
+_NO_BLOCK = -1
+"""The block of lines that the page reading passed over."""
 
 _MARGIN = 0.35
 _BORDER = 8
@@ -94,20 +102,27 @@ def reread(
 def gather(
     words: Sequence[EngineWord], grey: Pixels, dpi: float, ink: Ink, engine: Engine, passes: Sequence[Pass] = PASSES
 ) -> Readings:
-    """Read the doubtful lines again with each pass."""
+    """Read the doubtful lines again with each pass, and the places that the first reading passed over."""
     lines = [tuple(members) for _, members in groupby(words, key=lambda word: (word.block, word.line))]
-    doubtful = sorted(
-        (index for index, line in enumerate(lines) if _doubt(line) < DOUBT), key=lambda i: _doubt(lines[i])
-    )
+    missed = passed_over(lines, ink)
+    doubts = {index: 0.0 if index in missed.beside else _doubt(line) for index, line in enumerate(lines)}
+    doubtful = sorted((index for index, doubt in doubts.items() if doubt < DOUBT), key=lambda index: doubts[index])
     chosen = sorted(doubtful[:MAX_LINES])
-    areas = [_area(lines[index], grey) for index in chosen]
+    boxes = {index: missed.beside.get(index, around(lines[index])) for index in chosen}
+    homes = {index: (lines[index][0].line, lines[index][0].block) for index in chosen}
+    for box in missed.lines:
+        index = len(lines)
+        lines.append(())
+        chosen.append(index)
+        boxes[index], homes[index] = box, (index, _NO_BLOCK)
+    areas = [_area(boxes[index], lines[index], grey) for index in chosen]
     readings: dict[int, list[tuple[EngineWord, ...]]] = {index: [lines[index]] for index in chosen}
     for one in passes:
         if one.script is Script.KOREAN and not is_korean(words):
             continue
         pictures = [_cut(grey, area, one.scale) for area in areas]
         for index, area, found in zip(chosen, areas, engine.reread(pictures, dpi * one.scale, one.script), strict=True):
-            placed = [_place(word, area, one.scale, lines[index]) for word in found]
+            placed = [_place(word, area, one.scale, boxes[index], homes[index]) for word in found]
             readings[index].append(tuple(respace(placed, ink)))
     return Readings(tuple(lines), {index: tuple(found) for index, found in readings.items()})
 
@@ -148,13 +163,18 @@ def vote(readings: Sequence[Sequence[EngineWord]], known: Lexicon | None = None)
     for left, right in _stretches(word.box for reading in readings for word in reading):
         options = [[word for word in reading if left <= word.box[0] and word.box[2] <= right] for reading in readings]
         picked = _best(options, known)
-        best.extend(replace(word, line=readings[0][0].line, block=readings[0][0].block) for word in picked)
+        best.extend(picked)
     return best
 
 
 def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Sequence[EngineWord]:
     """Return the reading of a stretch that has most behind it, none where all passed it over but one."""
     texts = [plain(option) for option in options]
+    passed_over_first = not texts[0]
+    confidences = [_confidence(option) for option in options]
+    if known is not None:
+        for index in are_syllables(texts, confidences):
+            texts[index] = ""
     usual = sorted(len(text) for text in texts if text)
     weights: dict[str, float] = {}
     surest: dict[str, float] = {}
@@ -167,7 +187,7 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
             surest[text] = max(surest.get(text, 0.0), _confidence(option))
             merits[text] = merit(text, known)
     # What the first reading passed over counts only when two others agree on it.
-    if not weights or (not texts[0] and max(weights.values()) < AGREED):
+    if not weights or (passed_over_first and max(weights.values()) < AGREED):
         return ()
     spliced = splice(list(weights)) if known is not None else None
     if spliced is not None:
@@ -187,7 +207,13 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
             text == texts[0],
         ),
     )
+    least, most = 0.0, 1.0
+    if known is not None:
+        winner = known_instead(winner, texts, confidences, known)
+        least, most = bounds(winner, texts, known)
     best = max((option for option, text in zip(options, texts, strict=True) if text == winner), key=_confidence)
+    if (least, most) != (0.0, 1.0):
+        best = [replace(word, confidence=max(least, min(word.confidence, most))) for word in best]
     if _figures_differ(winner, texts):
         return [replace(word, confidence=min(word.confidence, DIFFERENT_FIGURES)) for word in best]
     return best
@@ -220,7 +246,8 @@ def _stretches(boxes: Iterable[PixelBox]) -> list[tuple[float, float]]:
 
 
 def _doubt(line: Sequence[EngineWord]) -> float:
-    return min(word.confidence for word in line)
+    # Capitals are what both models together make of a word they half see, and they are sure of it.
+    return min(min(word.confidence, _CAPITALS) if is_capitals(word.text) else word.confidence for word in line)
 
 
 def plain(words: Sequence[EngineWord]) -> str:
@@ -239,10 +266,10 @@ def is_korean(words: Sequence[EngineWord]) -> bool:
     return sum("가" <= letter <= "힣" for letter in letters) >= _KOREAN_SHARE * len(letters)
 
 
-def _area(line: Sequence[EngineWord], grey: Pixels) -> tuple[int, int, int, int]:
-    top, bottom = min(word.box[1] for word in line), max(word.box[3] for word in line)
-    margin = _MARGIN * float(np.median([word.box[3] - word.box[1] for word in line]))
-    left, right = min(word.box[0] for word in line), max(word.box[2] for word in line)
+def _area(box: PixelBox, line: Sequence[EngineWord], grey: Pixels) -> tuple[int, int, int, int]:
+    heights = [word.box[3] - word.box[1] for word in line] or [box[3] - box[1]]
+    margin = _MARGIN * float(np.median(heights))
+    left, top, right, bottom = box
     return (
         max(0, int(left - margin)),
         max(0, int(top - margin)),
@@ -260,9 +287,10 @@ def _cut(grey: Pixels, area: tuple[int, int, int, int], scale: float) -> Pixels:
     return cast("Pixels", cv2.copyMakeBorder(piece, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=_PAPER))
 
 
-def _place(word: EngineWord, area: tuple[int, int, int, int], scale: float, line: Sequence[EngineWord]) -> EngineWord:
+def _place(
+    word: EngineWord, area: tuple[int, int, int, int], scale: float, line: PixelBox, home: tuple[int, int]
+) -> EngineWord:
     """Return a word of a cut-out line on the page; its height is the line's, since cut-outs reach into neighbours."""
     x0, _, x1, _ = ((value - _BORDER) / scale for value in word.box)
-    top, bottom = min(first.box[1] for first in line), max(first.box[3] for first in line)
-    box = (x0 + area[0], top, x1 + area[0], bottom)
-    return EngineWord(word.text, box, word.confidence, line[0].line, line[0].block)
+    box = (x0 + area[0], line[1], x1 + area[0], line[3])
+    return EngineWord(word.text, box, word.confidence, *home)

@@ -21,6 +21,7 @@ _BU = re.compile(r"^(\d)8")
 _LATIN_IN_BRACKETS = re.compile(r"^[^가-힣(]*\((?P<latin>[A-Z]{2,6})\)$")
 _HANGUL_BEFORE_BRACKET = re.compile(r"^(?P<head>[가-힣]{2,})[『「(\[][^가-힣]{1,5}[)\]』」]?$")
 _CIRCLES = re.compile(r"^(?P<head>[가-힣「『(]*)[O○〇0]{2}")
+_AI = re.compile(r"^(?:/[1Il|\[]|4ㅅ1|41|A[1Il|])(?P<rest>[가-힣]{3,}.*)$")
 _BLURRED = re.compile(r"^(?P<blur>[^가-힣]{1,5})(?P<rest>[가-힣].*)$")
 
 
@@ -31,9 +32,16 @@ def splice(texts: Sequence[str]) -> tuple[str, str] | None:
             if latin == hangul:
                 continue
             word = _with_kind(latin, hangul) or _with_circles(latin, hangul) or _with_brackets(latin, hangul)
+            word = word or _with_ai(latin, hangul)
             if word:
                 return word, hangul
     return None
+
+
+def hangul_head(text: str) -> str:
+    """Return a file's name without its kind, as the Korean model reads it: `서식` of `서식.1\\[0×`; else nothing."""
+    match = _HANGUL_HEAD.match(text)
+    return match["head"] if match else ""
 
 
 def _with_kind(latin: str, hangul: str) -> str | None:
@@ -49,6 +57,12 @@ def _with_brackets(latin: str, hangul: str) -> str | None:
     """Join `질문『^0)` and `SE(FAQ)`: each reading got one half of `질문(FAQ)`."""
     end, start = _LATIN_IN_BRACKETS.match(latin), _HANGUL_BEFORE_BRACKET.match(hangul)
     return f"{start['head']}({end['latin']})" if end and start else None
+
+
+def _with_ai(latin: str, hangul: str) -> str | None:
+    """Join `/1행정팀-7` and `행정팀-7`: two capitals before Hangul are read as figures and signs, or passed over."""
+    cut = _AI.match(latin)
+    return f"AI{cut['rest']}" if cut and cut["rest"] == hangul else None
 
 
 def _with_circles(latin: str, hangul: str) -> str | None:

@@ -56,7 +56,7 @@ def test_letters_never_seen_before(kind: str, tmp_path: Path) -> None:
     total = reduce(Score.__add__, scores)
 
     assert total.f1 >= 0.985, total.wrong
-    assert total.invented < 0.01, total.wrong
+    assert total.wrong_share < 0.01, total.wrong
     assert total.evidence >= 0.85
     assert total.body_likeness >= 0.97
 

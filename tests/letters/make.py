@@ -1,6 +1,7 @@
 """Make letters: `python -m tests.letters.make OUT --seed 1 --count 30 --variants clean_pdf,clean_png,scan,photo`.
 
-With --tight, running text is set as justified lines are: less white between letters and words.
+With --tight, running text is set as justified lines are: less white between letters and words. With --words,
+names and subjects come from another stock, which the known words were made without.
 
 OUT gets `index.json`, `truth/`, `boxes/` and `inputs/`, as the scorer reads them.
 """
@@ -9,6 +10,7 @@ import argparse
 import json
 import random
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ import pypdfium2 as pdfium
 from tests.letters.degrade import Boxes, Image, carried, photo, scan
 from tests.letters.english import draw_english
 from tests.letters.fonts import faces
+from tests.letters.other_words import STOCKS, other_words
 from tests.letters.private import draw_private
 from tests.letters.public import draw_public
 from tests.letters.sheet import Sheet
@@ -136,9 +139,11 @@ def main() -> None:
     parser.add_argument("--variants", default="clean_pdf")
     parser.add_argument("--kind", choices=[name for name, _, _ in _KINDS])
     parser.add_argument("--tight", action="store_true")
+    parser.add_argument("--words", choices=list(STOCKS))
     arguments = parser.parse_args()
     seeds = range(arguments.seed, arguments.seed + arguments.count)
-    write_letters(arguments.out, seeds, arguments.variants.split(","), arguments.kind, tight=arguments.tight)
+    with other_words(arguments.words) if arguments.words else nullcontext():
+        write_letters(arguments.out, seeds, arguments.variants.split(","), arguments.kind, tight=arguments.tight)
 
 
 if __name__ == "__main__":

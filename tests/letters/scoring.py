@@ -24,9 +24,9 @@ class Score:
         return self.core.f1
 
     @property
-    def invented(self) -> float:
+    def wrong_share(self) -> float:
         """Share of the values given that are wrong."""
-        return self.core.invented
+        return self.core.wrong
 
     @property
     def evidence(self) -> float:

@@ -99,7 +99,7 @@ def _dated(text: Placed, issued: str | None) -> list[Action]:
         ranged = bool(
             i and re.fullmatch(r"\s*(?:\d{1,2}:\d{2}|오[전후]\s?\d{1,2}시|\d{1,2}시)?\s*(?:~|-|부터)\s*", before)
         )
-        starts_range = bool(re.match(r"\s*(?:\d{1,2}:\d{2}|\d{1,2}시)?\s*(?:~|부터)\s*", rest)) and i + 1 < len(dates)
+        starts_range = bool(re.match(r"\s*(?:\d{1,2}:\d{2}|\d{1,2}시)?\s*(?:~|-|부터)\s*", rest)) and i + 1 < len(dates)
         label = _label(plain, dates[i - 1].start if ranged else written.start)
         if starts_range and not until:
             continue

@@ -32,6 +32,7 @@ _POSITION = re.compile(
     r"Counsellor|Ambassador|Controller|Assistant|Planner|Treasurer|CEO|CFO|Analyst|Scientist|Buyer|"
     r"Auditor)\b"
 )
+_REFERENCE = re.compile(r"\s*(?:(?:our|your)\s+)?ref(?:erence)?\b\.?\s*(?:no\.?)?\s*[:.]", re.I)
 _REACHED = re.compile(r"\w@\w|www\.|https?:|\+\d|\b(?:Tel|Fax|Phone)\b", re.I)
 
 
@@ -39,7 +40,7 @@ def find_sender(head: Sequence[Line]) -> Tree:
     """Return `organisation`, the largest text of the letterhead, and the `department` below it; {} for neither."""
     best: tuple[float, int, Placed] | None = None
     for i, line in enumerate(head):
-        if _REACHED.search(line.plain) or find_english_dates(line.plain):
+        if _REACHED.search(line.plain) or _REFERENCE.match(line.plain) or find_english_dates(line.plain):
             continue
         cells = [cell for cell in line.cells if len(re.findall(r"[A-Za-z]", cell.text.text)) > 3] or list(line.cells)
         largest = max(cell.em for cell in cells)

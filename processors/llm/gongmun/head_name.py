@@ -8,7 +8,8 @@ from processors.llm.gongmun.placed import Placed, joined
 
 _LOGO_GAP = 3.0
 _NOT_A_NAME = re.compile(
-    r"공\s*문$|시\s*행\s*문|^\W*$|\w\s?@\s?\w|www\.|https?:|TEL|FAX|우\s?편\s?번\s?호|\d{3,4}-\d{4}|^\d[\d\s.,-]*$",
+    r"공\s*문$|시\s*행\s*문|^\W*$|\w\s?@\s?\w|www\.|https?:|TEL|FAX|우\s?편\s?번\s?호|\d{3,4}-\d{4}|^\d[\d\s.,-]*$"
+    r"|[가-힣],\s?[가-힣]",
     re.I,
 )
 

@@ -88,7 +88,10 @@ def _trim(word: Word) -> Word | None:
         return None
     if start == 0 and end == len(text):
         return word
-    boxes = split_box(text, word.box)[start:end]
+    # An underscore has no ink beside the letters: the word's box, tight around its ink, is theirs alone.
+    inked = text[:start].replace("_", "") + text[start:end] + text[end:].replace("_", "")
+    first = len(text[:start].replace("_", ""))
+    boxes = split_box(inked, word.box)[first : first + end - start]
     return replace(word, text=text[start:end], box=(boxes[0][0], word.box[1], boxes[-1][2], word.box[3]))
 
 

@@ -4,7 +4,8 @@ Everything in this package works on `Placed` text: a pattern is matched on its `
 cut out, and the cut still knows its boxes. That is what makes evidence exact, also over wrapped lines.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -84,6 +85,13 @@ class Placed:
         """Mean confidence of the characters, 0 for text without a place."""
         values = [glyph.confidence for glyph in self.glyphs if glyph]
         return sum(values) / len(values) if values else 0.0
+
+    def weakest(self, among: Collection[str] | None = None) -> float:
+        """Least confidence of the characters, or of those in words that are `among`; 1 for text without a place."""
+        words = re.finditer(r"\S+", self.text)
+        spans = [word.span() for word in words if among is None or word.group() in among]
+        glyphs = [glyph for start, end in spans for glyph in self.glyphs[start:end] if glyph]
+        return min((glyph.confidence for glyph in glyphs), default=1.0)
 
     def evidence(self, certainty: float = 1.0) -> list[dict[str, Any]]:
         """Return one entry per line that the text is on, as the result's `evidence` wants it."""

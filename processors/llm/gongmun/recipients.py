@@ -9,6 +9,8 @@ from processors.llm.gongmun.sender_name import unmasked_company
 _SEE_LIST = re.compile(r"수\s*신\s*[자처지]\s*[참잠]\s*[조죠]|수신자\s*참|붙\s*임\s*참\s*조")
 _ENDS_IN_SEE = re.compile(r"[참잠]\s?[조죠]\W*$")
 _HONORIFIC = re.compile(r"\s*(?:귀\s*하|귀\s*중|님|앞)\s*$")
+_REFERENCE = re.compile(r"(?:[참잠]\s*)?조\s*[:;]")
+"""The label of another field, whose line was read as one with the addressee's."""
 _LOST_BRACKET = re.compile(
     r"^(?P<name>.+?(?:시장|도지사|군수|구청장|[가-힣]청장|장관|교육감|교육장|서장|교장))\s?(?P<unit>[가-힣]+(?:과|팀|실|관|국)장?)\)$"
 )
@@ -70,7 +72,7 @@ def _party(text: Placed) -> dict[str, Read]:
         title = _TITLE_AFTER_COMPANY.search(name.plain)
         if title and title.start() > 0:
             name = name.cut(0, title.start())
-    if not re.search(r"[가-힣A-Za-z]", name.plain):
+    if not re.search(r"[가-힣A-Za-z]", name.plain) or _REFERENCE.match(name.plain):
         return {}
     if re.fullmatch(r"[a-z]{1,5}", name.plain):
         return {}  # what a seal or a logo reads as

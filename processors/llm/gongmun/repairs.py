@@ -6,8 +6,8 @@ from processors.llm.gongmun.placed import Placed, Read
 from processors.llm.gongmun.sender_name import likeness
 from processors.llm.gongmun.slips import closing, name, office
 
-_YEAR_AS_FIGURES = re.compile(r"(?<!\d)(?P<year>20[123]\d)(?P<slip>4[45]?|0)(?=\s?[가-힣○「])")
-_EXTENSION = re.compile(r"\.\s?(?=\S*[\[\\0-9|])[\[\]\\0-9lI|/()A-Za-z]{1,6}[×x*]$")
+_YEAR_AS_FIGURES = re.compile(r"(?<!\d)(?P<year>20[123]\d)(?P<slip>4[45]?|0|'?[A-Za-z4])(?=\s?[가-힣○「])")
+_EXTENSION = re.compile(r"\.\s?(?=\S*[\[\\/0|])[\[\]\\0-9lI|/()A-Za-z]{1,6}[×x*]$")
 _BARE_EXTENSION = re.compile(r"(?<=[가-힣])\s?(?=\S*[\[\\0-9|/])[\[\]\\0-9lI|/()]{2,6}[×x*]$")
 _AFTER_EXTENSION = re.compile(
     r"(?:(?<=\.hwpx)|(?<=\.xlsx)|(?<=\.docx)|(?<=\.pptx)|(?<=\.pdf)|(?<=\.hwp)(?!x))\s?[0-9lI|]\S{0,3}$"
@@ -20,12 +20,16 @@ _CIRCLES = re.compile(r"\((?:2\(?[〉>]?|\(?[〉>])(?=[가-힣]{2})")
 """Two circles that stand for a name, where a bracket stays open: `(2(〉사업`, `(2사업`."""
 _BARE_PDF = re.compile(r"(?<=[가-힣])\s?0[0oO아애]$")
 _EXTENSIONS = ((_EXTENSION, ".hwpx"), (_BARE_EXTENSION, ".hwpx"), (_PDF, ".pdf"), (_BARE_PDF, ".pdf"))
+_LABELS_REST = re.compile(r"[A-Za-z|]{1,2}\s?[:;]\s*(?=\S*[가-힣])")
+"""What is left of `제목 :` before a title."""
 _EDGES = "_|~^`'*.,:;\"”“’ㆍ"
 
 
 def repaired_title(placed: Placed) -> Read:
     """Read a title: stray signs off its edges, and `20254 빈집` back to `2025년 빈집`."""
     placed = _stripped(placed)
+    if placed.confidence() < 1.0 and (rest := _LABELS_REST.match(placed.plain)):
+        placed = placed.cut(rest.end())
     text = placed.single_spaced().text
     fixed = _with_years(text)
     if placed.confidence() < 1.0:

@@ -8,7 +8,7 @@ from processors.llm.gongmun.placed import Placed, Read, as_written
 from schemas.pages import Document
 
 _OMITTED = re.compile(
-    r"[(\[<]?\s*(?P<words>(?:[관직청공]\s?인|서\s?명|날\s?인|인\s?장)\s?[생상샘성]\s?[략락랙])\s*[)\]>]?"
+    r"[(\[<]?\s*(?P<words>(?:[관곤과직청공]\s?인|서\s?명|날\s?인|인\s?장)\s?[생상샘성싱]\s?[략락랙래]|[관곤과직]\s?인\s?[략락])\s*[)\]>]?"
 )
 
 

@@ -27,6 +27,13 @@ _DOUBTFUL_SIGN = 0.93
 _ALIKE, _ALIKE_IF_DOUBTFUL = 0.62, 0.45
 """Share of letters in common from which head and signing office are one name, read differently."""
 _DOUBTFUL_HEAD, _SURE_OFFICE = 0.86, 0.9
+_TORN_HEAD, _WHOLE_OFFICE = 0.7, 0.75
+"""A head with a letter that readings disagree on gives way to an office that was read throughout."""
+_BODY_END = re.compile(r"(?:[부처청시군구도원소관교회서국단실과]|센터|본부|공사|은행|지청|학원|병원)$")
+"""What a public body's name ends in."""
+_BOTH_SURE = 0.85
+TWO_NAMES = 0.5
+"""How sure a name is that head and signature show otherwise, each read well: one of them is wrong."""
 _ODD = "때뻐뚜뿌쩨떠뜨쭈쯔쭤꾸쿠숴줘웨"
 
 
@@ -42,8 +49,11 @@ def body_of(signatory: str) -> str | None:
 
 def trimmed_office(signatory: Placed) -> Placed:
     """Drop what a seal has left behind the office (`해맑은군수하`); a name that ends as offices do stays whole."""
-    if body_of(signatory.text) is not None:
+    if not signatory or body_of(signatory.text) is not None:
         return signatory
+    office = signatory.text.split()[0]
+    if body_of(office) is not None and not re.search(r"[가-힣]{2}", signatory.text[len(office) :]):
+        return signatory.cut(0, len(office))
     squeezed = signatory.squeeze()
     match = _OFFICE_END.match(squeezed.text)
     if match and len(squeezed.text) - match.end() <= 2 and body_of(match.group()) is not None:
@@ -66,10 +76,25 @@ def public_sender(head: Read | None, signatory: Placed) -> Read | None:
         # The longer of two good readings is whole, unless the shorter one was read much better.
         return head if sure >= office_sure - 0.03 else Read(expected, _matching(head.at, expected), 0.8)
     clean = re.fullmatch(r"[가-힣A-Za-z·()]+", shown) is not None
+    if head.at.weakest() < _TORN_HEAD and signatory.weakest() >= _WHOLE_OFFICE:
+        return Read(expected, signatory, 0.8)
+    if clean_pair(shown, expected):
+        weaker, surer = sorted((head.at.weakest(), signatory.weakest()))
+        if weaker >= _BOTH_SURE:
+            return Read(expected, _matching(head.at, expected), TWO_NAMES)
+        if surer == head.at.weakest() >= _BOTH_SURE:
+            return Read(shown, head.at, 0.8)
+    if head.at.weakest() < _WHOLE_OFFICE and not _BODY_END.search(shown):
+        return Read(expected, signatory, 0.7)
     least = _ALIKE_IF_DOUBTFUL if sure < _DOUBTFUL_HEAD and office_sure >= _SURE_OFFICE else _ALIKE
     if likeness(letters(shown), letters(expected)) < least or (clean and sure > max(0.985, office_sure)):
         return head
     return Read(expected, _matching(head.at, expected), 0.8)
+
+
+def clean_pair(one: str, other: str) -> bool:
+    """Whether two names differ in a single syllable, so that neither is a torn form of the other."""
+    return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) == 1
 
 
 def _shown_in(head: Read | None, signatory: Placed) -> str | None:
@@ -127,6 +152,9 @@ def likeness(a: str, b: str) -> float:
 
 def _without_logo(first: Read, others: Sequence[Read]) -> Read:
     """Drop a lone syllable in front, which is what a logo was read as, when no other reading has it."""
+    before_form = re.match(rf"^[가-힣]\s+(?={_LEGAL.pattern})", str(first.value))
+    if before_form:
+        return Read(str(first.value)[before_form.end() :], first.at.cut(before_form.end()), 0.8)
     match = re.match(r"^\S{1,2}\s+(?=\S{3})", str(first.value))
     if not match or _LEGAL.match(str(first.value)) or not others:
         return first
@@ -143,11 +171,11 @@ def unmasked_company(read: Read) -> Read:
     `주` in front begins some names of companies: it is taken for the sign only where it was read with doubt.
     """
     text = str(read.value)
-    halved = re.fullmatch(r"[(\[]?\s?주\s?[)\]]\s*(?P<core>[가-힣A-Za-z].*)", text)
+    halved = re.fullmatch(r"(?:[(\[]?\s?주\s?[)\]]|[(\[]\s?주\s?[쥐쮜줘])\s*(?P<core>[가-힣A-Za-z].*)", text)
     if halved:
         return Read(f"(주){halved['core']}", read.at, 0.8)
     doubtful = r"|주" if read.at.confidence() < _DOUBTFUL_SIGN else ""
-    looks = re.fullmatch(rf"(?:쥐|쮜|뀌|(?:취|쥬){doubtful})(?P<core>[가-힣]{{3,}}(?:\s?[가-힣A-Za-z]+)*)", text)
+    looks = re.fullmatch(rf"(?:쥐|쮜|뀌|줘|(?:취|쥬){doubtful})(?P<core>[가-힣]{{3,}}(?:\s?[가-힣A-Za-z]+)*)", text)
     if looks:
         return Read(f"㈜{looks['core']}", read.at, 0.6)
     behind = re.fullmatch(r"(?P<core>[가-힣]{2,}[가-힣A-Za-z\s]*?)\s*[(\[]?\s*(?:[@®©8⑧&#§*]|[0-9])\s*[)\]]?", text)

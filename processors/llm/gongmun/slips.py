@@ -24,7 +24,11 @@ _UNITS = (
     (re.compile(r"^정년(?=정책|일자리|지원)"), "청년"),
 )
 _NAMES = (
-    (re.compile(r"(?<![가-힣])흥보(?=\s|물|용|$)"), "홍보"),
+    (re.compile(r"(?<=(?:참가|사용|등록|이용|허가|지원|수강)\s)신정(?![가-힣])"), "신청"),
+    (re.compile(r"(?<![가-힣\d○])[0O○〇ㅇᄋ]{1,2}\s?[ㅇᄋ](?=[가-힣]{2})"), "○○"),
+    (re.compile(r"(?<![가-힣])흥보"), "홍보"),
+    (re.compile(r"(?<![가-힣])신정서"), "신청서"),
+    (re.compile(r"(?<![가-힣])(?:ㅅ[ㅅ스쓰^]|스스|[스쓰^]ㅅ|\^[스쓰])(?=[가-힣]{2})(?!로)"), "△△"),
     (re.compile(r"수집\s?[.,:;\-·]?\s?이용(?=\s?(?:및|동의|목적|제공))"), "수집·이용"),
 )
 _CLOSERS = {
@@ -35,8 +39,10 @@ _CLOSERS = {
     "동보": "통보",
     "안네": "안내",
 }
-_TAG = re.compile(r"\[(긴급|재송|정정|중요)\s?(?=[가-힣])")
-"""A mark before the subject whose closing bracket was lost."""
+_TAG = re.compile(r"(?:\[(긴급|재송|정정|중요)|(?<![가-힣\[])(긴급|재송|정정|중요)\])\s?(?=[가-힣])")
+"""A mark before the subject of which a bracket was lost."""
+_LAW = re.compile(r"(?<=[법률례칙령정])[,.](?=\s(?:시행|개정|제정|공포))")
+"""The closing bracket of a law's name, read as a comma."""
 
 _WORDS = "|".join(_CLOSERS)
 _CLOSER = re.compile(rf"({_WORDS})(?=$|\s*\(|\s+및\s|\s+(?:{_WORDS}|요청|협조|제출)(?:$|\s*\())")
@@ -59,7 +65,8 @@ def name(text: str) -> str:
 
 def closing(title: str) -> str:
     """Return a title whose last words, and those before 및, say what is asked for."""
-    return _TAG.sub(r"[\1] ", _CLOSER.sub(lambda match: _CLOSERS[match[1]], title))
+    title = _LAW.sub("", _CLOSER.sub(lambda match: _CLOSERS[match[1]], title))
+    return _TAG.sub(lambda match: f"[{match[1] or match[2]}] ", title)
 
 
 def _replaced(text: str, slips: Iterable[tuple[re.Pattern[str], str]]) -> str:

@@ -7,7 +7,9 @@ from statistics import median
 from schemas.pages import Word
 
 _MIN_SPAN = 0.18
-_OUTLIER = 0.012
+_TELLING_LINES = 5
+_BETTER = 0.6
+"""By how much nearer the lines must be to a change of slope than to none for it to be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,22 @@ def page_slope(words: Sequence[Word], width: int, height: int) -> Slope:
     aspect = (height / width) ** 2 if width and height else 2.0
     if not samples:
         return Slope(squared_aspect=aspect)
-    level = median(lean for _, lean in samples)
-    kept = [(y, lean) for y, lean in samples if abs(lean - level) < _OUTLIER * 2.5]
-    change = _trend(kept) if len(kept) >= 8 else 0.0
-    if change:
-        level = median(lean - change * (y - 0.5) for y, lean in kept)
+    flat = median(lean for _, lean in samples)
+    level, change = flat, 0.0
+    # A photo's lines lean differently at its top and bottom; fewer lines tell little of it.
+    trend = _trend(samples) if len(samples) >= _TELLING_LINES else 0.0
+    if trend:
+        middle = median(lean - trend * (y - 0.5) for y, lean in samples)
+        if _spread(samples, middle, trend) < _BETTER * _spread(samples, flat, 0.0):
+            level, change = middle, trend
     if abs(level) < 0.0012 and abs(change) < 0.004:
         return Slope(squared_aspect=aspect)
     return Slope(level, change, aspect)
+
+
+def _spread(samples: Sequence[tuple[float, float]], level: float, change: float) -> float:
+    """Return by how much the lines differ from a slope, in the middle."""
+    return median(abs(lean - level - change * (y - 0.5)) for y, lean in samples)
 
 
 def _centre(word: Word) -> tuple[float, float]:

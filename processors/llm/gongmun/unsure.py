@@ -1,7 +1,8 @@
 """Values that fail their field's grammar or were read too badly are left out and named in `warnings`. Pure.
 
-A wrong number files a letter in the wrong place; a missing one is asked for. Only what an engine read can be unsure:
-a text layer is taken as it is.
+A wrong number files a letter in the wrong place, and a title with a wrong word goes unnoticed; a missing one is asked
+for. The warning says what was read, for a person to see. Only what an engine read can be unsure: a text layer is taken
+as it is.
 """
 
 import re
@@ -9,17 +10,38 @@ from typing import Any, cast
 
 from processors.llm.gongmun.placed import Read
 from processors.llm.gongmun.result import Tree
+from processors.llm.gongmun.sender_name import TWO_NAMES
 from schemas.file_kinds import ENCLOSED
 
 LEAST_FOR_A_NUMBER = 0.6
 """Document numbers below that were wrong oftener than right on letters of ours, and nothing else proves figures."""
 
+LEAST_FOR_A_NAME = 0.7
+"""Titles and names with a word below that are wrong two times in three: readings disagree there, no grammar decides."""
+
+LEAST_FOR_AN_ADDRESS = 0.5
+"""An e-mail address is one word, of which the engine is seldom sure; below that it is wrong oftener than right."""
+
 _KINDS = "|".join(ENCLOSED)
 _SIGNS = re.compile(r"[\^{}|\\×÷=*`§¢£¥¬¦【】]")
 _KIND_WITHOUT_DOT = re.compile(rf"(?<=[가-힣\s])[A-Za-z_!-]{{0,6}}(?:{_KINDS})\s?\d{{0,2}}$")
 _NO_KIND = re.compile(rf"[가-힣)]\s?\.(?!(?:{_KINDS})$)[^\s가-힣]{{1,8}}$", re.IGNORECASE)
-_NO_NUMBER = re.compile(r"(?<![A-Za-z])[a-z]{2,}[A-Z]?\s?(?=[가-힣])|[\^{}|\\×÷=*【】]")
+_NO_ABBREVIATION = re.compile(r"\((?:\d{3}|(?=\d*[&%$#])[\d&%$#]{2,4})\)$")
+"""What capitals in brackets come out as; three figures in brackets, no year and no edition, end no name."""
+_NO_END = re.compile(r"\s각\s*\S{1,4}$|(?<=[A-Za-z])\s\d{2}$|^0\d{1,2}\s")
+"""A count whose unit was lost, and figures that Latin letters come out as: no name ends or begins so."""
+_LARGEST_SERIAL = 40_000
+"""Letters of one unit are counted by the year: behind a dash a 1 comes out as 7 or 4."""
+_NO_NUMBER = re.compile(r"(?<![A-Za-z])[a-z]{2,}[A-Z]?\s?(?=[가-힣])|[A-Z][l|](?=\d{4}-)|[\^{}|\\×÷=*【】]")
 """Small Latin letters before Hangul are what syllables come out as; a number has capitals."""
+_GOES_ON = re.compile(r"(?:(?<=[가-힣])[을를에의와과]|\s(?:및|따른|위한|관한|대한|통한))$")
+"""A title ends in what is asked for or told; one that ends so was not read to its end."""
+_YEAR = re.compile(r"(?:19|20)\d\d(?:년도?)?")
+"""A year has a grammar of its own."""
+_JAMO = re.compile(r"[\u1100-\u11ff\u3131-\u318e]")
+"""A lone consonant or vowel is half a letter, or a circle that stands for a name."""
+_AREA = re.compile(r"0(?:2|3[0-3]|4[1-4]|5[0-5]|6[0-4]|1[016-9]|70|80)")
+_LISTED = (("attachments", "name"), ("recipients", "name"), ("contacts", "email"), ("contacts", "phone"))
 _BRACKETS = ("()", "「」", "『』", "[]")
 
 
@@ -27,18 +49,28 @@ def without_unsure(tree: Tree) -> Tree:
     """Return a letter's tree without unsure values; what is left of an attachment, its number and count, stays."""
     kept, warnings = dict(tree), list(cast("list[Any]", tree.get("warnings", [])))
     number = tree.get("document_number")
-    if isinstance(number, Read) and _is_read(number) and not _is_sure(number):
+    if isinstance(number, Read) and _is_read(number) and not _is_sure_number(number):
         del kept["document_number"]
-        warnings.append(_warning("/document_number", "its figures are not sure"))
-    attachments: list[dict[str, Read]] = []
-    for entry in cast("list[dict[str, Read]]", tree.get("attachments", [])):
-        name = entry.get("name")
-        if name is not None and _is_read(name) and not is_name(str(name.value)):
-            warnings.append(_warning(f"/attachments/{len(attachments)}/name", "no attachment is called what was read"))
-            entry = {key: read for key, read in entry.items() if key != "name"}
-        if entry:
-            attachments.append(entry)
-    kept["attachments"] = attachments
+        warnings.append(_warning("/document_number", number, "its figures are not sure"))
+    title = tree.get("title")
+    if isinstance(title, Read) and _is_read(title):
+        why = "it goes on where nothing was read" if _GOES_ON.search(str(title.value)) else _unsure_words(title)
+        if why:
+            del kept["title"]
+            warnings.append(_warning("/title", title, why))
+    sender = cast("Tree", tree.get("sender") or {})
+    name = sender.get("organisation")
+    if isinstance(name, Read) and _is_read(name) and _is_unsure_name(name):
+        kept["sender"] = {key: value for key, value in sender.items() if key != "organisation"}
+        warnings.append(_warning("/sender/organisation", name, _NOT_SURE))
+    disclosure = cast("Tree", tree.get("disclosure") or {})
+    level = disclosure.get("level")
+    if isinstance(level, Read) and _is_read(level) and level.at.weakest() < LEAST_FOR_A_NUMBER:
+        kept["disclosure"] = {}
+        warnings.append(_warning("/disclosure", level, _NOT_SURE))
+    for field, key in _LISTED:
+        entries = cast("list[dict[str, Read]]", kept.get(field) or [])
+        kept[field] = _without(entries, field, key, warnings)
     if warnings:
         kept["warnings"] = warnings
     return kept
@@ -46,20 +78,76 @@ def without_unsure(tree: Tree) -> Tree:
 
 def is_name(text: str) -> bool:
     """Tell whether an attachment may be called so: brackets in pairs, no odd signs, a file's kind behind a dot."""
-    if any(text.count(opening) != text.count(closing) for opening, closing in _BRACKETS):
+    if not _is_paired(text):
         return False
-    return not (_SIGNS.search(text) or _KIND_WITHOUT_DOT.search(text) or _NO_KIND.search(text))
+    odd = (_SIGNS, _JAMO, _KIND_WITHOUT_DOT, _NO_KIND, _NO_ABBREVIATION, _NO_END)
+    return not any(pattern.search(text) for pattern in odd)
+
+
+def _is_paired(text: str) -> bool:
+    return all(text.count(opening) == text.count(closing) for opening, closing in _BRACKETS)
+
+
+_NOT_SURE = "its letters are not sure"
+
+
+def _without(entries: list[dict[str, Read]], field: str, key: str, warnings: list[Any]) -> list[dict[str, Read]]:
+    """Return entries without the values of one key that are unsure, and without those of which nothing is left."""
+    left: list[dict[str, Read]] = []
+    for entry in entries:
+        read = entry.get(key)
+        why = _why_not(field, key, read) if read is not None and _is_read(read) else ""
+        if read is not None and why:
+            warnings.append(_warning(f"/{field}/{len(left)}/{key}", read, why))
+            entry = {name: value for name, value in entry.items() if name != key}
+        if entry:
+            left.append(entry)
+    return left
+
+
+def _why_not(field: str, key: str, read: Read) -> str:
+    if field == "attachments":
+        return _unsure_words(read) if is_name(str(read.value)) else "no attachment is called so"
+    if key == "phone":
+        return _phone_fault(str(read.value)) or _least(read, LEAST_FOR_A_NUMBER)
+    if field == "recipients" and (not _is_paired(str(read.value)) or _JAMO.search(str(read.value))):
+        return "nobody is called so"
+    return _least(read, LEAST_FOR_A_NAME if field == "recipients" else LEAST_FOR_AN_ADDRESS)
+
+
+def _least(read: Read, least: float) -> str:
+    return _NOT_SURE if read.at.weakest() < least else ""
+
+
+def _phone_fault(number: str) -> str:
+    """Return what is wrong with a Korean number: there are no area codes such as 065."""
+    figures = re.sub(r"\D", "", number)
+    return "there is no such area code" if figures.startswith("0") and not _AREA.match(figures) else ""
+
+
+def _is_unsure_name(name: Read) -> bool:
+    torn = _JAMO.search(str(name.value)) is not None
+    return torn or name.at.weakest() < LEAST_FOR_A_NAME or name.certainty <= TWO_NAMES
+
+
+def _unsure_words(read: Read) -> str:
+    """Return why the words of a title or name are not sure; those that grammar has put right are."""
+    words = {word for word in str(read.value).split() if not _YEAR.fullmatch(word)}
+    return _NOT_SURE if read.at.weakest(words) < LEAST_FOR_A_NAME else ""
 
 
 def _is_read(read: Read) -> bool:
     return any(entry.get("source") == "ocr" for entry in read.evidence())
 
 
-def _is_sure(number: Read) -> bool:
-    if number.at.confidence() < LEAST_FOR_A_NUMBER or number.certainty < LEAST_FOR_A_NUMBER:
+def _is_sure_number(number: Read) -> bool:
+    if number.at.weakest() < LEAST_FOR_A_NUMBER or number.certainty < LEAST_FOR_A_NUMBER:
+        return False
+    serial = re.search(r"[가-힣]-(\d+)$", str(number.value))
+    if serial and int(serial[1]) >= _LARGEST_SERIAL:
         return False
     return not _NO_NUMBER.search(str(number.value))
 
 
-def _warning(pointer: str, why: str) -> dict[str, str]:
-    return {"code": "unsure", "pointer": pointer, "message": f"left out: {why}; look at the page"}
+def _warning(pointer: str, read: Read, why: str) -> dict[str, str]:
+    return {"code": "unsure", "pointer": pointer, "message": f"left out: {why}; read as: {read.value}"}

@@ -33,6 +33,7 @@ def test_figures_by_kind_and_variant() -> None:
     assert {k: v["letters"] for k, v in groups.items()} == dict(zip(groups, (3, 2, 2, 1, 1), strict=True))
     everything = groups["all"]
     assert (everything["failed"], everything["valid"], everything["pages"]) == (1, 0.6667, 6)
+    assert (everything["wrong"], everything["misplaced"], everything["nowhere"]) == (0.25, 0.0, 0.0)
     assert everything["core_f1"] == round(2 * 3 / (2 * 3 + 1 + 3), 4)
     assert everything["seconds_a_page"] == round(4 / 6, 3)
     assert groups["variant:scan"]["fields"]["title"] == 1.0
@@ -49,7 +50,8 @@ def test_the_difference_says_what_is_better_and_which_value_broke() -> None:
     assert changes["groups"]["variant:scan"]["fields"] == {"document_number": -0.5}
     text = difference_as_text(changes)
     assert "document_number -0.5 (worse)" in text
-    assert "invented +0.25 (worse)" in text
+    assert "wrong +0.25 (worse)" in text
+    assert "nowhere" not in text
 
 
 def test_no_difference_is_said() -> None:

@@ -7,7 +7,8 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 from cli.evaluation import normal
-from cli.evaluation.likeness import distance, likeness
+from cli.evaluation.likeness import distance, distance_within, likeness
+from cli.evaluation.origins import Wrong, origin, true_text
 from cli.evaluation.scoring import Counts, overlap, score_letter
 
 
@@ -44,6 +45,39 @@ def test_distances_are_those_of_levenshtein() -> None:
     assert (likeness("", ""), likeness("가", ""), likeness("가나", "가다")) == (1.0, 0.0, 0.5)
 
 
+def test_the_nearest_piece_of_a_text() -> None:
+    chance = random.Random(6)
+    for _ in range(60):
+        part, text = ("".join(chance.choices("가나다", k=chance.randrange(12))) for _ in range(2))
+        pieces = (text[i:j] for i in range(len(text) + 1) for j in range(i, len(text) + 1))
+        assert distance_within(part, text) == min(Levenshtein.distance(part, piece) for piece in pieces)
+
+
+LETTER: dict[str, Any] = {
+    "title": "빈집 정비계획 안내",
+    "issue_date": "2025-03-04",
+    "contacts": [{"phone": "051-555-0911", "person": "이보람"}],
+    "body": {"items": [{"text": "현장 조사를 실시하오니 협조하여 주시기 바랍니다."}]},
+}
+
+
+@pytest.mark.parametrize(
+    ("value", "missed", "expected"),
+    [
+        pytest.param("빈집정비계획안네", ["빈집정비계획안내"], Wrong(misread=1), id="one letter wrong"),
+        pytest.param("과-7", ["과-1"], Wrong(misread=1), id="one letter of three"),
+        pytest.param("현장조사률실시", ["빈집정비계획안내"], Wrong(misplaced=1), id="another place, slip allowed"),
+        pytest.param("이보람", [], Wrong(misplaced=1), id="another field's value"),
+        pytest.param("2025-03-09", [], Wrong(misplaced=1), id="a date with one figure wrong"),
+        pytest.param("2027-12-31", [], Wrong(nowhere=1), id="no date of the letter"),
+        pytest.param("도로점용허가", ["빈집정비계획안내"], Wrong(nowhere=1), id="nowhere"),
+        pytest.param("0515550911", [], Wrong(misplaced=1), id="figures however they are written"),
+    ],
+)
+def test_where_a_wrong_value_comes_from(value: str, missed: list[str], expected: Wrong) -> None:
+    assert origin(value, missed, true_text(LETTER)) == expected
+
+
 def test_boxes_overlap() -> None:
     assert overlap((0, 0, 1, 1), (0, 0, 1, 1)) == 1.0
     assert overlap((0, 0, 1, 1), (0, 0, 1, 0.5)) == 0.5
@@ -77,13 +111,14 @@ def test_the_truth_is_right() -> None:
 def test_nothing_read_misses_everything() -> None:
     score = _score({})
     assert score.core == Counts(missed=5)
-    assert (score.core.f1, score.core.invented, score.body) == (0.0, 0.0, 0.0)
+    assert (score.core.f1, score.core.wrong, score.body) == (0.0, 0.0, 0.0)
 
 
 def test_a_wrong_value_is_one_missed_and_one_extra() -> None:
     score = _score({**TRUTH, "title": "다른 제목"})
     assert score.fields["title"] == Counts(0, 1, 1)
-    assert score.faults == ("title missed: 조사안내", "title extra: 다른제목")
+    assert score.faults == ("title missed: 조사안내", "title extra: 다른제목 (not in the letter)")
+    assert (score.core.wrong, score.wrong) == (0.2, Wrong(nowhere=1))
 
 
 def test_one_digit_of_the_disclosure_matters_but_not_the_order() -> None:

@@ -124,6 +124,14 @@ def test_an_english_letter() -> None:
     SCHEMA.validate(result)
 
 
+def test_a_reference_in_large_type_is_no_sender() -> None:
+    text = ENGLISH.replace("Your ref: KR-12", "Reference: HR-2837")
+
+    result = extract(Document((enlarged(enlarged(page_of(text), 0, 1.5), 5, 1.9),)))
+
+    assert result["sender"]["organisation"] == "Northfold Institute of Research"
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [

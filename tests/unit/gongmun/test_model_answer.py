@@ -59,15 +59,30 @@ def test_a_value_that_is_not_on_the_page_is_dropped_with_a_warning() -> None:
     assert codes(merged)[-1] == "model_value_not_on_page"
 
 
-def test_doubtful_letters_are_corrected_and_the_rules_value_is_kept() -> None:
+def _misread(confidence: float) -> tuple[Document, str]:
+    """Return the letter with one wrong letter in its title, read so surely, and the title."""
     clean = document_of(PUBLIC, source="ocr")
     title = str(extract(clean)["title"])
     first = title.split()[0]
     page = clean.pages[0]
     words = tuple(
-        replace(word, text="빓" + word.text[1:], confidence=0.4) if word.text == first else word for word in page.words
+        replace(word, text="빓" + word.text[1:], confidence=confidence) if word.text == first else word
+        for word in page.words
     )
-    document = replace(clean, pages=(replace(page, words=words),))
+    return replace(clean, pages=(replace(page, words=words),)), title
+
+
+def test_a_title_that_was_too_unsure_to_give_is_filled_in() -> None:
+    document, title = _misread(0.4)
+    rules, merged = joined_with(document, {"title": {"value": title, "line": line_of(document, "제목")}})
+
+    assert "title" not in rules
+    assert merged["title"] == title
+    assert merged["evidence"]["/title"][0]["source"] == "model"
+
+
+def test_doubtful_letters_are_corrected_and_the_rules_value_is_kept() -> None:
+    document, title = _misread(0.72)
     wrong = str(extract(document)["title"])
     assert wrong != title
     _, merged = joined_with(document, {"title": {"value": title, "line": line_of(document, "제목")}})

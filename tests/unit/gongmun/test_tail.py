@@ -6,12 +6,12 @@ from processors.llm.gongmun.approval import read_approval
 from processors.llm.gongmun.contacts import body_contacts, read_block
 from processors.llm.gongmun.disclosure import read_disclosure
 from processors.llm.gongmun.phones import find_reachables
-from processors.llm.gongmun.placed import Read
+from processors.llm.gongmun.placed import Placed, Read
 from processors.llm.gongmun.public_tail import read_issue, read_received, split_tail
 from processors.llm.gongmun.recipients import read_parties
 from processors.llm.gongmun.repairs import repaired_name, repaired_title, same_domain
-from processors.llm.gongmun.seal import find_omitted, read_seal
-from processors.llm.gongmun.sender_name import body_of, company_sender, public_sender
+from processors.llm.gongmun.seal import find_omitted, read_seal, without_omitted
+from processors.llm.gongmun.sender_name import TWO_NAMES, body_of, company_sender, public_sender, trimmed_office
 from schemas.pages import Document, Mark, Page
 from tests.unit.gongmun.pages import document_of, lines_of, placed, values
 
@@ -217,6 +217,7 @@ def test_the_body_behind_an_office(office: str, body: str | None) -> None:
         ("아주다른이름", "다온시장", "아주다른이름"),
         ("EAI", "소담시장", "소담시"),
         ("프르소던", "푸른솔도지사", "푸른솔도"),
+        ("여울시", "여을시장", "여을시"),
     ],
 )
 def test_the_head_is_checked_against_the_office(head: str, office: str, name: str) -> None:
@@ -228,9 +229,63 @@ def test_the_head_is_checked_against_the_office(head: str, office: str, name: st
     assert read.value == name
 
 
+def test_a_torn_head_gives_way_to_an_office_that_was_read_throughout() -> None:
+    torn = placed("그일주이이")
+    torn = type(torn)(torn.text, tuple(g and replace(g, confidence=0.4) for g in torn.glyphs))
+    read = public_sender(Read(torn.text, torn), placed("가람소방서장"))
+
+    assert read is not None
+    assert (read.value, read.at.text) == ("가람소방서", "가람소방서장")
+
+
+@pytest.mark.parametrize(("confidence", "name"), [(0.72, "농어촌활력부"), (0.8, "농어브")])
+def test_a_head_that_ends_as_no_body_does_and_was_read_badly_is_none(confidence: float, name: str) -> None:
+    shown = placed("농어브")
+    shown = Placed(shown.text, tuple(g and replace(g, confidence=confidence) for g in shown.glyphs))
+
+    read = public_sender(Read("농어브", shown), placed("농어촌활력부장관"))
+
+    assert (read and read.value) == name
+
+
+def test_two_names_that_were_read_well_and_differ_in_a_syllable_are_unsure() -> None:
+    def shown(text: str, confidence: float) -> Placed:
+        at = placed(text)
+        return Placed(text, tuple(g and replace(g, confidence=confidence) for g in at.glyphs))
+
+    both = public_sender(Read("여울시", shown("여울시", 0.93)), shown("여을시장", 0.93))
+    head = public_sender(Read("여울시", shown("여울시", 0.93)), shown("여을시장", 0.8))
+    office = public_sender(Read("여울시", shown("여울시", 0.8)), shown("여을시장", 0.93))
+
+    assert both
+    assert both.certainty == TWO_NAMES
+    assert [read and (read.value, read.certainty) for read in (head, office)] == [("여울시", 0.8), ("여을시", 0.8)]
+
+
+@pytest.mark.parametrize(
+    ("shown", "office"),
+    [
+        ("가람소방서장 204라", "가람소방서장"),
+        ("해맑은군수하", "해맑은군수"),
+        ("지역상생 부장관", "지역상생 부장관"),
+        ("가람소방서장 직무대리", "가람소방서장 직무대리"),
+        ("", ""),
+    ],
+)
+def test_what_a_seal_leaves_behind_an_office_is_dropped(shown: str, office: str) -> None:
+    assert trimmed_office(placed(shown)).text == office
+
+
+@pytest.mark.parametrize("words", ["관인생략", "관인락", "직인 생략", "관인상락"])
+def test_the_words_for_a_seal_are_no_part_of_a_signature(words: str) -> None:
+    assert without_omitted(placed(f"가람소방서장 ({words})")).text == "가람소방서장"
+
+
 @pytest.mark.parametrize(
     ("readings", "name"),
     [
+        (["(주쥐도담식품"], "(주)도담식품"),
+        (["를 주식회사 다솔엔지니어링"], "주식회사 다솔엔지니어링"),
         (["나루상사 @)"], "나루상사 ㈜"),
         (["쥐다솔엔지니어링"], "㈜다솔엔지니어링"),
         (["은(주)", "한울소재(주)"], "한울소재(주)"),
@@ -277,6 +332,17 @@ def test_what_the_engine_makes_of_an_attachments_name(read: str, name: str) -> N
 
 def test_a_year_read_as_figures_is_put_right() -> None:
     assert repaired_title(placed("_20254 빈집 활용 안내")).value == "2025년 빈집 활용 안내"
+
+
+@pytest.mark.parametrize(
+    ("read", "title"),
+    [("S: 빈집 활용 안내", "빈집 활용 안내"), ("AI: 빈집", "빈집"), ("제안: 빈집 활용", "제안: 빈집 활용")],
+)
+def test_what_is_left_of_the_label_is_no_part_of_a_title(read: str, title: str) -> None:
+    doubtful = placed(read)
+    doubtful = replace(doubtful, glyphs=tuple(g and replace(g, confidence=0.9, source="ocr") for g in doubtful.glyphs))
+
+    assert repaired_title(doubtful).value == title
 
 
 def test_the_seal() -> None:

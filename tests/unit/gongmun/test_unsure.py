@@ -1,6 +1,7 @@
 """What fails its field's grammar, or was read too badly, is left out and said so; the rest stays."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,19 @@ def _read(text: str, confidence: float = 0.93, *, certainty: float = 1.0, source
             "질문(FAQ)",
             "「공유재산법」 개정안",
         ),
-        *("관리비 3.5% 인상 내역", "자료 v2.0", "개인정보 수집·이용 동의서", "[별지 1] 서식", "점검표.pdf"),
+        *(
+            "관리비 3.5% 인상 내역",
+            "자료 v2.0",
+            "개인정보 수집·이용 동의서",
+            "[별지 1] 서식",
+            "점검표.pdf",
+            "예산 내역(2025)",
+            "계획(12)",
+            "각 부서 명단",
+            "별지 1",
+            "서식 10",
+            "계획 2025",
+        ),
     ],
 )
 def test_attachments_may_be_called_so(name: str) -> None:
@@ -34,7 +47,21 @@ def test_attachments_may_be_called_so(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["자주 묻는 질문『^0)", "교재.00【2", "제출 MALhwpx 28", "제출 AMAL_hwpx", "서식.0", "정산 지침(제2판", "서식4×2"],
+    [
+        "보상 계획 각 30H",
+        "설명회 PPT 14",
+        "06 모음",
+        "자주 묻는 질문(640)",
+        "자주 묻는 질문(8&0)",
+        "기관별 ㅇ사업 지침",
+        "자주 묻는 질문『^0)",
+        "교재.00【2",
+        "제출 MALhwpx 28",
+        "제출 AMAL_hwpx",
+        "서식.0",
+        "정산 지침(제2판",
+        "서식4×2",
+    ],
 )
 def test_no_attachment_is_called_so(name: str) -> None:
     assert not is_name(name)
@@ -50,6 +77,81 @@ def test_a_name_that_cannot_be_is_left_out_and_its_number_and_count_stay() -> No
 
 def test_an_attachment_of_which_nothing_is_left_goes() -> None:
     assert without_unsure({"attachments": [{"name": _read("교재.00【2")}]})["attachments"] == []
+
+
+def _two(first: tuple[str, float], second: tuple[str, float]) -> Placed:
+    parts = [_read(text, confidence).at for text, confidence in (first, second)]
+    return Placed(f"{first[0]} {second[0]}", (*parts[0].glyphs, None, *parts[1].glyphs))
+
+
+@pytest.mark.parametrize(
+    ("tree", "pointer"),
+    [
+        ({"contacts": [{"phone": _read("065-555-9713"), "fax": _read("055-555-9713")}]}, "/contacts/0/phone"),
+        ({"contacts": [{"phone": _read("051-555-9713", 0.55), "fax": _read("055-555-9713")}]}, "/contacts/0/phone"),
+        ({"document_number": _read("체납징수팀-72454")}, "/document_number"),
+        ({"sender": {"organisation": _read("느보 ㄷ")}}, "/sender/organisation"),
+        ({"recipients": [{"name": _read("ㅠ을교육장")}]}, "/recipients/0/name"),
+        ({"recipients": [{"name": _read("솔빛군수(1수")}]}, "/recipients/0/name"),
+        ({"disclosure": {"level": Read("partial", _read("부분공개", 0.5).at)}}, "/disclosure"),
+        ({"sender": {"organisation": _read("여을시", certainty=0.5)}}, "/sender/organisation"),
+        ({"document_number": _read("Al2026-02045")}, "/document_number"),
+    ],
+)
+def test_what_no_grammar_allows_is_left_out(tree: dict[str, Any], pointer: str) -> None:
+    assert [w["pointer"] for w in without_unsure(tree)["warnings"]] == [pointer]
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["02-555-9713", "(055)555-9713", "070-5550-1234", "010-5555-1234", "0505-555-1234", "1588-0911", "+82 51 555 0911"],
+)
+def test_numbers_as_they_are_given_out_are_kept(number: str) -> None:
+    assert without_unsure({"contacts": [{"phone": _read(number)}]})["contacts"]
+
+
+@pytest.mark.parametrize(
+    ("title", "kept"),
+    [
+        pytest.param(_read("빈집 정비계획 안내"), True, id="well read"),
+        pytest.param(Read("AWAY 과학축전", _two(("AWAY", 0.4), ("과학축전", 0.9))), False, id="a word torn"),
+        pytest.param(Read("2025년 과학축전", _two(("2025년", 0.4), ("과학축전", 0.9))), True, id="a year is a year"),
+        pytest.param(Read("참가 신청", _two(("참가", 0.9), ("신정", 0.5))), True, id="grammar put it right"),
+        pytest.param(_read("「지역상생 발전을"), False, id="the next line was lost"),
+        pytest.param(_read("특별법 시행에 따른"), False, id="the same"),
+        pytest.param(_read("AWAY 과학축전", 0.4, source="text_layer"), True, id="a text layer is not doubted"),
+    ],
+)
+def test_a_title_with_a_torn_word_is_left_out(title: Read, kept: bool) -> None:
+    tree = without_unsure({"title": title})
+
+    assert ("title" in tree, "warnings" in tree) == (kept, not kept)
+
+
+def test_what_was_read_is_told_for_a_person_to_see() -> None:
+    tree = without_unsure({"sender": {"organisation": _read("농어촌브", 0.5), "department": _read("인사과")}})
+
+    assert list(tree["sender"]) == ["department"]
+    assert tree["warnings"] == [
+        {
+            "code": "unsure",
+            "pointer": "/sender/organisation",
+            "message": "left out: its letters are not sure; read as: 농어촌브",
+        }
+    ]
+
+
+def test_unsure_addressees_and_addresses_are_left_out_and_what_is_beside_them_stays() -> None:
+    tree = without_unsure(
+        {
+            "recipients": [{"name": _read("솔빚군수", 0.5), "attention": _read("총무과")}, {"name": _read("다온시장")}],
+            "contacts": [{"email": _read("a@b.example", 0.4), "phone": _read("051-555-0911", 0.7)}],
+        }
+    )
+
+    assert [sorted(entry) for entry in tree["recipients"]] == [["attention"], ["name"]]
+    assert [sorted(entry) for entry in tree["contacts"]] == [["phone"]]
+    assert [w["pointer"] for w in tree["warnings"]] == ["/recipients/0/name", "/contacts/0/email"]
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,9 @@ def test_readings_of_the_same_letters_stand_together_and_keep_their_signs() -> N
         (["서식4\\×2부.", "MALhwpx28."], ("서식.hwpx2부.", "서식4\\×2부.")),
         (["서식(안)", "MAhwpx"], None),
         (["서식.hwpx", "AiAl.hwpx"], None),
+        (["/1행정팀-27862", "행정팀-27862"], ("AI행정팀-27862", "행정팀-27862")),
+        (["41명", "명"], None),
+        (["재행정팀-27862", "행정팀-27862"], None),
         (["사업계획서", "AFYA"], None),
     ],
 )

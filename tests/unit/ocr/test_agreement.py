@@ -1,0 +1,71 @@
+"""Which readings of a word agree says how sure it is, and which of them cannot be right."""
+
+import pytest
+
+from processors.ocr.agreement import ALONE, ONE_MODEL, UNANIMOUS, are_syllables, bounds, known_instead
+from processors.ocr.engines.base import EngineWord
+from processors.ocr.lexicon import lexicon
+from processors.ocr.rereading import vote
+
+
+@pytest.mark.parametrize(
+    ("texts", "confidences", "found"),
+    [
+        pytest.param(["SHAS", "불법점용", "SHAS"], [0.92, 0.91, 0.89], {0, 2}, id="the Korean model reads syllables"),
+        pytest.param(["AI", "41", "AI"], [0.9, 0.9, 0.9], set(), id="figures are no syllables"),
+        pytest.param(["LED", "늬", "LED"], [0.9, 0.9, 0.9], set(), id="one syllable may be a letter's picture"),
+        pytest.param(["LED", "늬프", "LED"], [0.9, 0.4, 0.9], set(), id="syllables that were hardly read"),
+        pytest.param(["LED", "늬프", "LED"], [0.95, 0.7, 0.95], set(), id="capitals that were read much better"),
+        pytest.param(["a@b.example", "새벽", ""], [0.9, 0.9, 0.0], set(), id="an address"),
+    ],
+)
+def test_capitals_that_are_syllables(texts: list[str], confidences: list[float], found: set[int]) -> None:
+    assert are_syllables(texts, confidences) == found
+
+
+@pytest.mark.parametrize(
+    ("texts", "confidences", "chosen"),
+    [
+        pytest.param(["장업공간", "창업공간", "장업공간"], [0.84, 0.93, 0.89], "창업공간", id="known and sure"),
+        pytest.param(["장업공간", "창업공간", "장업공간"], [0.84, 0.6, 0.89], "장업공간", id="known, not sure"),
+        pytest.param(["온새미구", "온새비구", "온새미구"], [0.8, 0.95, 0.8], "온새미구", id="neither is known"),
+        pytest.param(["총괄", "종괄", "총괄"], [0.8, 0.95, 0.8], "총괄", id="the winner is known"),
+    ],
+)
+def test_a_known_word_of_the_korean_model_is_taken(texts: list[str], confidences: list[float], chosen: str) -> None:
+    assert known_instead(texts[0], texts, confidences, lexicon()) == chosen
+
+
+@pytest.mark.parametrize(
+    ("winner", "texts", "expected"),
+    [
+        pytest.param("솔빚군수", ["솔빚군수", "솔빛군수", "Seles"], (0.0, ALONE), id="no two agree"),
+        pytest.param("청년", ["정년", "청년", "AY"], (0.0, 1.0), id="no two agree, but it is a known word"),
+        pytest.param("AWAY", ["AWAY", "색", "AVS"], (0.0, ALONE), id="capitals on which no two agree"),
+        pytest.param("PPT", ["PPT", "[01", "PPT"], (0.0, 1.0), id="capitals that the Korean model cannot read"),
+        pytest.param("AA", ["AA", "제2차", "AA"], (0.0, ONE_MODEL), id="capitals where it reads syllables"),
+        pytest.param("우라온", ["우라온", "우라은", "우라온"], (0.0, ONE_MODEL), id="both agree with themselves only"),
+        pytest.param("위원장", ["위원장", "우원장", "위원장"], (0.0, 1.0), id="the same of a known word"),
+        pytest.param("우라온", ["우라온", "우라온", "우라은"], (0.0, 1.0), id="both models agree"),
+        pytest.param("포스터", ["포스터", "포스터", "포스터"], (UNANIMOUS, 1.0), id="all agree on a known word"),
+        pytest.param("우라온", ["우라온", "우라온", "우라온"], (0.0, 1.0), id="all agree on an unknown word"),
+        pytest.param("이관", ["이관", "", ""], (0.0, 1.0), id="the others passed it over"),
+        pytest.param("서식.1\\0×", ["서식.1\\0×", "서식.0[0×", "MA!"], (0.0, 1.0), id="a file's name, not its kind"),
+        pytest.param("도로과-512", ["도로과-512", "도로과-572", "x"], (0.0, 1.0), id="a number has figures to go by"),
+        pytest.param("a@b.example", ["a@b.example", "8", "c"], (0.0, 1.0), id="an address is the English model's"),
+    ],
+)
+def test_how_sure_a_word_can_be(winner: str, texts: list[str], expected: tuple[float, float]) -> None:
+    assert bounds(winner, texts, lexicon()) == expected
+
+
+def test_the_vote_says_so() -> None:
+    def reading(text: str, confidence: float) -> list[EngineWord]:
+        return [EngineWord(text, (0.0, 10.0, 90.0, 30.0), confidence, 0)]
+
+    (alone,) = vote([reading("솔빚군수", 0.92), reading("솔빛군수", 0.6), reading("Seles", 0.3)], lexicon())
+    assert (alone.text, alone.confidence) == ("솔빚군수", ALONE)
+    (capitals,) = vote([reading("SUAS", 0.93), reading("층간소음", 0.9), reading("SUAS", 0.9)], lexicon())
+    assert capitals.text == "층간소음"
+    (english,) = vote([reading("SUAS", 0.93), reading("층간소음", 0.9), reading("SUAS", 0.9)])
+    assert (english.text, english.confidence) == ("SUAS", 0.93)
