@@ -2,7 +2,8 @@
 
 For each request:
 
-1. read the record, decode it, admit it to its partition's window (at most 64 unfinished);
+1. read the record, decode it, admit it to its partition's window (at most 64 unfinished, besides what waits
+   for a dependency that is down);
 2. when its turn comes (lanes, services; at most `concurrency` at a time) count the attempt and run the
    handler; before the handler's first call into a child process, the attempt is committed;
 3. publish outcome, next request or result, event and usage, at the same time, and wait for all acks;
@@ -82,7 +83,7 @@ class Worker:
         )
         self._records = RequestRecords(self._kind, tools, self._handling)
         self._metrics = StageMetrics(self._kind)
-        self._turns = Turns(processor.concurrency, self._metrics, self._dispatch)
+        self._turns = Turns(processor.concurrency, self._metrics, tools.solitude, self._dispatch, self._refill_soon)
         self._attempts = Attempts(
             processor,
             self._group,
@@ -93,6 +94,7 @@ class Worker:
             Loop(dispatch=self._dispatch, finish=self._finish, spawn=self._spawn),
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._to_refill: set[HeldPartition] = set()
         self._unpublished = 0
         self._suspended = True
         self._joined = asyncio.Event()
@@ -148,7 +150,8 @@ class Worker:
     def should_progress(self) -> bool:
         """Whether something waits that no outage holds back: then works must begin or end."""
         waits = self._turns.wait_for_slots or any(held.backlog for held in self._held.values())
-        return waits and not (self._turns.outage or self._unpublished or self._suspended)
+        held_up = self._turns.outage or self._turns.wait_for_others or self._unpublished or self._suspended
+        return waits and not held_up
 
     @property
     def longest_s(self) -> float:
@@ -166,8 +169,14 @@ class Worker:
 
     async def run(self) -> None:
         """Serve until `stop`. Raises what ends it early."""
-        if not await self._join():
-            return
+        self._tools.solitude.listen(self._dispatch)
+        try:
+            if await self._join():
+                await self._serve()
+        finally:
+            self._tools.solitude.forget(self._dispatch)
+
+    async def _serve(self) -> None:
         committing = asyncio.create_task(self._committer.run())
         polling = asyncio.create_task(self._poll())
         stopping = asyncio.create_task(self._stopping.wait())
@@ -251,6 +260,18 @@ class Worker:
             held.paused = pause
             (self._subscriber.pause if pause else self._subscriber.resume)([held.partition])
 
+    def _refill_soon(self, held: HeldPartition) -> None:
+        # One window at a time, so that the loop gets its turns between them.
+        if not self._to_refill:
+            asyncio.get_running_loop().call_soon(self._refill)
+        self._to_refill.add(held)
+
+    def _refill(self) -> None:
+        partitions, self._to_refill = self._to_refill, set()
+        for held in partitions:
+            self._admit(held)
+        self._dispatch()
+
     async def _look_again(self, held: HeldPartition, record: LogRecord, error: UndecodableRecord) -> None:
         request = await self._records.decode_or_bury(record, error)
         if request is None:
@@ -333,6 +354,7 @@ class Worker:
         for held in self._held.values():
             for work in tuple(held.works.values()):
                 self._attempts.drop(work, _STOPPED)
+        self._turns.forget_dropped()
         for task in tuple(self._tasks):
             task.cancel()
         if self._tasks:
