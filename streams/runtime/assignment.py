@@ -25,8 +25,8 @@ _RESUME_BELOW = 64
 class Work:
     """One request between its reading and its end. `dropped` says why it was broken off, if it was.
 
-    `dependency` names what it needs that may be down by itself; `outages` and `not_before` are HeldBack's, `parked_bytes` Turns'. `spent` is
-    what the attempt has used by now, as far as its handler told.
+    `dependency` names what it needs that may be down by itself; `outages` and `not_before` are HeldBack's,
+    `parked_bytes` is Turns'. `spent` is what the attempt has used by now, as far as its handler told.
     """
 
     record: LogRecord

@@ -81,6 +81,7 @@ class Turns:
         if self._alone is None:  # what was to be alone was dropped, or is held back
             self._solitude.give_up(self)
         if (work := self._waiting.next()) is not None:
+            self._unpark(work)  # only now: what is released all at once must not fill the window either
             self._metrics.waiting(work.lane, -1)
         return work
 
@@ -162,7 +163,6 @@ class Turns:
     def _queue(self, works: Iterable[Work]) -> None:
         # They were counted as waiting all along.
         for work in works:
-            self._unpark(work)
             self._waiting.add(work.lane, work.request.job.service, work)
 
     def _park(self, work: Work) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.partitioner import murmur2
 
 from schemas.codec import Codec
-from schemas.events import JobEvent, JobResult, Lane, StageRequest, UsageEvent
+from schemas.events import JobEvent, JobRef, JobResult, Lane, StageRequest, UsageEvent
 from schemas.topics import (
     JOB_CONTROL,
     JOB_EVENTS,
@@ -188,6 +189,11 @@ class Gate:
         """Wait until those who came satisfy `condition`."""
         async with asyncio.timeout(timeout_s), self._coming:
             await self._coming.wait_for(lambda: condition(self.came))
+
+
+def partition_of(stage: StageTopics, job: JobRef) -> int:
+    """Where a job's requests stand."""
+    return (murmur2(job.job_id.encode()) & 0x7FFFFFFF) % stage.requests[job.lane].partitions
 
 
 WaitUntil = Callable[..., Awaitable[None]]

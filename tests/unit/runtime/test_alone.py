@@ -85,7 +85,7 @@ async def test_the_next_one_waits_until_the_end_of_the_first_is_committed() -> N
 
 
 async def test_what_may_kill_the_process_is_alone_among_all_its_workers(wait_until: WaitUntil) -> None:
-    """Two stages in one process: neither the other's suspect nor its ordinary work is there beside one that is alone."""
+    """Two stages in one process: neither the other's suspect nor its ordinary work is beside one that is alone."""
     solitude, inside, beside = Solitude(), set[str](), list[frozenset[str]]()
     stages = {"one": OneStage(), "two": OneStage()}
     requests = {name: [stage_request(stage.topics.kind) for _ in range(20)] for name, stage in stages.items()}
@@ -94,7 +94,7 @@ async def test_what_may_kill_the_process_is_alone_among_all_its_workers(wait_unt
         async def handle(request: StageRequest, _: Context) -> Result:
             what = f"{name} {'suspect' if request.job.job_id == requests[name][0].job.job_id else request.job.job_id}"
             inside.add(what)
-            for _ in range(30):
+            for _step in range(30):
                 beside.append(frozenset(inside))
                 await asyncio.sleep(0)
             inside.discard(what)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -121,6 +122,33 @@ async def test_a_model_that_is_down_does_not_fill_the_window_of_its_partition(wa
         (place,) = (held for held in worker.held.values() if held.offsets is not None)
         assert place.offsets is not None
         assert place.offsets.committable == 50 + 1 + many
+
+
+async def test_a_model_that_is_back_does_not_fill_the_window_with_what_waited_for_it(wait_until: WaitUntil) -> None:
+    """Another service's single request on the partition takes its turn with them, it does not wait for them all."""
+    stage, served, is_down, many = OneStage(), list[str](), True, 5 * MAX_UNFINISHED
+    went_on = asyncio.Event()
+
+    async def handle(request: StageRequest, _: Context) -> Result:
+        if is_down:
+            raise Outage("no server has the model", code="no_upstream")
+        if len(served) == 10:
+            await went_on.wait()
+        served.append(request.job.service)
+        return Result(outputs=())
+
+    first = stage_request(stage.topics.kind)
+    other = replace(first.job, service="other")
+    async with stage.serve(stage.processor(handle, concurrency=1)) as (worker, _):
+        await stage.ask(first, *(stage_request(first.step.kind, job=first.job) for _ in range(many)))
+        await wait_until(lambda: sum(len(held.works) for held in worker.held.values()) == 1 + many)
+        is_down = False
+        await wait_until(lambda: len(served) == 10)
+        await stage.ask(stage_request(first.step.kind, job=other))
+        await wait_until(lambda: sum(len(held.works) for held in worker.held.values()) == 2 + many - 10)
+        went_on.set()
+        await wait_until(lambda: len(served) == 2 + many)
+    assert served.index("other") <= 12
 
 
 async def test_what_waits_for_a_model_that_is_down_has_a_bound(
