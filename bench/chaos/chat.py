@@ -7,6 +7,8 @@ from typing import Any
 
 import aiohttp
 
+from bench.chaos.front import Front
+
 SERVICE = "chaos-chat"
 MODEL = "tiny"
 PACE = {"ttft_ms": 60, "token_ms": 25, "tokens": 24}
@@ -21,7 +23,7 @@ _PATHS = {"openai": "/v1/chat/completions", "ollama": "/api/chat"}
 class ChatDriver:
     """Calls at a pace until told to stop. `ends` counts how calls ended for their callers: nothing is repeated."""
 
-    def __init__(self, http: aiohttp.ClientSession, key: str, seed: int) -> None:
+    def __init__(self, http: Front, key: str, seed: int) -> None:
         self._http = http
         self._headers = {"Authorization": f"Bearer {key}"}
         self._chance = random.Random(seed)

@@ -105,10 +105,12 @@ def _judge_usage(account: Account, log: Reading, verdict: Verdict) -> None:
         for p in account.planned.values()
         if not p.cancelled and (p.job_id in account.acknowledged or p.job_id in log.ends)
     ]
+    # Of seconds there are whole ones only, so that their sum is exact.
     wanted: Counter[tuple[str, str]] = Counter()
     for job in real:
         wanted[job.service, "requests"] += job.requests
         wanted[job.service, "pages"] += job.pages
+        wanted[job.service, "seconds of audio"] += round(job.audio_s)
         if job.status == "done":
             wanted[job.service, "text bytes"] += job.text_bytes
     found: Counter[tuple[str, str]] = Counter()
@@ -124,6 +126,7 @@ def _judge_usage(account: Account, log: Reading, verdict: Verdict) -> None:
         for record in counted:
             event = record.event
             found[event.service, "pages"] += event.usage.pages
+            found[event.service, "seconds of audio"] += round(event.usage.audio_seconds)
             if event.module == "probe":
                 found[event.service, "text bytes"] += event.usage.bytes_in
     for what in sorted(wanted.keys() | found.keys()):

@@ -3,8 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -12,7 +11,9 @@ from uuid import UUID
 import aiohttp
 import orjson
 
+from bench.chaos.front import Front
 from bench.chaos.journal import Journal, Planned
+from bench.chaos.speech import RECORDING_S, recording
 from bench.stack import ROOT
 from schemas.batch import BatchRequest
 from schemas.errors import GatewayError
@@ -43,7 +44,11 @@ class Wish:
 
 
 PLAIN = Wish()
-LETTER_WISH = Wish("gongmun")
+# The model server's account is of calls alone.
+LETTER_WISH = Wish("gongmun", {"use_model": "false"})
+# Without the search for speech, which a tone is not.
+SPEECH_WISH = Wish("stt", {"vad": "false"})
+_FILES = {"gongmun": ("letter.pdf", "application/pdf"), "stt": ("tone.wav", "audio/wav")}
 
 
 class Driver:
@@ -54,7 +59,7 @@ class Driver:
 
     def __init__(
         self,
-        http: aiohttp.ClientSession,
+        http: Front,
         keys: Mapping[str, str],
         journal: Journal,
         seed: int,
@@ -65,19 +70,21 @@ class Driver:
         self._keys = dict(keys)
         self._journal = journal
         self._chance = random.Random(seed)
-        self._letter = LETTER.read_bytes()
+        self._contents = {"gongmun": LETTER.read_bytes(), "stt": recording()}
         self.refused: list[str] = []
         self.given_up = 0
 
-    async def pump(self, jobs_per_s: float, letter_every_s: float, stop: asyncio.Event) -> None:
-        """Submit at this pace until told to stop; what is under way is finished."""
+    async def pump(self, jobs_per_s: float, rare: Sequence[tuple[Wish, float]], stop: asyncio.Event) -> None:
+        """Submit at this pace, and rare wishes every so many seconds, until told to stop; finish what is under way."""
         under_way: set[asyncio.Task[tuple[str, str]]] = set()
-        next_letter = time.monotonic()
+        due = [(time.monotonic(), every_s, wish) for wish, every_s in rare]
         while not stop.is_set():
             now = time.monotonic()
             wish = self._wish()
-            if letter_every_s and now >= next_letter:
-                wish, next_letter = LETTER_WISH, now + letter_every_s
+            for place, (at, every_s, one) in enumerate(due):
+                if now >= at:
+                    wish, due[place] = one, (now + every_s, every_s, one)
+                    break
             # While the door is shut they pile up here, so it is bounded: the pace drops instead.
             if len(under_way) < 200:
                 task = asyncio.create_task(self.submit(wish))
@@ -98,7 +105,6 @@ class Driver:
             wish = replace(wish, door=REST)
         job_id = keyed_job_id(service, wish.door, key)
         text = expected_text(job_id, wish.padding)
-        is_letter = wish.module == "gongmun"
         self._journal.plan(
             Planned(
                 job_id,
@@ -107,8 +113,9 @@ class Driver:
                 time.time(),
                 wish.status,
                 wish.code,
-                text_bytes=0 if is_letter else len(text),
-                pages=1 if is_letter else 0,
+                text_bytes=0 if wish.module in _FILES else len(text),
+                pages=1 if wish.module == "gongmun" else 0,
+                audio_s=RECORDING_S if wish.module == "stt" else 0.0,
                 cancelled=wish.cancel_after_s is not None,
                 door=wish.door,
             )
@@ -158,11 +165,10 @@ class Driver:
             return await self._produce(wish, service, key, text)
         headers = {**self._headers(service), "Idempotency-Key": key}
         sent: dict[str, Any]
-        if wish.module == "gongmun":
-            form = aiohttp.FormData()
-            form.add_field("file", self._letter, filename="letter.pdf", content_type="application/pdf")
-            # The model server's account is of calls alone.
-            form.add_field("use_model", "false")
+        if wish.module in _FILES:
+            name, media_type = _FILES[wish.module]
+            form = aiohttp.FormData(dict(wish.options or {}))
+            form.add_field("file", self._contents[wish.module], filename=name, content_type=media_type)
             sent = {"data": form}
         else:
             sent = {"json": {"text": text, "options": dict(wish.options or {})}}
@@ -225,10 +231,3 @@ class Driver:
 def expected_text(job_id: str, padding: int) -> str:
     """Return the text that a probe job is given and has to give back."""
     return job_id + "." * padding
-
-
-@asynccontextmanager
-async def http_session(url: str) -> AsyncGenerator[aiohttp.ClientSession]:
-    """Open the connections of the driver."""
-    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=256)) as session:
-        yield session

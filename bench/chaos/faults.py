@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.chaos.driver import LETTER_WISH, PLAIN, Wish
+from bench.chaos.driver import LETTER_WISH, PLAIN, SPEECH_WISH, Wish
 from bench.chaos.records import poison, repeat_records
 from bench.chaos.system import System
 from cli.stack.services import PROCESS_KINDS
 
 # Beyond the session time-outs: 6 s for processors, 10 s for Faust.
-_FROZEN_S = {"ingress": 6.0, "ocr": 9.0, "llm": 9.0, "probe-1": 9.0}
+_FROZEN_S = {"ingress": 6.0, "ocr": 9.0, "stt": 9.0, "llm": 9.0, "probe-1": 9.0}
 _FROZEN_FAUST_S = 14.0
 _BROKER_PAUSED_S = 9.0
 _REDIS_PAUSED_S = 5.0
@@ -22,6 +22,9 @@ _SKEWED_S = 10.0
 _HOUR_S = 3600
 _START_S = 60.0
 _JOINING = 3
+_WISHES = {"ocr": LETTER_WISH, "llm": LETTER_WISH, "stt": SPEECH_WISH}
+
+_LACKING = {"stt": "the extra stt is not installed (./gateway install stt)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ def all_faults() -> dict[str, Fault]:
     """Return every fault by name."""
     faults: list[Fault] = []
     for name in [kind.name for kind in PROCESS_KINDS] + ["probe-1"]:
-        wish = LETTER_WISH if name in ("ocr", "llm") else PLAIN
+        wish = _WISHES.get(name, PLAIN)
         absent = _is_there(name)
         faults.append(Fault(f"kill-{name}", _signal(name, signal.SIGKILL), wish, absent))
         faults.append(Fault(f"stop-{name}", _freeze(name, _FROZEN_S.get(name, _FROZEN_FAUST_S)), wish, absent))
@@ -65,15 +68,16 @@ def all_faults() -> dict[str, Fault]:
     return {fault.name: fault for fault in faults}
 
 
-def _signal(name: str, number: int) -> Callable[[System], Awaitable[None]]:
+def _signal(kind: str, number: int) -> Callable[[System], Awaitable[None]]:
     async def inject(system: System) -> None:
-        system.signal(name, number)
+        system.signal(system.one_of(kind), number)
 
     return inject
 
 
-def _freeze(name: str, seconds: float) -> Callable[[System], Awaitable[None]]:
+def _freeze(kind: str, seconds: float) -> Callable[[System], Awaitable[None]]:
     async def inject(system: System) -> None:
+        name = system.one_of(kind)
         system.signal(name, signal.SIGSTOP)
         try:
             await asyncio.sleep(seconds)
@@ -86,7 +90,7 @@ def _freeze(name: str, seconds: float) -> Callable[[System], Awaitable[None]]:
 def _is_there(name: str) -> Callable[[System], str]:
     def absent(system: System) -> str:
         if name in system.without:
-            return f"{name} has nothing to serve with here"
+            return _LACKING.get(name, f"{name} has nothing to serve with here")
         return "" if name in system.pids() else f"{name} does not run"
 
     return absent
@@ -152,7 +156,7 @@ def _clock(seconds: int) -> Callable[[System], Awaitable[None]]:
         system.resting.add(probe.name)
         try:
             await asyncio.to_thread(probe.stop)
-            probe.start(clock_s=seconds)
+            probe.start(PROBE_CLOCK_S=str(seconds))
             until = asyncio.get_running_loop().time() + _START_S
             while not await asyncio.to_thread(probe.is_ready) and asyncio.get_running_loop().time() < until:
                 await asyncio.sleep(0.2)

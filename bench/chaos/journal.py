@@ -15,7 +15,7 @@ from typing import Self
 class Planned:
     """A job that is about to be submitted. Its id follows from its idempotency key.
 
-    `status` and `code` are what has to become of it; `text_bytes` and `pages` what has to be counted for it.
+    `status` and `code` are what has to become of it; `text_bytes`, `pages` and `audio_s` what has to be counted for it.
     One that is `cancelled` after its submission may be done before that: then both count as right, and what it
     used is not foretold. `door` tells how it was submitted.
     """
@@ -28,6 +28,7 @@ class Planned:
     code: str = ""
     text_bytes: int = 0
     pages: int = 0
+    audio_s: float = 0.0
     requests: int = 1
     cancelled: bool = False
     door: str = "rest"

@@ -14,11 +14,13 @@ from bench.chaos import chat
 from bench.chaos.chat import ChatDriver
 from bench.chaos.chat_check import ORPHAN_S, ChatVerdict, Death, check_calls
 from bench.chaos.checker import Verdict, check
-from bench.chaos.driver import Driver, http_session
+from bench.chaos.driver import LETTER_WISH, SPEECH_WISH, Driver
 from bench.chaos.faults import Fault, all_faults
+from bench.chaos.front import open_front
 from bench.chaos.journal import Journal, Planned, read_account
 from bench.chaos.memory import MemoryLog
 from bench.chaos.schedule import turns
+from bench.chaos.speech import make_model
 from bench.chaos.system import System, blob_folder, make_keys, open_doors, open_system
 from bench.chaos.table import Injection, Row, as_json, as_text, rows
 from bench.probe.stack import probe_stack
@@ -29,6 +31,7 @@ SERVICES = ("chaos-a", "chaos-b", "chaos-c")
 _RECOVERY_S = 180.0
 _STEADY_S = 90.0
 _NOTICE_S = 1.0
+_REPLICAS = 2
 _DRAIN_S = 240.0
 
 
@@ -41,6 +44,7 @@ class Options:
     faults: tuple[str, ...] = ()
     jobs_per_s: float = 8.0
     letter_every_s: float = 20.0
+    speech_every_s: float = 20.0
     calls_per_s: float = 3.0
 
 
@@ -112,14 +116,20 @@ def run_chaos(options: Options) -> Outcome:
     """Run and check. Raises KeyError for a fault that does not exist."""
     faults = all_faults()
     chosen = {name: faults[name] for name in options.faults} if options.faults else faults
-    with blob_folder() as (blobs, volume), simulator(**chat.PACE, seed=options.seed) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="gateway-chaos-model-") as folder,
+        blob_folder() as (blobs, volume),
+        simulator(**chat.PACE, seed=options.seed) as server,
+    ):
         env = {
             "GATEWAY_BLOB_URL": f"file:{blobs}",
             "GATEWAY_OLLAMA_URLS": server.url,
             "GATEWAY_UPSTREAM_SLOTS": "32",
             "GATEWAY_ORPHAN_SECONDS": str(ORPHAN_S),
         }
-        with probe_stack(env=env) as stack:
+        if (model := make_model(Path(folder))) is not None:
+            env["GATEWAY_STT_MODEL"] = str(model)
+        with probe_stack("--scale", f"llm={_REPLICAS}", env=env) as stack:
 
             async def go() -> Outcome:
                 async with open_system(stack, blobs, volume, options.seed) as system:
@@ -134,7 +144,7 @@ async def _run(system: System, server: Simulator, options: Options, chosen: dict
     async with AsyncExitStack() as opened:
         keys = await make_keys(system, [*SERVICES, chat.SERVICE])
         caller_key = keys.pop(chat.SERVICE)
-        http = await opened.enter_async_context(http_session(system.stack.url))
+        http = await opened.enter_async_context(open_front(system.urls))
         journal = opened.enter_context(Journal(journal_path))
         trouble += [f"{name} never became ready" for name in await system.settle(_STEADY_S)]
         doors = await opened.enter_async_context(open_doors(system, SERVICES))
@@ -142,7 +152,10 @@ async def _run(system: System, server: Simulator, options: Options, chosen: dict
         callers = ChatDriver(http, caller_key, options.seed)
         absent = {name: why for name, fault in chosen.items() if (why := fault.absent(system))}
         watching = asyncio.create_task(memory.watch(system.pids))
-        pumping = asyncio.create_task(driver.pump(options.jobs_per_s, options.letter_every_s, stop))
+        rare = [(LETTER_WISH, options.letter_every_s)]
+        if "stt" not in system.without:
+            rare.append((SPEECH_WISH, options.speech_every_s))
+        pumping = asyncio.create_task(driver.pump(options.jobs_per_s, [r for r in rare if r[1]], stop))
         calling = asyncio.create_task(callers.pump(options.calls_per_s, stop))
         injections = await _inject(system, driver, options, [f for n, f in chosen.items() if n not in absent])
         stop.set()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
-from bench.probe.stack import Probe
+from bench.probe.stack import Ingress, OwnProcess, Probe
 from bench.stack import ROOT, BenchStack
 from cli.stack.launch import Stack
 from cli.stack.states import SETTLED, ServiceState, ServiceStatus, read_states
@@ -33,7 +34,10 @@ _BLOBS_MIB = 192
 
 @dataclass
 class System:
-    """A stack and its probes. `blobs` is the folder of the blob store; `volume` what can be filled up, if anything."""
+    """A stack, its probes and its second ingress.
+
+    `blobs` is the folder of the blob store; `volume` what can be filled up, if anything.
+    """
 
     stack: BenchStack
     blobs: Path
@@ -42,6 +46,7 @@ class System:
     redis: Redis
     chance: random.Random
     probes: list[Probe] = field(default_factory=list)
+    ingresses: list[Ingress] = field(default_factory=list)
     resting: set[str] = field(default_factory=set)
     without: frozenset[str] = frozenset()
 
@@ -50,10 +55,25 @@ class System:
         """The stack's processes as its supervisor sees them."""
         return read_states(self.stack.data_dir / "stack" / "state.json")
 
+    @property
+    def beside(self) -> list[OwnProcess]:
+        """The processes that the supervisor does not know."""
+        return [*self.probes, *self.ingresses]
+
+    @property
+    def urls(self) -> list[str]:
+        """Where the replicas of ingress answer."""
+        return [self.stack.url, *(ingress.url for ingress in self.ingresses)]
+
+    def one_of(self, kind: str) -> str:
+        """Return the name of one of the replicas of a kind; a name stays as it is."""
+        replicas = sorted(name for name in self.pids() if re.fullmatch(rf"{kind}(-\d+)?", name))
+        return self.chance.choice(replicas) if replicas else kind
+
     def pids(self) -> dict[str, int]:
         """Return the pid of every process of the system, by name."""
         found = {s.name: s.pid for s in self.services if s.pid is not None}
-        return found | {p.name: p.pid for p in self.probes if p.alive}
+        return found | {p.name: p.pid for p in self.beside if p.alive}
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a process; one that is just being restarted gets none."""
@@ -69,7 +89,7 @@ class System:
     def unready(self) -> list[str]:
         """Return what does not serve now."""
         waiting = [s.name for s in self.services if s.state != ServiceState.READY and s.name not in self.without]
-        return waiting + [p.name for p in self.probes if p.name not in self.resting and not p.is_ready()]
+        return waiting + [p.name for p in self.beside if p.name not in self.resting and not p.is_ready()]
 
     async def settle(self, timeout_s: float) -> list[str]:
         """Wait for the first time until everything serves; what says that it cannot (no model, say) is left out."""
@@ -86,12 +106,12 @@ class System:
             await asyncio.sleep(0.25)
         return waiting
 
-    async def keep_probes_alive(self) -> None:
-        """Start probes again when they die, for ever."""
+    async def keep_alive(self) -> None:
+        """Start what is beside the stack again when it dies, for ever."""
         while True:
-            for probe in self.probes:
-                if not probe.alive and probe.name not in self.resting:
-                    probe.start()
+            for process in self.beside:
+                if not process.alive and process.name not in self.resting:
+                    process.start()
             await asyncio.sleep(_RESTART_S)
 
 
@@ -99,13 +119,14 @@ class System:
 async def open_system(
     stack: BenchStack, blobs: Path, volume: Path | None, seed: int, probes: int = PROBES
 ) -> AsyncGenerator[System]:
-    """Connect to the stack, start the probes and keep them alive."""
+    """Connect to the stack, start the probes and a second ingress, and keep them alive."""
     settings = Settings.from_env(stack.env)
     redis = redis_client(settings.redis_url)
     async with KafkaPublisher(stack.bootstrap, delivery_timeout_s=30) as publisher:
         system = System(stack, blobs, volume, publisher, redis, random.Random(seed))
         system.probes = [Probe(stack, f"probe-{n}") for n in range(1, probes + 1)]
-        keeping = asyncio.create_task(system.keep_probes_alive())
+        system.ingresses = [Ingress(stack, "ingress-2", settings.redis_url)]
+        keeping = asyncio.create_task(system.keep_alive())
         try:
             yield system
         finally:
@@ -113,8 +134,8 @@ async def open_system(
             await asyncio.gather(keeping, return_exceptions=True)
             for name in system.pids():
                 system.signal(name, signal.SIGCONT)
-            for probe in system.probes:
-                await asyncio.to_thread(probe.stop)
+            for process in system.beside:
+                await asyncio.to_thread(process.stop)
             await redis.aclose()
 
 

@@ -27,11 +27,12 @@ def probe_stack(*up_args: str, env: Mapping[str, str] | None = None) -> Generato
             yield stack
 
 
-class Probe:
-    """One probe process, which can be killed and started again."""
+class OwnProcess:
+    """One process beside the stack's own, which can be killed and started again: `python -m MODULE`."""
 
-    def __init__(self, stack: BenchStack, name: str, *, concurrency: int = 256) -> None:
+    def __init__(self, stack: BenchStack, name: str, module: str, env: Mapping[str, str]) -> None:
         self.name = name
+        self._module = module
         self._log = stack.data_dir / f"{name}.log"
         (self._port,) = free_ports(1)
         self._env = {
@@ -39,17 +40,17 @@ class Probe:
             "GATEWAY_KAFKA_BOOTSTRAP": stack.bootstrap,
             "GATEWAY_METRICS_PORT": str(self._port),
             "GATEWAY_INSTANCE": name,
-            "PROBE_CONCURRENCY": str(concurrency),
+            **env,
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.starts = 0
 
-    def start(self, *, clock_s: int = 0) -> None:
-        """Start the process; `clock_s` puts its clock off."""
+    def start(self, **env: str) -> None:
+        """Start the process, with these settings besides."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                (sys.executable, "-m", "bench.probe"),
-                env={**self._env, "PROBE_CLOCK_S": str(clock_s)},
+                (sys.executable, "-m", self._module),
+                env={**self._env, **env},
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
@@ -91,3 +92,19 @@ class Probe:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+class Probe(OwnProcess):
+    """One probe process."""
+
+    def __init__(self, stack: BenchStack, name: str, *, concurrency: int = 256) -> None:
+        super().__init__(stack, name, "bench.probe", {"PROBE_CONCURRENCY": str(concurrency)})
+
+
+class Ingress(OwnProcess):
+    """One more replica of ingress, with a port of its own."""
+
+    def __init__(self, stack: BenchStack, name: str, redis_url: str) -> None:
+        (port,) = free_ports(1)
+        super().__init__(stack, name, "ingress", {"GATEWAY_HTTP_PORT": str(port), "GATEWAY_REDIS_URL": redis_url})
+        self.url = f"http://127.0.0.1:{port}"

@@ -24,7 +24,7 @@ _METADATA_BYTES = 4096
 
 
 @dataclass(slots=True)
-class _Group:
+class Group:
     """A consumer group: at most one member at a time."""
 
     committed: dict[Partition, Committed] = field(default_factory=dict[Partition, Committed])
@@ -36,7 +36,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self.down = False
-        self.groups: dict[str, _Group] = {}
+        self.groups: dict[str, Group] = {}
         self._counts = {topic.name: topic.partitions for topic in all_topics()}
         self._topics: dict[str, list[list[LogRecord]]] = {}
         self._changed = asyncio.Condition()
@@ -149,7 +149,7 @@ class MemorySubscriber:
 
     def __init__(self, log: MemoryLog, group: str, topics: Sequence[str]) -> None:
         self._log = log
-        self._group = log.groups.setdefault(group, _Group())
+        self._group = log.groups.setdefault(group, Group())
         self._topics = topics
         self._listener: RebalanceListener | None = None
         self._position: dict[Partition, int] = {}

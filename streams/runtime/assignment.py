@@ -25,8 +25,8 @@ _RESUME_BELOW = 64
 class Work:
     """One request between its reading and its end. `dropped` says why it was broken off, if it was.
 
-    `dependency` names what it needs that may be down by itself; `outages` and `not_before` are HeldBack's. `spent` is
-    what the attempt has used by now, as far as its handler told.
+    `dependency` names what it needs that may be down by itself; `outages` and `not_before` are HeldBack's,
+    `parked_bytes` is Turns'. `spent` is what the attempt has used by now, as far as its handler told.
     """
 
     record: LogRecord
@@ -41,6 +41,7 @@ class Work:
     dependency: str = ""
     outages: int = 0
     not_before: float = 0.0
+    parked_bytes: int = 0
     spent: Result | None = None
     begun: bool = False
     in_handler: bool = False
@@ -129,6 +130,11 @@ class HeldPartition:
         """Uncount an attempt that was broken off through no fault of the record."""
         if self.offsets is not None:
             self.offsets.take_back(offset)
+
+    def park(self, offset: int, *, parked: bool) -> None:
+        """Free the place in the window of a record that waits for something that is down, or take it again."""
+        if self.offsets is not None:
+            (self.offsets.park if parked else self.offsets.unpark)(offset)
 
     def finish(self, offset: int) -> None:
         """Mark a record as finished."""

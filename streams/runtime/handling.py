@@ -34,6 +34,7 @@ from streams.runtime.records import (
     wasted_events,
 )
 from streams.runtime.retry import DeadLetter, Decision, decide
+from streams.runtime.solitude import Solitude
 from streams.storage.blobs import BlobStore
 from streams.storage.claim_check import RECORD_LIMIT, RESULT_LIMIT, check_in
 from streams.tracing import traced
@@ -59,6 +60,7 @@ class Tools:
     decoder: Decoder
     cancelled: CancelledJobs
     pools: Mapping[str, Children] = field(default_factory=dict[str, Children])
+    solitude: Solitude = field(default_factory=Solitude)
 
 
 class Handling:

@@ -5,6 +5,8 @@ A request that met an outage waits a while of its own besides: with the others i
 and fail, whenever one of those came through.
 """
 
+import heapq
+import itertools
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
@@ -28,7 +30,7 @@ class HeldBack(Generic[W]):
 
     def __init__(self) -> None:
         self._circuits: dict[str, Circuit] = {}
-        self._works: dict[str, list[W]] = {}
+        self._works: dict[str, _Soonest[W]] = {}
 
     def __len__(self) -> int:
         return sum(len(works) for works in self._works.values())
@@ -46,7 +48,7 @@ class HeldBack(Generic[W]):
 
     def hold(self, work: W) -> None:
         """Keep a work until its dependency is back."""
-        self._works.setdefault(work.dependency, []).append(work)
+        self._works.setdefault(work.dependency, _Soonest()).add(work)
 
     def failed(self, work: W, reason: str, now: float) -> None:
         """A work met an outage: its dependency is down, and it is kept."""
@@ -73,7 +75,7 @@ class HeldBack(Generic[W]):
             if name not in self._circuits:
                 found += self._release(name, now)
             elif self._probe_at(name) <= now:
-                probe = min(self._works[name], key=lambda work: work.not_before)
+                probe = self._works[name].first
                 self.remove(probe)
                 found.append(probe)
         return found
@@ -85,10 +87,9 @@ class HeldBack(Generic[W]):
 
     def remove(self, work: W) -> bool:
         """Let a work wait no longer; tell whether it did."""
-        works = self._works.get(work.dependency, [])
-        if work not in works:
+        works = self._works.get(work.dependency)
+        if works is None or not works.remove(work):
             return False
-        works.remove(work)
         if not works:
             del self._works[work.dependency]
         return True
@@ -97,17 +98,53 @@ class HeldBack(Generic[W]):
         return (work for works in self._works.values() for work in works)
 
     def _probe_at(self, name: str) -> float:
-        circuit, soonest = self._circuits.get(name), min(work.not_before for work in self._works[name])
+        circuit, soonest = self._circuits.get(name), self._works[name].first.not_before
         if circuit is None:
             return soonest
         return _NEVER if circuit.is_probing else max(soonest, circuit.probe_at)
 
     def _release(self, name: str, now: float) -> list[W]:
-        works = self._works.pop(name, [])
-        later = [work for work in works if work.not_before > now]
-        if later:
-            self._works[name] = later
-        return [work for work in works if work.not_before <= now]
+        works, found = self._works.get(name), list[W]()
+        while works and works.first.not_before <= now:
+            found.append(works.first)
+            works.remove(works.first)
+        if works is not None and not works:
+            del self._works[name]
+        return found
+
+
+class _Soonest(Generic[W]):
+    """Works by when they may try again, of several the one that came first; empty is false.
+
+    Thousands may wait for one dependency: adding and taking out costs next to nothing.
+    """
+
+    def __init__(self) -> None:
+        self._queue: list[tuple[float, int, W]] = []
+        self._numbers: dict[W, int] = {}
+        self._count = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[W]:
+        return iter(tuple(self._numbers))
+
+    @property
+    def first(self) -> W:
+        """The work that may try again first."""
+        while self._numbers.get(self._queue[0][2]) != self._queue[0][1]:  # it was taken out
+            heapq.heappop(self._queue)
+        return self._queue[0][2]
+
+    def add(self, work: W) -> None:
+        """Add a work; its `not_before` stays as it is until it is taken out."""
+        self._numbers[work] = next(self._count)
+        heapq.heappush(self._queue, (work.not_before, self._numbers[work], work))
+
+    def remove(self, work: W) -> bool:
+        """Take a work out; tell whether it was there."""
+        return self._numbers.pop(work, None) is not None
 
 
 _NEVER = float("inf")

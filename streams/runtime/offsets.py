@@ -11,12 +11,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 MAX_UNFINISHED = 64
-"""Records of one partition that are decoded and waiting or in work."""
+"""Records of one partition that are decoded and waiting for their turns or in work."""
 
 MAX_SPAN = 4096
 """How far reading may go beyond the first unfinished record; bounds the metadata, see `encode_note`."""
 
 MAX_ATTEMPTS = 255
+
+_MAX_NOTED = 512
 
 _VERSION = 1
 _IN_USE = 1
@@ -42,6 +44,7 @@ class PartitionOffsets:
         note = note or Note()
         self._next = next_offset
         self._unfinished: dict[int, int] = {}  # offset: attempts begun; in rising order
+        self._parked: set[int] = set()
         self._finished = set(note.finished)
         self._attempts_before = dict(note.attempts)
         self._suspect_below = next_offset + MAX_SPAN if note.in_use else next_offset
@@ -59,7 +62,8 @@ class PartitionOffsets:
     @property
     def has_room(self) -> bool:
         """Whether another record may be admitted."""
-        return len(self._unfinished) < MAX_UNFINISHED and self._next - self.committable < MAX_SPAN
+        in_window = len(self._unfinished) - len(self._parked)
+        return in_window < MAX_UNFINISHED and self._next - self.committable < MAX_SPAN
 
     def admit(self, offset: int) -> bool:
         """Take a record that was read; False when it is finished or known already."""
@@ -70,6 +74,15 @@ class PartitionOffsets:
             return False
         self._unfinished[offset] = self._attempts_before.pop(offset, 0)
         return True
+
+    def park(self, offset: int) -> None:
+        """An unfinished record waits for something that is down: it takes no place in the window meanwhile."""
+        if offset in self._unfinished:
+            self._parked.add(offset)
+
+    def unpark(self, offset: int) -> None:
+        """A record that was parked waits for its turn again."""
+        self._parked.discard(offset)
 
     def is_suspect(self, offset: int) -> bool:
         """Tell whether the record may have been in work when the last owner died."""
@@ -93,6 +106,7 @@ class PartitionOffsets:
     def finish(self, offset: int) -> None:
         """Mark a record as finished; repeats are harmless."""
         if self._unfinished.pop(offset, None) is not None:
+            self._parked.discard(offset)
             self._finished.add(offset)
 
     def advance(self, committed: int) -> list[int]:
@@ -100,6 +114,7 @@ class PartitionOffsets:
         done = [offset for offset in self._unfinished if offset < committed]
         for offset in done:
             del self._unfinished[offset]
+            self._parked.discard(offset)
         self._next = max(self._next, committed)
         return done
 
@@ -117,8 +132,9 @@ def encode_note(committed: int, note: Note) -> str:
     """Encode a note as text, given the offset that it is committed with; at most 4 KiB.
 
     Bytes before base64: version, flags, then a bitmap of finished offsets (length as 2 bytes) and two
-    bytes of distance and one of attempts for each begun record. The spans of PartitionOffsets keep it
-    below 512 + 64 * 3 bytes; what lies outside them is left out, which costs a repeat or an attempt.
+    bytes of distance and one of attempts for each begun record, of at most 512: the window's, and what waits for
+    something that is down after an attempt that failed. So it stays below 4 + 512 + 512 * 3 bytes; what lies
+    outside is left out, which costs a repeat or an attempt.
     """
     bitmap = bytearray()
     for offset in sorted(note.finished):
@@ -129,7 +145,7 @@ def encode_note(committed: int, note: Note) -> str:
     out = bytearray((_VERSION, _IN_USE if note.in_use else 0))
     out += len(bitmap).to_bytes(2, "big") + bitmap
     near = sorted((o - committed, n) for o, n in note.attempts.items() if 0 <= o - committed < MAX_SPAN)
-    for place, attempts in near[: 2 * MAX_UNFINISHED]:
+    for place, attempts in near[:_MAX_NOTED]:
         out += place.to_bytes(2, "big") + min(attempts, MAX_ATTEMPTS).to_bytes(1, "big")
     return base64.b64encode(out).decode()
 

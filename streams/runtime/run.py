@@ -14,9 +14,10 @@ from schemas.errors import GatewayError
 from schemas.topics import JOB_CONTROL, SCHEMAS
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
+from streams.log.protocols import Publisher, Subscriber
 from streams.log.schema_reader import SchemaReader
 from streams.logs import configure_logging, get_logger
-from streams.metrics_server import Health, start_metrics_server
+from streams.metrics_server import UNAVAILABLE, Health, start_metrics_server
 from streams.runtime.cancelled_jobs import CancelledJobs
 from streams.runtime.children import ChildPool
 from streams.runtime.handling import Tools
@@ -103,7 +104,7 @@ async def serve(
                     worker = Worker(processor, subscriber, tools)
                     workers.append(worker)
                     serving.append(group.create_task(worker.run()))
-                    watchers.append(group.create_task(watch_consumer(worker, subscriber, tools.publisher)))
+                    watchers.append(group.create_task(_watch(health, worker, subscriber, tools.publisher)))
                 watchers.append(group.create_task(_tell(health, workers)))
                 for number in (signal.SIGTERM, signal.SIGINT):
                     loop.add_signal_handler(number, _stop, health, workers)
@@ -141,12 +142,27 @@ def _stop(health: Health, workers: Sequence[Worker]) -> None:
         worker.stop()
 
 
+async def _watch(health: Health, worker: Worker, subscriber: Subscriber, publisher: Publisher) -> None:
+    """Watch a worker's progress; where there is none, the process is told to be unavailable before it drains."""
+    try:
+        await watch_consumer(worker, subscriber, publisher)
+    except StalledError as stalled:
+        health.set_unavailable(stalled.message)
+        raise
+
+
 async def _tell(health: Health, workers: Sequence[Worker]) -> None:
-    """Keep the readiness as the workers have it."""
-    while True:
+    """Keep the readiness as the workers have it; whatever ends this, the process is not ready any more."""
+    try:
+        await _keep_told(health, workers)
+    finally:
+        if health.state != UNAVAILABLE:
+            health.set_unavailable("stopping")
+
+
+async def _keep_told(health: Health, workers: Sequence[Worker]) -> None:
+    while not any(worker.stopping for worker in workers):
         reasons = [f"{worker.kind}: {worker.unavailable}" for worker in workers if worker.unavailable]
-        if any(worker.stopping for worker in workers):
-            return
         if not reasons:
             health.set_ready()
         elif all(worker.joined.is_set() for worker in workers):

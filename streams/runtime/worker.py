@@ -2,7 +2,8 @@
 
 For each request:
 
-1. read the record, decode it, admit it to its partition's window (at most 64 unfinished);
+1. read the record, decode it, admit it to its partition's window (at most 64 unfinished, besides what waits
+   for a dependency that is down);
 2. when its turn comes (lanes, services; at most `concurrency` at a time) count the attempt and run the
    handler; before the handler's first call into a child process, the attempt is committed;
 3. publish outcome, next request or result, event and usage, at the same time, and wait for all acks;
@@ -21,21 +22,21 @@ failed result), and then counts as finished.
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from schemas.errors import Outage, UndecodableRecord
-from schemas.events import StageRequest
+from schemas.errors import Outage
 from schemas.topics import StageTopics
-from streams.log.protocols import Committed, LogRecord, Partition, Subscriber
+from streams.log.protocols import Committed, Partition, Subscriber
 from streams.logs import get_logger
 from streams.metrics import CONSUMER_REBALANCES
-from streams.runtime.assignment import ALONE_AFTER, HeldPartition, Work
+from streams.runtime.assignment import HeldPartition, Work
 from streams.runtime.attempts import Attempts, Loop
 from streams.runtime.committer import Committer
 from streams.runtime.handling import Handling, Tools
 from streams.runtime.processor import Processor
+from streams.runtime.reading import POLL_S, Reading
 from streams.runtime.request_records import RequestRecords
 from streams.runtime.stage_metrics import StageMetrics
 from streams.runtime.turns import Turns
@@ -44,8 +45,7 @@ from streams.tasks import end_tasks
 
 log = get_logger(__name__)
 
-_POLL_S = 0.5
-_OPEN_S = 5.0
+_END_S = 5.0
 DRAIN_S = 25.0
 
 _LOST = "lost"
@@ -80,17 +80,21 @@ class Worker:
         self._handling = Handling(
             processor, tools, stages or all_stages(), commit_attempts=self._committer.flush, hold=self._hold_publishing
         )
-        self._records = RequestRecords(self._kind, tools, self._handling)
         self._metrics = StageMetrics(self._kind)
-        self._turns = Turns(processor.concurrency, self._metrics, self._dispatch)
-        self._attempts = Attempts(
-            processor,
-            self._group,
-            self._handling,
-            self._turns,
+        self._turns = Turns(
+            processor.concurrency,
             self._metrics,
-            self._committer,
-            Loop(dispatch=self._dispatch, finish=self._finish, spawn=self._spawn),
+            tools.solitude,
+            self._dispatch,
+            lambda held: self._reading.refill_soon(held),
+        )
+        loop = Loop(dispatch=self._dispatch, finish=self._finish, spawn=self._spawn)
+        self._attempts = Attempts(
+            processor, self._group, self._handling, self._turns, self._metrics, self._committer, loop
+        )
+        records = RequestRecords(self._kind, tools, self._handling)
+        self._reading = Reading(
+            processor, self._group, subscriber, self._held, records, self._turns, self._committer, loop
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._unpublished = 0
@@ -98,9 +102,7 @@ class Worker:
         self._joined = asyncio.Event()
         self._stopping = asyncio.Event()
         self._broken: BaseException | None = None
-        self.fetched_at = time.monotonic()
-        self.assigned_at = self.progressed_at = self.fetched_at
-        self.poll_error = ""
+        self.assigned_at = self.progressed_at = time.monotonic()
         tools.cancelled.listen(self._on_cancel)
 
     @property
@@ -140,15 +142,16 @@ class Worker:
             return self._turns.outage
         if self._unpublished:
             return "the log takes no records"
-        if self.poll_error:
-            return self.poll_error
+        if self._reading.outage:
+            return self._reading.outage
         return "" if self._joined.is_set() else "joining the consumer group"
 
     @property
     def should_progress(self) -> bool:
         """Whether something waits that no outage holds back: then works must begin or end."""
         waits = self._turns.wait_for_slots or any(held.backlog for held in self._held.values())
-        return waits and not (self._turns.outage or self._unpublished or self._suspended)
+        held_up = self._turns.outage or self._turns.wait_for_others or self._unpublished or self._suspended
+        return waits and not held_up
 
     @property
     def longest_s(self) -> float:
@@ -166,10 +169,16 @@ class Worker:
 
     async def run(self) -> None:
         """Serve until `stop`. Raises what ends it early."""
-        if not await self._join():
-            return
+        self._tools.solitude.listen(self._dispatch)
+        try:
+            if await self._join():
+                await self._serve()
+        finally:
+            self._tools.solitude.forget(self._dispatch)
+
+    async def _serve(self) -> None:
         committing = asyncio.create_task(self._committer.run())
-        polling = asyncio.create_task(self._poll())
+        polling = asyncio.create_task(self._reading.run())
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait((polling, committing, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -196,78 +205,17 @@ class Worker:
                 await asyncio.wait((joining, stopping), return_when=asyncio.FIRST_COMPLETED)
                 if joining.done():
                     joining.result()
-                    self.fetched_at = time.monotonic()
                     return True
             except Outage as e:
-                self.poll_error = e.message
+                self._reading.outage = e.message
                 log.warning("join.failed", group=self._group, code=e.code, reason=e.message)
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_POLL_S):
+                    async with asyncio.timeout(POLL_S):
                         await self._stopping.wait()
             finally:
                 await end_tasks(joining, stopping)
         await self._subscriber.stop()
         return False
-
-    # --- Reading ------------------------------------------------------------------------------
-
-    async def _poll(self) -> None:
-        while True:
-            try:
-                fetched = await self._subscriber.poll(_POLL_S)
-            except Outage as e:
-                self.poll_error = e.message
-                log.warning("poll.failed", group=self._group, code=e.code, reason=e.message)
-                await asyncio.sleep(_POLL_S)
-                continue
-            self.poll_error = ""
-            if fetched:
-                self.fetched_at = time.monotonic()
-                await self._take(fetched)
-            self._dispatch()
-
-    async def _take(self, fetched: Mapping[Partition, Sequence[LogRecord]]) -> None:
-        # A KeyError here ends the process: to pass records of an unknown partition over would lose them.
-        taken = [(self._held[p], records) for p, records in fetched.items()]
-        fresh = [held for held, records in taken if held.take(records)]
-        if fresh:
-            # Before any work: if this process dies, the next owner must see that the partition was in use.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_OPEN_S):
-                    await self._committer.flush()
-        for held, _ in taken:
-            self._admit(held)
-
-    def _admit(self, held: HeldPartition) -> None:
-        while not held.lost and (record := held.admit()) is not None:
-            try:
-                request = self._records.decode(record)
-            except UndecodableRecord as e:
-                self._spawn(self._look_again(held, record, e))
-            else:
-                self._enqueue(held, record, request)
-        pause = held.should_pause()
-        if pause is not None and not held.lost:
-            held.paused = pause
-            (self._subscriber.pause if pause else self._subscriber.resume)([held.partition])
-
-    async def _look_again(self, held: HeldPartition, record: LogRecord, error: UndecodableRecord) -> None:
-        request = await self._records.decode_or_bury(record, error)
-        if request is None:
-            self._finish(held, record.offset)
-            return
-        self._enqueue(held, record, request)
-        self._dispatch()
-
-    def _enqueue(self, held: HeldPartition, record: LogRecord, request: StageRequest) -> None:
-        offsets = held.offsets
-        assert offsets is not None
-        work = Work(record, request, held.lane, held)
-        work.suspect = offsets.is_suspect(record.offset)
-        work.alone = offsets.attempts(record.offset) >= ALONE_AFTER
-        work.dependency = self._processor.depends_on(request)
-        held.works[record.offset] = work
-        self._turns.wait(work)
 
     # --- Starting -----------------------------------------------------------------------------
 
@@ -316,7 +264,7 @@ class Worker:
         self.progressed_at = time.monotonic()
         held.finish(offset)
         if held.backlog or held.paused:
-            self._admit(held)
+            self._reading.admit(held)
         self._dispatch()
 
     def _on_cancel(self, job_id: str) -> None:
@@ -333,10 +281,11 @@ class Worker:
         for held in self._held.values():
             for work in tuple(held.works.values()):
                 self._attempts.drop(work, _STOPPED)
+        self._turns.forget_dropped()
         for task in tuple(self._tasks):
             task.cancel()
         if self._tasks:
-            await asyncio.wait(tuple(self._tasks), timeout=_OPEN_S)
+            await asyncio.wait(tuple(self._tasks), timeout=_END_S)
 
     # --- The group ----------------------------------------------------------------------------
 

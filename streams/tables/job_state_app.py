@@ -18,6 +18,7 @@ from streams.tables.log_expiry import LogExpiry
 from streams.tables.positions import GroupPositions
 from streams.tables.redis_view import RedisView
 from streams.tables.table_process import TableProcess
+from streams.tables.unreadable import UnreadableRequests
 from streams.tables.view_keeper import ViewKeeper
 from streams.tasks import background, end_tasks
 
@@ -57,6 +58,9 @@ class JobStateApp:
 
         self._contents = JobContents(table.store, codec, decoder, keeper_of, ttl_s, now_ms)
         self._log_expiry = LogExpiry(settings.kafka_bootstrap, self._contents.states, publisher, all_stages, now_ms)
+        self._unreadable = UnreadableRequests(
+            settings.kafka_bootstrap, self._contents.states, publisher, all_stages, now_ms
+        )
         self._process = TableProcess(
             table,
             self._contents,
@@ -70,8 +74,11 @@ class JobStateApp:
 
     async def run(self, stop: asyncio.Event) -> str:
         """Work until `stop` is set; returns why the process must be restarted, or an empty text."""
-        expiring = background(self._log_expiry.run(), "log-expiry")
+        looking = (
+            background(self._log_expiry.run(), "log-expiry"),
+            background(self._unreadable.run(), "unreadable-requests"),
+        )
         try:
             return await self._process.run(stop)
         finally:
-            await end_tasks(expiring)
+            await end_tasks(*looking)

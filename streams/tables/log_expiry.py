@@ -10,20 +10,17 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from schemas.errors import GatewayError
-from schemas.events import ErrorInfo, JobEvent, JobEventKind, JobResult, JobStatus, Step, Usage, UsageEvent
-from schemas.ids import event_id, usage_id
-from schemas.job_state import JobState, Submission
-from schemas.job_view import job_status
-from schemas.topics import JOB_EVENTS, RESULTS, USAGE_EVENTS, StageTopics, Topic
+from schemas.events import ErrorInfo
+from schemas.topics import StageTopics
 from streams.log.kafka_times import Range, time_ranges
-from streams.log.protocols import Outgoing, Partition, Publisher
+from streams.log.protocols import Partition, Publisher
 from streams.log.topic_partitions import partition_of
 from streams.logs import get_logger
 from streams.metrics import JOBS_LOG_EXPIRED
 from streams.tables.job_states import JobStates
+from streams.tables.unworked import Wait, end_unworked, waiting
 
 log = get_logger(__name__)
 
@@ -40,15 +37,6 @@ class Patience:
 
     silent_s: float = 3_600
     skew_s: float = 600
-
-
-class Wait(NamedTuple):
-    """A job that waits for a step: its request should stand on `topic`, written at about `since_ms`."""
-
-    submission: Submission
-    step: Step
-    topic: Topic
-    since_ms: int
 
 
 class LogExpiry:
@@ -102,65 +90,16 @@ class LogExpiry:
         return ended
 
     async def _end(self, wait: Wait) -> None:
-        job, step, now_ms = wait.submission.job, wait.step, self._now_ms()
         error = ErrorInfo(
             LOG_EXPIRED,
-            f"the request for {step.name} was removed from {wait.topic.name} before it was read",
-            step.name,
+            f"the request for {wait.step.name} was removed from {wait.topic.name} before it was read",
+            wait.step.name,
             "submit the document again; see that enough processors run for the work that comes",
         )
-        result = JobResult(
-            event_id=event_id(job.job_id, job.epoch, "result", LOG_EXPIRED),
-            job=job,
-            status=JobStatus.FAILED,
-            steps=wait.submission.steps,
-            error=error,
-            finished_at_ms=now_ms,
-        )
-        event = JobEvent(
-            event_id=event_id(job.job_id, job.epoch, JobEventKind.FAILED, LOG_EXPIRED),
-            job=job,
-            kind=JobEventKind.FAILED,
-            steps=wait.submission.steps,
-            at_ms=now_ms,
-            step=step.name,
-            error=error,
-        )
-        used = UsageEvent(
-            event_id=usage_id(job.job_id, job.epoch, step.name, 0),
-            request_id=job.job_id,
-            service=job.service,
-            key_id=job.key_id,
-            module=job.module,
-            step=step.name,
-            attempt=0,
-            model="",
-            upstream="",
-            lane=job.lane,
-            outcome=JobStatus.FAILED,
-            usage=Usage(),
-            measured_at_ms=now_ms,
-            epoch=job.epoch,
-            final=True,
-        )
-        records = ((RESULTS, result), (JOB_EVENTS, event), (USAGE_EVENTS, used))
-        await self._publisher.publish_many([Outgoing(topic, job.job_id, record, {}) for topic, record in records])
+        await end_unworked(self._publisher, wait, error, self._now_ms())
+        job = wait.submission.job
         JOBS_LOG_EXPIRED.labels(wait.topic.name).inc()
         log.warning("job.log_expired", job_id=job.job_id, service=job.service, topic=wait.topic.name)
-
-
-def waiting(state: JobState, stages: Mapping[str, StageTopics]) -> Wait | None:
-    """Return what a job waits for; None when it has ended, or its stage is none of those known here."""
-    submission = state.current
-    if state.purged_at_ms or job_status(submission) not in (JobStatus.QUEUED, JobStatus.RUNNING):
-        return None
-    done = {stage.name for stage in submission.stages if stage.done is not None}
-    step = next((step for step in submission.steps if step.name not in done), None)
-    stage = stages.get(step.kind) if step is not None else None
-    topic = stage.requests.get(submission.job.lane) if stage is not None else None
-    if step is None or topic is None:
-        return None
-    return Wait(submission, step, topic, submission.updated_at_ms)
 
 
 def gone(since_ms: int, there: Range, skew_ms: int) -> bool:

@@ -10,14 +10,18 @@ from contextlib import AsyncExitStack
 import pytest
 
 from schemas.errors import Outage
+from schemas.events import StageRequest
 from schemas.topics import stage_topics
 from streams.log.memory import MemoryLog, MemoryPublisher, MemorySubscriber
 from streams.log.protocols import LogRecord, Partition, Reach
 from streams.runtime.processor import Context, Processor, Result
 from streams.runtime.testing import FakeContext
-from streams.runtime.watchdog import EXIT_STALLED, StalledError, watch_consumer
+from streams.runtime.watchdog import EXIT_STALLED, StalledError, Standstill, watch_consumer
 from streams.runtime.worker import Worker, group_of
+from tests.builders import stage_request
 from tests.integration.worker_harness import make_tools
+from tests.unit.runtime.in_memory import OneStage
+from tests.waiting import WaitUntil
 
 STAGE = stage_topics("watched", "watched.requests", None)
 
@@ -64,9 +68,59 @@ async def deaf(kafka: str):
 async def test_records_that_wait_and_never_come_end_the_process_with_a_reason(deaf) -> None:
     worker, subscriber, log = deaf
     await log.append("watched.requests", b"job", b"x", {})
-    with pytest.raises(StalledError, match=r"watched: 1 records wait, none came for 0\.05 s"):
+    with pytest.raises(StalledError, match=r"watched: 1 records of watched\.requests/\d+ wait, none came for 0\.05 s"):
         async with asyncio.timeout(10):
             await watch_consumer(worker, subscriber, MemoryPublisher(log), interval_s=0.02, stalled_s=0.05)
+
+
+async def test_one_partition_that_stands_still_beside_others_that_flow_is_a_stall(wait_until: WaitUntil) -> None:
+    stage, done = OneStage(), 0
+
+    async def at_once(_: StageRequest, __: Context) -> Result:
+        nonlocal done
+        done += 1
+        return Result(())
+
+    processor = stage.processor(at_once)
+    topic = stage.topics.requests["interactive"]
+    subscriber = MemorySubscriber(stage.log, group_of(processor), [topic.name])
+    async with stage.serve(processor, subscriber) as (worker, _):
+        first = stage_request(stage.topics.kind)
+        await stage.ask(first)
+        await wait_until(lambda: done)
+        (heard,) = (p for p, held in worker.held.items() if held.offsets is not None)
+        unheard = next(p for p in worker.held if p != heard)
+        subscriber.pause([unheard])  # unknown to the worker
+        stage.log.partitions(topic.name)[unheard.number].append(
+            LogRecord(topic.name, unheard.number, 0, b"job", b"x", {}, 0)
+        )
+        watching = asyncio.create_task(
+            watch_consumer(worker, subscriber, stage.publisher, interval_s=0.02, stalled_s=0.2)
+        )
+        while not watching.done():
+            before = done
+            await stage.ask(stage_request(stage.topics.kind, job=first.job))
+            await wait_until(lambda before=before: done > before)
+        with pytest.raises(StalledError, match=f"1 records of {topic.name}/{unheard.number} wait, none came for"):
+            await watching
+    assert done > 2
+
+
+def test_a_record_that_has_just_come_after_a_long_silence_is_no_stall() -> None:
+    """The watchdog may look between its arrival and its being read."""
+    standstill, place = Standstill(), Partition("t", 0)
+    for _ in range(100):
+        standstill.look({}, 5)
+    standstill.look({place: Reach(7, 8)}, 5)
+    assert standstill.longer_than(0) is None
+    standstill.look({place: Reach(8, 9)}, 5)
+    assert standstill.longer_than(0) is None, "it was read, and the next one came"
+    standstill.look({place: Reach(8, 30), Partition("t", 1): Reach(0, 1)}, 5)
+    assert standstill.longer_than(4) == place
+    assert standstill.longer_than(5) is None
+    standstill.reset()
+    standstill.look({place: Reach(8, 30)}, 5)
+    assert standstill.longer_than(0) is None
 
 
 async def test_an_empty_log_is_no_stall(deaf) -> None:

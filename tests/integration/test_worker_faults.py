@@ -194,8 +194,9 @@ async def test_cancelled_work_is_stopped_and_queued_work_never_starts(kafka: str
         await wait_until(lambda: all(h.offsets is None or not h.offsets.unfinished for h in worker.held.values()))
 
 
-def start_process(kafka: str, stage: StageTopics, handler: str) -> subprocess.Popen[bytes]:
-    program = [sys.executable, "-m", "tests.integration.worker_process", kafka, stage.kind, handler]
+def start_process(kafka: str, **handlers: StageTopics) -> subprocess.Popen[bytes]:
+    served = [f"{stage.kind}={handler}" for handler, stage in handlers.items()]
+    program = [sys.executable, "-m", "tests.integration.worker_process", kafka, *served]
     return subprocess.Popen(program, stderr=subprocess.DEVNULL)
 
 
@@ -206,14 +207,14 @@ async def test_work_that_kills_the_whole_process_is_given_up_and_its_neighbours_
         others = [stage_request(stage.kind, job=killer.job) for _ in range(5)]
         await it.send(killer, *others)
         deaths = 0
-        process = start_process(kafka, stage, "killer")
+        process = start_process(kafka, killer=stage)
         try:
             async with asyncio.timeout(100):
                 while not any(r.status == "failed" for r in it.records.results(killer.job.job_id)):
                     if process.poll() is not None:
                         assert process.returncode == -signal.SIGKILL
                         deaths += 1
-                        process = start_process(kafka, stage, "killer")
+                        process = start_process(kafka, killer=stage)
                     await asyncio.sleep(0.05)
             await it.until(lambda: {r.status for r in it.records.results(killer.job.job_id)} == {"done", "failed"})
             done = await it.until(
@@ -232,16 +233,39 @@ async def test_work_that_kills_the_whole_process_is_given_up_and_its_neighbours_
             process.wait()
 
 
+async def test_long_work_beside_what_kills_their_process_is_done(kafka: str) -> None:
+    """Of two stages in one process: each is there alone after two deaths, so that the third tells which one it was."""
+    one, two = own_stage(), own_stage()
+    async with bench(kafka, one, two) as it:
+        killer, long = stage_request(one.kind), stage_request(two.kind)
+        await it.tools.publisher.publish(two.requests["interactive"], long.job.job_id, long)
+        await it.send(killer)
+        process = start_process(kafka, killer_beside=one, long=two)
+        try:
+            async with asyncio.timeout(100):
+                while not (it.records.results(killer.job.job_id) and it.records.results(long.job.job_id)):
+                    if process.poll() is not None:
+                        process = start_process(kafka, killer_beside=one, long=two)
+                    await asyncio.sleep(0.05)
+            [failed], [done] = it.records.results(killer.job.job_id), it.records.results(long.job.job_id)
+            assert failed.error is not None
+            assert (failed.error.code, done.status) == ("worker_lost", "done")
+            assert done.attempt <= 3
+        finally:
+            process.kill()
+            process.wait()
+
+
 async def test_work_of_a_killed_process_is_taken_over_and_nothing_is_lost(kafka: str) -> None:
     stage = own_stage()
     async with bench(kafka, stage) as it:
         requests = [stage_request(stage.kind) for _ in range(200)]
         await it.send(*requests)
-        victim = start_process(kafka, stage, "slow")
+        victim = start_process(kafka, slow=stage)
         await it.until(lambda: len(it.records.raw["results"]) > 20, timeout_s=60)
         victim.kill()
         victim.wait()
-        heir = start_process(kafka, stage, "slow")
+        heir = start_process(kafka, slow=stage)
         try:
             wanted = {r.job.job_id.encode() for r in requests}
             await it.until(lambda: wanted <= {r.key for r in it.records.raw["results"]}, timeout_s=60)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from schemas.codec import Codec
-from schemas.events import JobEvent, JobResult, Lane, StageRequest, UsageEvent
+from schemas.events import JobEvent, JobRef, JobResult, Lane, StageRequest, UsageEvent
 from schemas.topics import (
     JOB_CONTROL,
     JOB_EVENTS,
@@ -26,6 +26,7 @@ from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import Outgoing
 from streams.log.schema_reader import SchemaReader
+from streams.log.topic_partitions import partition_of
 from streams.runtime.cancelled_jobs import CancelledJobs
 from streams.runtime.children import ChildPool
 from streams.runtime.handling import Tools
@@ -188,6 +189,11 @@ class Gate:
         """Wait until those who came satisfy `condition`."""
         async with asyncio.timeout(timeout_s), self._coming:
             await self._coming.wait_for(lambda: condition(self.came))
+
+
+def partition_of_job(stage: StageTopics, job: JobRef) -> int:
+    """Where a job's requests stand."""
+    return partition_of(job.job_id.encode(), stage.requests[job.lane].partitions)
 
 
 async def leave_behind(kafka: str, group: str, topics: Sequence[Topic]) -> None:

@@ -1,9 +1,11 @@
-"""A worker in a process of its own, to be killed: `python -m tests.integration.worker_process KAFKA KIND HANDLER`."""
+"""Workers in a process of their own, to be killed: `python -m tests.integration.worker_process KAFKA KIND=HANDLER…`."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 from schemas.events import StageRequest
@@ -28,20 +30,44 @@ async def slow(request: StageRequest, context: Context) -> Result:
     return Result(request.inputs)
 
 
-HANDLERS = {"killer": killer, "slow": slow}
+LONG_IS_IN_WORK = asyncio.Event()
 
 
-async def main(bootstrap: str, kind: str, handler: str) -> None:
+async def long(request: StageRequest, context: Context) -> Result:
+    """Take 2 s."""
+    LONG_IS_IN_WORK.set()
+    await asyncio.sleep(2)
+    return Result(request.inputs)
+
+
+async def killer_beside(request: StageRequest, context: Context) -> Result:
+    """Kill this process, where there is one, while `long` is in work and the attempts at both are committed."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            await LONG_IS_IN_WORK.wait()
+    await asyncio.sleep(0.7)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return Result(request.inputs)
+
+
+HANDLERS = {"killer": killer, "slow": slow, "long": long, "killer_beside": killer_beside}
+
+
+async def main(bootstrap: str, *served: str) -> None:
     """Serve until SIGTERM."""
-    configure_logging("warning", kind)
-    stage = stage_topics(kind, f"{kind}.requests", None)
-    processor = Processor(stage, HANDLERS[handler])
-    async with AsyncExitStack() as stack:
-        tools = await make_tools(stack, bootstrap)
-        topics = [topic.name for topic in stage.requests.values()]
-        worker = Worker(processor, KafkaSubscriber(bootstrap, group_of(processor), topics), tools, stages={kind: stage})
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
-        await worker.run()
+    configure_logging("warning", served[0])
+    handlers = dict(each.split("=") for each in served)
+    stages = {kind: stage_topics(kind, f"{kind}.requests", None) for kind in handlers}
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as group:  # the workers end before their tools
+        tools, stops = await make_tools(stack, bootstrap), list[Callable[[], None]]()
+        for kind, stage in stages.items():
+            processor = Processor(stage, HANDLERS[handlers[kind]])
+            topics = [topic.name for topic in stage.requests.values()]
+            subscriber = KafkaSubscriber(bootstrap, group_of(processor), topics)
+            worker = Worker(processor, subscriber, tools, stages=stages)
+            group.create_task(worker.run())
+            stops.append(worker.stop)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: [stop() for stop in stops])
 
 
 if __name__ == "__main__":

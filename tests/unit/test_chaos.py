@@ -1,16 +1,23 @@
 """The parts of the chaos run that need no system: the schedule, the journal, the verdict, the table."""
 
+import io
+import wave
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from random import Random
+from typing import Any, cast
 
 from bench.chaos.checker import judge
 from bench.chaos.faults import all_faults
+from bench.chaos.front import Front
 from bench.chaos.journal import Account, Journal, Planned, read_account
 from bench.chaos.log_reading import Reading
 from bench.chaos.memory import slope
 from bench.chaos.schedule import turns
+from bench.chaos.speech import RECORDING_S, recording
+from bench.chaos.system import System
 from bench.chaos.table import Injection, as_text, rows
 from schemas.events import JobEvent, JobEventKind, JobResult, Step, Usage, UsageEvent
 from schemas.ids import event_id
@@ -164,3 +171,44 @@ def test_a_job_belongs_to_the_fault_under_which_it_was_submitted() -> None:
 def test_the_slope_of_a_line_is_its_slope() -> None:
     assert slope([(0.0, 5), (1.0, 7), (2.0, 9)]) == 2.0
     assert slope([(0.0, 5)]) == 0.0
+
+
+def test_seconds_of_audio_that_are_missing_are_told() -> None:
+    world = World()
+    world.plan = replace(world.plan, text_bytes=0, audio_s=3.0)
+    world.end(text="")
+    world.use(bytes_in=0)
+    assert judge(world.account, world.log).usage == ["a: 0 seconds of audio charged, the driver counts 3"]
+
+
+def test_replicas_of_ingress_are_asked_in_turns() -> None:
+    asked: list[str] = []
+
+    class Session:
+        def get(self, url: str, **_: object) -> None:
+            asked.append(url)
+
+        post = delete = get
+
+    front = Front(Session(), ["http://a", "http://b"])  # pyright: ignore[reportArgumentType]
+    front.post("/1")
+    front.get("/2", timeout=1)
+    front.delete("/3")
+    assert asked == ["http://a/1", "http://b/2", "http://a/3"]
+
+
+def test_a_fault_of_a_kind_meets_any_of_its_replicas(tmp_path: Path) -> None:
+    class TwoOfSome(System):
+        def pids(self) -> dict[str, int]:
+            return {"llm": 1, "llm-2": 2, "job-state": 3, "probe-1": 4, "probe-2": 5}
+
+    nothing = cast(Any, None)
+    system = TwoOfSome(nothing, tmp_path, None, nothing, nothing, Random(1))
+    assert {system.one_of("llm") for _ in range(50)} == {"llm", "llm-2"}
+    assert {system.one_of("probe-1") for _ in range(10)} == {"probe-1"}
+    assert system.one_of("stt") == "stt"
+
+
+def test_the_recording_is_as_long_as_it_says() -> None:
+    with wave.open(io.BytesIO(recording())) as file:
+        assert file.getnframes() / file.getframerate() == RECORDING_S

@@ -1,9 +1,11 @@
 """A work that was twice in a process that died runs alone, until the log knows that it has ended."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 
 from schemas.codec import Codec
+from schemas.events import StageRequest
 from schemas.topics import JOB_CONTROL, JOB_EVENTS, RESULTS, USAGE_EVENTS, Lane
 from streams.log.memory import MemoryLog, MemoryPublisher, MemorySubscriber, MemoryTail
 from streams.log.protocols import Committed, Outgoing, Partition, Raw
@@ -12,10 +14,14 @@ from streams.runtime.cancelled_jobs import CancelledJobs
 from streams.runtime.children import ChildPool
 from streams.runtime.handling import Tools
 from streams.runtime.offsets import Note, decode_note, encode_note
-from streams.runtime.processor import Context, Processor, Result
+from streams.runtime.processor import Context, Handler, Processor, Result
+from streams.runtime.solitude import Solitude
 from streams.runtime.worker import Worker, group_of
 from streams.storage.fake import FakeBlobs
 from tests.builders import own_stage, stage_request
+from tests.unit.runtime.in_memory import OneStage
+
+WaitUntil = Callable[..., Awaitable[None]]
 
 
 class SlowToTake(MemoryPublisher):
@@ -76,3 +82,96 @@ async def test_the_next_one_waits_until_the_end_of_the_first_is_committed() -> N
             await running
     assert begun == ["offset 0", "offset 1"]
     assert notes[1].attempts == {1: 3}
+
+
+async def test_what_may_kill_the_process_is_alone_among_all_its_workers(wait_until: WaitUntil) -> None:
+    """Two stages in one process: neither the other's suspect nor its ordinary work is beside one that is alone."""
+    solitude, inside, beside = Solitude(), set[str](), list[frozenset[str]]()
+    stages = {"one": OneStage(), "two": OneStage()}
+    requests = {name: [stage_request(stage.topics.kind) for _ in range(20)] for name, stage in stages.items()}
+
+    def handler(name: str) -> Handler:
+        async def handle(request: StageRequest, _: Context) -> Result:
+            what = f"{name} {'suspect' if request.job.job_id == requests[name][0].job.job_id else request.job.job_id}"
+            inside.add(what)
+            for _step in range(30):
+                beside.append(frozenset(inside))
+                await asyncio.sleep(0)
+            inside.discard(what)
+            return Result(outputs=())
+
+        return handle
+
+    async with AsyncExitStack() as process:
+        for name, stage in stages.items():
+            stage.died_with(2, key=requests[name][0].job.job_id)
+            await stage.ask(*requests[name])
+        for name, stage in stages.items():
+            await process.enter_async_context(stage.serve(stage.processor(handler(name)), solitude=solitude))
+        await wait_until(lambda: all(len(stage.results()) == 20 for stage in stages.values()))
+    assert any(len(together) > 1 for together in beside), "the others do run side by side"
+    assert {together for together in beside if any("suspect" in what for what in together)} == {
+        frozenset({"one suspect"}),
+        frozenset({"two suspect"}),
+    }
+
+
+async def test_one_that_is_to_be_alone_and_is_cancelled_lets_the_others_go_on(wait_until: WaitUntil) -> None:
+    solitude, gate = Solitude(), asyncio.Event()
+    one, two = OneStage(), OneStage()
+    suspect, long = stage_request(one.topics.kind), stage_request(two.topics.kind)
+    one.died_with(2, key=suspect.job.job_id)
+
+    async def never(_: StageRequest, __: Context) -> Result:
+        raise AssertionError("it was cancelled")
+
+    async def handle(request: StageRequest, _: Context) -> Result:
+        if request.job.job_id == long.job.job_id:
+            await gate.wait()
+        return Result(outputs=())
+
+    async with (
+        two.serve(two.processor(handle), solitude=solitude) as (second, _),
+        one.serve(one.processor(never), solitude=solitude) as (first, cancelled),
+    ):
+        await two.ask(long)
+        await wait_until(lambda: second.in_work)
+        await one.ask(suspect)
+        await wait_until(lambda: not solitude.is_open_to(second))
+        assert not first.should_progress, "it waits for the other worker's work"
+        await two.ask(*(stage_request(two.topics.kind) for _ in range(5)))
+        await wait_until(lambda: sum(len(held.works) for held in second.held.values()) == 6)
+        assert not second.should_progress
+        assert not two.results()
+        cancelled.add(suspect.job.job_id)
+        await wait_until(lambda: len(two.results()) == 5)
+        gate.set()
+        await wait_until(lambda: len(two.results()) == 6)
+
+
+async def test_one_that_is_to_be_alone_and_goes_to_another_member_lets_the_others_go_on(wait_until: WaitUntil) -> None:
+    solitude, gate = Solitude(), asyncio.Event()
+    one, two = OneStage(), OneStage()
+    suspect, long = stage_request(one.topics.kind), stage_request(two.topics.kind)
+    one.died_with(2, key=suspect.job.job_id)
+
+    async def handle(request: StageRequest, _: Context) -> Result:
+        if request.job.job_id == long.job.job_id:
+            await gate.wait()
+        return Result(outputs=())
+
+    processor = one.processor(handle)
+    subscriber = one.subscriber(processor)
+    async with (
+        two.serve(two.processor(handle), solitude=solitude) as (second, _),
+        one.serve(processor, subscriber, solitude=solitude),
+    ):
+        await two.ask(long)
+        await wait_until(lambda: second.in_work)
+        await one.ask(suspect)
+        await wait_until(lambda: not solitude.is_open_to(second))
+        await subscriber.lose()
+        await two.ask(stage_request(two.topics.kind))
+        await wait_until(lambda: len(two.results()) == 1)
+        gate.set()
+    assert solitude.in_handlers == 0

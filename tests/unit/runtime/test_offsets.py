@@ -101,6 +101,48 @@ def test_the_window_is_bounded_by_number_and_by_span() -> None:
     assert tracker.has_room
 
 
+def test_what_waits_for_a_dependency_takes_no_place_in_the_window_but_keeps_its_offset() -> None:
+    tracker = PartitionOffsets(0)
+    for offset in range(MAX_UNFINISHED):
+        tracker.admit(offset)
+        tracker.park(offset)
+    assert tracker.has_room
+    tracker.admit(MAX_UNFINISHED)
+    tracker.finish(MAX_UNFINISHED)
+    assert tracker.committable == 0
+    for offset in range(MAX_UNFINISHED):
+        tracker.unpark(offset)
+    assert not tracker.has_room
+    tracker.park(0)
+    tracker.finish(0)
+    assert tracker.unfinished == MAX_UNFINISHED - 1
+    tracker.park(1)
+    assert tracker.advance(2) == [1]
+    tracker.park(1)  # gone: it frees no second place
+    for offset in range(MAX_UNFINISHED + 1, MAX_UNFINISHED + 3):
+        assert tracker.has_room
+        tracker.admit(offset)
+    assert not tracker.has_room
+    for offset in range(2, MAX_UNFINISHED):
+        tracker.park(offset)
+    tracker.admit(MAX_SPAN + 1)
+    assert not tracker.has_room  # the span is what bounds it then
+
+
+def test_a_note_takes_the_attempts_of_what_waits_besides_those_of_the_window() -> None:
+    tracker = PartitionOffsets(0)
+    for offset in range(MAX_SPAN):
+        tracker.admit(offset)
+        if offset % 8 == 0:
+            tracker.begin(offset)
+            tracker.park(offset)
+        else:
+            tracker.finish(offset)
+    text = encode_note(0, tracker.note(in_use=True))
+    assert len(text) <= 4096
+    assert len(decode_note(0, text).attempts) == MAX_SPAN // 8
+
+
 def test_an_attempt_that_is_taken_back_does_not_count() -> None:
     tracker = PartitionOffsets(0)
     tracker.admit(0)

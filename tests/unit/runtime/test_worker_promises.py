@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,9 @@ from schemas.errors import Outage, Transient
 from schemas.events import JobStatus, StageRequest, Usage
 from streams.log.memory import MemorySubscriber
 from streams.log.protocols import Committed, Partition
+from streams.runtime import turns
 from streams.runtime.assignment import Work
+from streams.runtime.offsets import MAX_UNFINISHED
 from streams.runtime.processor import Context, Result, RetryPolicy
 from streams.runtime.turns import Turns
 from streams.runtime.watchdog import StalledError, watch_consumer
@@ -92,6 +95,85 @@ async def test_one_model_that_is_down_holds_back_its_own_requests_only(wait_unti
         await wait_until(lambda: len(served) == 53)
         await wait_until(lambda: not worker.unavailable)
     assert {result.status for result in stage.results()} == {JobStatus.DONE}
+
+
+async def test_a_model_that_is_down_does_not_fill_the_window_of_its_partition(wait_until: WaitUntil) -> None:
+    """However many of its requests stand before those of others, on the same partition."""
+    stage, served, is_down, many = OneStage(), list[str](), True, 5 * MAX_UNFINISHED
+
+    async def handle(request: StageRequest, context: Context) -> Result:
+        assert context.attempt == 1
+        if request.options == "down" and is_down:
+            raise Outage("no server has the model", code="no_upstream")
+        served.append(request.options)
+        return Result(outputs=())
+
+    first = stage_request(stage.topics.kind, options="down")
+    async with stage.serve(stage.processor(handle, concurrency=4, depends_on=of_model)) as (worker, _):
+        await stage.ask(first, *(stage_request(first.step.kind, job=first.job, options="down") for _ in range(many)))
+        await wait_until(lambda: worker.unavailable == "down: no server has the model")
+        await stage.ask(*(stage_request(first.step.kind, job=first.job, options="up") for _ in range(50)))
+        await wait_until(lambda: len(served) == 50)
+        assert set(served) == {"up"}
+        is_down = False
+        await wait_until(lambda: len(served) == 50 + 1 + many)
+        await wait_until(lambda: not any(held.works for held in worker.held.values()))
+        (place,) = (held for held in worker.held.values() if held.offsets is not None)
+        assert place.offsets is not None
+        assert place.offsets.committable == 50 + 1 + many
+
+
+async def test_a_model_that_is_back_does_not_fill_the_window_with_what_waited_for_it(wait_until: WaitUntil) -> None:
+    """Another service's single request on the partition takes its turn with them, it does not wait for them all."""
+    stage, served, is_down, many = OneStage(), list[str](), True, 5 * MAX_UNFINISHED
+    went_on = asyncio.Event()
+
+    async def handle(request: StageRequest, _: Context) -> Result:
+        if is_down:
+            raise Outage("no server has the model", code="no_upstream")
+        if len(served) == 10:
+            await went_on.wait()
+        served.append(request.job.service)
+        return Result(outputs=())
+
+    first = stage_request(stage.topics.kind)
+    other = replace(first.job, service="other")
+    async with stage.serve(stage.processor(handle, concurrency=1)) as (worker, _):
+        await stage.ask(first, *(stage_request(first.step.kind, job=first.job) for _ in range(many)))
+        await wait_until(lambda: sum(len(held.works) for held in worker.held.values()) == 1 + many)
+        is_down = False
+        await wait_until(lambda: len(served) == 10)
+        await stage.ask(stage_request(first.step.kind, job=other))
+        await wait_until(lambda: sum(len(held.works) for held in worker.held.values()) == 2 + many - 10)
+        went_on.set()
+        await wait_until(lambda: len(served) == 2 + many)
+    assert served.index("other") <= 12
+
+
+async def test_what_waits_for_a_model_that_is_down_has_a_bound(
+    wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond it a request keeps its place in the window, so that memory is bounded."""
+    monkeypatch.setattr(turns, "PARKED_BYTES", 100 * turns.WORK_BYTES)
+    stage, is_down, served = OneStage(), True, 0
+
+    async def handle(_: StageRequest, __: Context) -> Result:
+        nonlocal served
+        if is_down:
+            raise Outage("nothing answers")
+        served += 1
+        return Result(outputs=())
+
+    first = stage_request(stage.topics.kind)
+    async with stage.serve(stage.processor(handle)) as (worker, _):
+        await stage.ask(first, *(stage_request(stage.topics.kind, job=first.job) for _ in range(999)))
+        await wait_until(lambda: sum(len(held.works) for held in worker.held.values()) > MAX_UNFINISHED)
+        await wait_until(lambda: any(held.backlog for held in worker.held.values()))
+        for _ in range(500):
+            await asyncio.sleep(0)
+        assert sum(len(held.works) for held in worker.held.values()) <= MAX_UNFINISHED + 100
+        is_down = False
+        await wait_until(lambda: served == 1000)
 
 
 async def test_a_request_that_always_meets_an_outage_does_not_stop_the_others(wait_until: WaitUntil) -> None:
