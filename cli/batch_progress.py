@@ -1,6 +1,7 @@
 """`gateway submit --batch` on the command line: the connections, the progress and the exit code."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 from cli.batch_book import BatchBook, Ended
 from cli.stack.stack_lock import AlreadyLocked, held
 from cli.submit_batch import BatchRun, canonical, write_summary
-from schemas.errors import InvalidInput
+from schemas.errors import GatewayError, InvalidInput
 from streams.client import DoorClient, RestClient
 
 
@@ -56,6 +57,17 @@ class Progress:
         """Leave the bar as it stands."""
         if self._bar is not None:
             self._bar.stop()
+
+
+def unavailable(module: str, modules: Sequence[Mapping[str, Any]]) -> str:
+    """Return what to tell who asks for a module that nobody serves now; empty when it is served, or not known."""
+    lacking = next((each for each in modules if each["name"] == module and not each["available"]), None)
+    if lacking is None:
+        return ""
+    return (
+        f"the module {module} is unavailable now: {lacking['reason']}; {lacking['remedy']}. "
+        "The door takes the files, and their jobs wait until a processor serves it"
+    )
 
 
 def submit_through_door(
@@ -116,4 +128,7 @@ async def _run(
     progress: Progress,
 ) -> None:
     async with RestClient(url, key) as rest, DoorClient(bootstrap, service) as door:
+        with contextlib.suppress(GatewayError):  # whoever needs REST below is told what is wrong with it
+            if warning := unavailable(module, await rest.modules()):
+                typer.echo(warning, err=True)
         await BatchRun(door, rest, book, folder, module, options, progress).run(files, progress.advance)

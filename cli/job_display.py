@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 _COLOURS = {"done": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
@@ -10,7 +11,15 @@ _COLOURS = {"done": "green", "failed": "red", "cancelled": "yellow", "running": 
 
 def stage_table(job: dict[str, Any]) -> Table:
     """Return the stages as a table."""
-    table = Table("stage", "status", "progress", "seconds", "attempts", title=f"{job['module']} {job['job_id']}")
+    table = Table(
+        "stage",
+        "status",
+        "progress",
+        "seconds",
+        "attempts",
+        title=f"{job['module']} {job['job_id']}",
+        caption=escape(_waiting(job)) or None,
+    )
     for stage in job["stages"]:
         colour = _COLOURS.get(stage["status"], "dim")
         table.add_row(
@@ -28,7 +37,14 @@ def job_line(job: dict[str, Any]) -> str:
     stages = ", ".join(f"{s['name']} {s['status']}{_bracketed(_progress(s))}" for s in job["stages"])
     error = job.get("error")
     why = f" · {error['code']}: {error['message']}" if error else ""
-    return f"{job['job_id']} {job['module']} {job['status']} · {stages}{why}"
+    waits = f" · {waiting}" if (waiting := _waiting(job)) else ""
+    return f"{job['job_id']} {job['module']} {job['status']} · {stages}{why}{waits}"
+
+
+def _waiting(job: dict[str, Any]) -> str:
+    """Return why nobody works on a job now; empty when somebody may."""
+    waiting = job.get("waiting")
+    return f"waits for {waiting['stage']}: {waiting['reason']}; {waiting['remedy']}" if waiting else ""
 
 
 def job_seconds(job: dict[str, Any]) -> str:

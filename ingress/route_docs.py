@@ -112,7 +112,10 @@ SUBMIT_DOC = _doc(
 JOB_DOC = _doc(
     "Look at a job",
     "jobs",
-    {200: "The job, with its result when it is done", **_LOOKUP},
+    {
+        200: "The job, with its result when it is done; with `waiting` (stage, reason, remedy) while nobody serves it",
+        **_LOOKUP,
+    },
     parameters=[_JOB_ID, _parameter("wait", "query", "integer", "wait for its end up to so many seconds, at most 60")],
 )
 EVENTS_DOC = _doc(

@@ -15,6 +15,7 @@ from ingress.problems import Problem, unavailable
 from ingress.query import integer, one_of
 from ingress.responses import json_response
 from ingress.route_docs import EVENTS_DOC, JOB_DOC, JOBS_DOC
+from ingress.waiting import shown_job
 from schemas.events import JobStatus
 from schemas.job_view import JobView
 from streams.api_keys import Scope
@@ -42,7 +43,7 @@ async def get_job(request: Request) -> Response:
         view = await find_ended_job(request, dependencies, caller, request.path_params["job_id"], wait_s)
     else:
         view = await find_job(request, dependencies, caller, request.path_params["job_id"])
-    return json_response(await full_document(view, dependencies.blobs))
+    return json_response(await shown_job(view, dependencies))
 
 
 async def list_jobs(request: Request) -> Response:
@@ -80,7 +81,7 @@ async def follow_job(request: Request) -> Response:
 async def _events(dependencies: Dependencies, caller: Caller, view: JobView) -> AsyncGenerator[bytes]:
     # When the caller goes away the server cancels this generator, and the wait inside it ends.
     while True:
-        yield _event(await full_document(view, dependencies.blobs))
+        yield _event(await shown_job(view, dependencies))
         token = view_token(view)
         while view_token(view) == token:
             if is_final(view) or dependencies.closing.is_set():

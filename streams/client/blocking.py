@@ -87,6 +87,10 @@ class BlockingRest(_Blocking):
         """As RestClient.upload."""
         return self._loop.run(self._client.upload(content))
 
+    def modules(self) -> list[dict[str, Any]]:
+        """As RestClient.modules."""
+        return self._loop.run(self._client.modules())
+
     def job(self, job_id: str, wait_s: int = 0) -> Job:
         """As RestClient.job."""
         return self._loop.run(self._client.job(job_id, wait_s))

@@ -78,6 +78,10 @@ class RestClient:
 
         return (await self._ask(send))["blob"]
 
+    async def modules(self) -> list[dict[str, Any]]:
+        """Return the modules as `GET /v1/modules` tells them: name, options, whether each is available, and why not."""
+        return (await self._ask(lambda: self._http.get("/v1/modules")))["modules"]
+
     async def job(self, job_id: str, wait_s: int = 0) -> Job:
         """Return a job, waiting up to `wait_s` seconds (at most 60) for its end."""
         return await self._ask(lambda: self._http.get(f"/v1/jobs/{job_id}", params={"wait": wait_s}))

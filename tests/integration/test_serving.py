@@ -19,7 +19,7 @@ from streams import redis_keys
 from streams.redis_client import redis_client
 from streams.serving import GRACE_MS, Lack, Serving, announcing, lacking
 from streams.settings import Settings
-from tests.integration.ingress_harness import own_database, running_ingress, settings_for
+from tests.integration.ingress_harness import ViewFolder, own_database, running_ingress, settings_for
 from tests.sim.launch import simulator
 from tests.waiting import WaitUntil
 
@@ -57,12 +57,19 @@ async def test_speech_without_a_model_is_refused_until_a_processor_serves(
     settings = settings_for(kafka, own_database(redis_url, 14), tmp_path)
     redis = redis_client(settings.redis_url)
     await redis.delete(redis_keys.SERVING)
-    async with running_ingress(settings) as ingress, ingress.client(await ingress.key(f"t-{uuid4().hex}")) as client:
+    async with (
+        ViewFolder(kafka, settings.redis_url),
+        running_ingress(settings) as ingress,
+        ingress.client(await ingress.key(f"t-{uuid4().hex}")) as client,
+    ):
 
         async def available(expected: bool) -> bool:
             return (await _module(client, "stt"))["available"] == expected
 
         assert (await _module(client, "stt"))["available"]
+        accepted = await client.post("/v1/stt", files={"file": ("a.wav", b"RIFF----WAVE")})
+        job = accepted.json()["links"]["self"]
+        assert "waiting" not in (await client.get(job)).json()
         async with _processor("stt", settings, GATEWAY_STT_MODEL="/nowhere/model"):
             await wait_until(lambda: available(False), 120)
             told = await _module(client, "stt")
@@ -77,7 +84,14 @@ async def test_speech_without_a_model_is_refused_until_a_processor_serves(
             problem = refused.json()
             assert (problem["code"], problem["remedy"]) == ("module_unavailable", told["remedy"])
             assert told["reason"] in problem["detail"]
-            assert (await client.post("/v1/noop", json={"text": "안녕"})).status_code == 202
+            other = await client.post("/v1/noop", json={"text": "안녕"})
+            assert other.status_code == 202
+
+            waiting = {"stage": "stt", "reason": told["reason"], "remedy": told["remedy"]}
+            assert (await client.get(job)).json()["waiting"] == waiting
+            assert "waiting" not in (await client.get(other.json()["links"]["self"])).json()
+            assert (await client.delete(job)).json()["status"] == "cancelled"
+            assert "waiting" not in (await client.get(job)).json()
 
             check = await check_stages(Installation({"GATEWAY_REDIS_URL": settings.redis_url}, Stack({}, settings)))
             assert not check.ok
