@@ -15,7 +15,8 @@ from functools import lru_cache
 from typing import Any, cast
 
 import orjson
-from jinja2 import TemplateError, TemplateSyntaxError, nodes
+from jinja2 import TemplateError, TemplateSyntaxError, Undefined, nodes
+from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas.errors import InvalidInput
@@ -88,6 +89,11 @@ def guarded(text: str) -> str:
 def unguarded(answer: str) -> str:
     """Return a model's answer with what `guarded` did undone, once: `unguarded(guarded(text)) == text`."""
     return _GUARDED.sub(lambda found: html.unescape(found[0]), answer)
+
+
+def has_guards(prompt: str) -> bool:
+    """Tell whether a prompt has anything that was guarded: then its answer has to be unguarded."""
+    return _GUARDED.search(prompt) is not None
 
 
 def template_problems(source: str, options: Mapping[str, Any]) -> Iterator[Wrong]:
@@ -223,10 +229,30 @@ def _put_out(value: object) -> str:
     return guarded(str(value))
 
 
+class _Environment(ImmutableSandboxedEnvironment):
+    """Values are JSON: what is asked of one is a key or a number, and never a method of Python's."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return what `obj.attribute` stands for."""
+        return self.getitem(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Return what `obj[argument]` stands for."""
+        # Jinja looks for an attribute first, or after the key: `data.body.items` would be the method of a dict.
+        if isinstance(obj, LoopContext | Undefined):
+            return super().getattr(obj, argument)
+        if isinstance(obj, Mapping) or isinstance(argument, int):
+            try:
+                return obj[argument]
+            except (LookupError, TypeError):
+                pass
+        return self.undefined(obj=obj, name=str(argument))
+
+
 @lru_cache(maxsize=2)
 def _environment(guard: bool = True) -> ImmutableSandboxedEnvironment:
     # `finalize` is the autoescape of prompts: HTML's own would turn quotes into numbers, which a model then translates.
-    environment = ImmutableSandboxedEnvironment(
+    environment = _Environment(
         finalize=_put_out if guard else None, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
     )
     environment.globals.clear()

@@ -139,3 +139,27 @@ def test_the_error_names_file_line_and_key(tmp_path: Path) -> None:
         read_module_file(file)
     assert raised.value.message.startswith("echo.yml:9: prompt: it reads the attribute")
     assert raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("source", "rendered"),
+    [
+        ("{% for item in data.body.items %}{{ item.marker }}{% endfor %}", "1.2."),
+        ("{{ data.body.items|length }} {{ data['body']['items'][0].marker }}", "2 1."),
+        ("{{ options.keys }} {{ options['values'] }}", "k v"),
+        ("[{{ data.items }}{{ data['keys'] }}{{ data.body.title }}{{ data.title.upper }}]", "[]"),
+        ("{{ data.many|sort(attribute='items')|join(',', attribute='items') }}", "1,2"),
+        ("{% for a in data.body.items %}{{ loop.index }}/{{ loop.length }} {% endfor %}", "1/2 2/2 "),
+        ("{{ data.body.items.0.marker }}", "1."),
+    ],
+)
+def test_keys_are_read_whatever_python_calls_its_methods(source: str, rendered: str) -> None:
+    """A letter's body has `items`; what is not there is nothing, and no method of Python's."""
+    options = {"keys": {"type": "string"}, "values": {"type": "string"}}
+    assert list(template_problems(source, options)) == []
+    data = {
+        "title": "제목",
+        "body": {"items": [{"marker": "1."}, {"marker": "2."}]},
+        "many": [{"items": 2}, {"items": 1}],
+    }
+    assert render(source, {**VALUES, "data": data, "options": {"keys": "k", "values": "v"}}) == rendered
