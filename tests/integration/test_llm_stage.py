@@ -12,6 +12,7 @@ from processors.llm.stage import LlmStage
 from schemas.events import JobResult
 from streams.runtime.processor import Handler
 from streams.settings import Settings
+from streams.storage.checkpoints import MemoryCheckpoints
 from tests.builders import own_stage, stage_request
 from tests.integration.worker_harness import Bench, bench
 from tests.sim.catalogue import only_tiny
@@ -25,7 +26,7 @@ SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "require
 async def handle(sim: Simulator) -> AsyncIterator[Handler]:
     await sim.reset()
     async with open_pool(only_tiny(sim), False) as pool:
-        stage = LlmStage(Settings.from_env({}), {})
+        stage = LlmStage(Settings.from_env({}), {}, MemoryCheckpoints())
         stage.use(pool)
         yield stage.handle
 
