@@ -75,6 +75,16 @@ def test_the_modules_that_ship():
             "stages: [llm]\nprompt: Say {{ options.times }}\nchecks: [numbers]",
             "echo.yml:8: checks: they compare an answer with `text`",
         ),
+        (
+            "stages: [noop]",
+            "stages: [llm]\nprompt: {part: '{{ text }}', combine: '{{ text }}'}\nchecks: [numbers]",
+            "echo.yml:8: checks: they compare an answer with the text that it gives back; an answer that is put",
+        ),
+        (
+            "stages: [noop]",
+            "stages: [llm]\nprompt: '{{ text }}'\nresult_schema: {type: object}\nchecks: [links]",
+            "echo.yml:9: checks: they compare an answer with the text that it gives back; an answer in JSON",
+        ),
         ("default: 1}", "default: 10}", "echo.yml:8: options.times.default: 10 is greater than"),
         ("type: boolean", "type: bool", "echo.yml:9: options.loud.type: no JSON Schema"),
         (
