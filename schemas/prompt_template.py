@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import orjson
-from jinja2 import TemplateError, TemplateSyntaxError, Undefined, nodes
+from jinja2 import TemplateSyntaxError, Undefined, nodes
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -32,6 +32,7 @@ FILTERS = frozenset(
 _TESTS = ("defined", "divisibleby", "eq", "even", "false", "in", "mapping", "none", "number", "odd", "sequence")
 _LOOP = ("index", "index0", "first", "last", "length")
 
+_MOST_NESTED = 8
 _MOST_RENDERED = 64 * 1024 * 1024
 
 _NODES: tuple[type[nodes.Node], ...] = (
@@ -103,9 +104,16 @@ def template_problems(source: str, options: Mapping[str, Any]) -> Iterator[Wrong
         return
     try:
         tree = _environment().parse(source)
+        deep = _deepest(tree)
     except TemplateSyntaxError as e:
         yield Wrong(e.lineno, f"no template: {e.message}", "see docs/howto/add-a-module.md for what a prompt may hold")
         return
+    except RecursionError:
+        yield Wrong(1, "no template: its brackets or signs are nested too deep", "write it simpler")
+        return
+    if len(deep) > _MOST_NESTED:
+        problem = f"{len(deep)} loops and branches stand in one another"
+        yield Wrong(deep[-1].lineno, problem, f"nest at most {_MOST_NESTED}")
     loops = {target.name for loop in tree.find_all(nodes.For) for target in _names(loop.target)}
     for node in _all(tree):
         wrong = _wrong(node, options, loops)
@@ -135,7 +143,9 @@ def render(source: str, values: Mapping[str, Any], *, guard: bool = True) -> str
                     code="prompt_not_rendered",
                     remedy="correct the module's template",
                 )
-    except (TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as e:
+    except (InvalidInput, MemoryError):
+        raise
+    except Exception as e:
         # Only the class: the text of the error may quote the document.
         raise InvalidInput(
             f"the module's prompt cannot be filled in: {type(e).__name__}",
@@ -216,6 +226,12 @@ def _all(tree: nodes.Node) -> Iterator[nodes.Node]:
     yield tree
     for child in tree.iter_child_nodes():
         yield from _all(child)
+
+
+def _deepest(node: nodes.Node) -> list[nodes.Node]:
+    """Return the loops and branches that stand in one another, where they are most."""
+    inner = max((_deepest(child) for child in node.iter_child_nodes()), key=len, default=[])
+    return [node, *inner] if isinstance(node, nodes.For | nodes.If) else inner
 
 
 def _names(target: nodes.Node) -> Iterator[nodes.Name]:

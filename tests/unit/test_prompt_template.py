@@ -64,6 +64,10 @@ prompt: |
         ("first\n{% if %}", 2, "no template"),
         ("{{ text", 1, "no template"),
         ("x" * 9000, 1, "9000 characters"),
+        ("{{ " + "(" * 4000 + "1" + ")" * 4000 + " }}", 1, "nested too deep"),
+        ("{{ " + "not " * 2000 + "text }}", 1, "nested too deep"),
+        ("{% for a in data %}\n" * 21 + "{% endfor %}" * 21, 21, "21 loops and branches stand in one another"),
+        ("{% if text %}" * 200 + "{% endif %}" * 200, 1, "200 loops and branches"),
     ],
 )
 def test_what_a_template_must_not_do(source: str, line: int, said: str) -> None:
