@@ -31,10 +31,11 @@ _FIELDS_TOLD = "use `text` or `input`, and `options`"
 
 @dataclass(frozen=True, slots=True)
 class SubmitBody:
-    """The inputs and options of one submission."""
+    """The inputs and options of one submission; `given` is what of the options the caller set."""
 
     inputs: tuple[Payload, ...]
     options: Mapping[str, Any]
+    given: Mapping[str, Any]
 
 
 async def read_submit_body(
@@ -80,7 +81,7 @@ async def _read_form(request: Request, module: Module, uploads: Uploads, content
             module.form_options({part.name: fields[part.name]})  # refused before the files behind it are read
     if not inputs:
         raise Problem(422, "missing_file", "the form has no `file`", "send one, as curl -F file=@letter.pdf does")
-    return SubmitBody(tuple(inputs), module.form_options(fields))
+    return SubmitBody(tuple(inputs), module.form_options(fields), module.typed(fields))
 
 
 async def _read_json(request: Request, module: Module, blobs: BlobStore, service: str, limit_bytes: int) -> SubmitBody:
@@ -90,15 +91,16 @@ async def _read_json(request: Request, module: Module, blobs: BlobStore, service
         raise _invalid("unknown_field", f"there is no field {unknown[:80]!r}", _fields_told(module.spec))
     if ("text" in body) == ("input" in body):
         raise _invalid("invalid_body", "exactly one of `text` and `input` is needed", 'such as {"text": "…"}')
-    given = body.get("options", {})
-    if not isinstance(given, dict):
+    options = body.get("options", {})
+    if not isinstance(options, dict):
         raise _invalid("invalid_body", "`options` is no object", 'such as {"options": {}}')
-    options = module.options(cast(dict[str, Any], given))
+    given = cast(dict[str, Any], options)
+    checked = module.options(given)
     if "text" in body:
         inputs = (await _text_input(module.spec, body["text"], blobs, service, limit_bytes),)
     else:
         inputs = await _blob_inputs(module.spec, body["input"], blobs, service, limit_bytes)
-    return SubmitBody(inputs, options)
+    return SubmitBody(inputs, checked, given)
 
 
 def _fields_told(spec: ModuleSpec) -> str:

@@ -15,7 +15,8 @@ from functools import lru_cache
 from typing import Any, cast
 
 import orjson
-from jinja2 import TemplateError, TemplateSyntaxError, nodes
+from jinja2 import TemplateSyntaxError, Undefined, nodes
+from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from schemas.errors import InvalidInput
@@ -31,6 +32,7 @@ FILTERS = frozenset(
 _TESTS = ("defined", "divisibleby", "eq", "even", "false", "in", "mapping", "none", "number", "odd", "sequence")
 _LOOP = ("index", "index0", "first", "last", "length")
 
+_MOST_NESTED = 8
 _MOST_RENDERED = 64 * 1024 * 1024
 
 _NODES: tuple[type[nodes.Node], ...] = (
@@ -90,6 +92,11 @@ def unguarded(answer: str) -> str:
     return _GUARDED.sub(lambda found: html.unescape(found[0]), answer)
 
 
+def has_guards(prompt: str) -> bool:
+    """Tell whether a prompt has anything that was guarded: then its answer has to be unguarded."""
+    return _GUARDED.search(prompt) is not None
+
+
 def template_problems(source: str, options: Mapping[str, Any]) -> Iterator[Wrong]:
     """Yield what a template must not do; `options` are the module's, by name."""
     if len(source) > MOST_CHARACTERS:
@@ -97,9 +104,16 @@ def template_problems(source: str, options: Mapping[str, Any]) -> Iterator[Wrong
         return
     try:
         tree = _environment().parse(source)
+        deep = _deepest(tree)
     except TemplateSyntaxError as e:
         yield Wrong(e.lineno, f"no template: {e.message}", "see docs/howto/add-a-module.md for what a prompt may hold")
         return
+    except RecursionError:
+        yield Wrong(1, "no template: its brackets or signs are nested too deep", "write it simpler")
+        return
+    if len(deep) > _MOST_NESTED:
+        problem = f"{len(deep)} loops and branches stand in one another"
+        yield Wrong(deep[-1].lineno, problem, f"nest at most {_MOST_NESTED}")
     loops = {target.name for loop in tree.find_all(nodes.For) for target in _names(loop.target)}
     for node in _all(tree):
         wrong = _wrong(node, options, loops)
@@ -129,7 +143,9 @@ def render(source: str, values: Mapping[str, Any], *, guard: bool = True) -> str
                     code="prompt_not_rendered",
                     remedy="correct the module's template",
                 )
-    except (TemplateError, TypeError, ValueError, ArithmeticError, RecursionError) as e:
+    except (InvalidInput, MemoryError):
+        raise
+    except Exception as e:
         # Only the class: the text of the error may quote the document.
         raise InvalidInput(
             f"the module's prompt cannot be filled in: {type(e).__name__}",
@@ -212,6 +228,12 @@ def _all(tree: nodes.Node) -> Iterator[nodes.Node]:
         yield from _all(child)
 
 
+def _deepest(node: nodes.Node) -> list[nodes.Node]:
+    """Return the loops and branches that stand in one another, where they are most."""
+    inner = max((_deepest(child) for child in node.iter_child_nodes()), key=len, default=[])
+    return [node, *inner] if isinstance(node, nodes.For | nodes.If) else inner
+
+
 def _names(target: nodes.Node) -> Iterator[nodes.Name]:
     if isinstance(target, nodes.Name):
         yield target
@@ -223,10 +245,30 @@ def _put_out(value: object) -> str:
     return guarded(str(value))
 
 
+class _Environment(ImmutableSandboxedEnvironment):
+    """Values are JSON: what is asked of one is a key or a number, and never a method of Python's."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return what `obj.attribute` stands for."""
+        return self.getitem(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Return what `obj[argument]` stands for."""
+        # Jinja looks for an attribute first, or after the key: `data.body.items` would be the method of a dict.
+        if isinstance(obj, LoopContext | Undefined):
+            return super().getattr(obj, argument)
+        if isinstance(obj, Mapping) or isinstance(argument, int):
+            try:
+                return obj[argument]
+            except (LookupError, TypeError):
+                pass
+        return self.undefined(obj=obj, name=str(argument))
+
+
 @lru_cache(maxsize=2)
 def _environment(guard: bool = True) -> ImmutableSandboxedEnvironment:
     # `finalize` is the autoescape of prompts: HTML's own would turn quotes into numbers, which a model then translates.
-    environment = ImmutableSandboxedEnvironment(
+    environment = _Environment(
         finalize=_put_out if guard else None, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=False
     )
     environment.globals.clear()

@@ -26,6 +26,7 @@ class Submission:
     """What a caller asks for, before it has an id. `options` is canonical JSON; `door` is where it came in.
 
     `idempotency_key` is what its caller names it by, if anything: the header of REST, a batch record's request id.
+    `given` is what of the options the caller set, canonical too; None: all of them.
     """
 
     module: ModuleSpec
@@ -36,6 +37,7 @@ class Submission:
     idempotency_key: str | None
     door: str = REST
     lane: Lane = Lane.INTERACTIVE
+    given: str | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -51,8 +53,12 @@ class Submission:
 
 
 def input_digest(submission: Submission) -> str:
-    """Return the hash of what is asked for: module, options and the inputs' contents, not their names."""
-    digest = hashlib.sha256(f"{submission.module.name}\x00{submission.options}".encode())
+    """Return the hash of what is asked for: module, options and the inputs' contents, not their names.
+
+    The options are those that the caller set: a default that the module's file changes is not the caller's.
+    """
+    options = submission.options if submission.given is None else submission.given
+    digest = hashlib.sha256(f"{submission.module.name}\x00{options}".encode())
     for payload in submission.inputs:
         content = payload.blob.sha256 if payload.blob else hashlib.sha256(payload.inline or b"").hexdigest()
         digest.update(b"\x00" + content.encode())

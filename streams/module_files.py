@@ -15,7 +15,7 @@ from schemas.modules import ModuleSpec, Title, encode_spec
 from schemas.prompt_template import MOST_CHARACTERS
 from streams.module_prompts import LIMIT_KEYS, LLM, PROMPT_KEYS, TEXT_RESULT, prompt_config
 from streams.module_schemas import check_schema, validator_of
-from streams.module_yaml import Source, parse_module_file
+from streams.module_yaml import MOST_BYTES, Source, parse_module_file
 from streams.stages import all_stages, find_stage
 
 RESERVED_NAMES = frozenset(
@@ -143,6 +143,22 @@ def named_models(file: Path) -> list[tuple[str, Callable[[str, str], InvalidInpu
     return found
 
 
+def named_files(file: Path) -> list[Path]:
+    """Return the files that a module's file takes a schema or texts from, whether they are there or not."""
+    try:
+        _, body = parse_module_file(file)
+    except InvalidInput:
+        return []  # it is read again when it changes
+    stages: list[Any] = body["stages"] if isinstance(body.get("stages"), list) else []
+    texts: list[Any] = [
+        stage["config_files"] for stage in stages if isinstance(stage, dict) and "config_files" in stage
+    ]
+    names: list[Any] = [
+        name for given in texts if isinstance(given, dict) for name in cast(dict[str, Any], given).values()
+    ]
+    return [file.parent / name for name in [body.get("result_schema_file"), *names] if isinstance(name, str)]
+
+
 def twice_defined(file: Path, name: str) -> InvalidInput:
     """Return the error for a file whose module another file defines already; it points to the name's line."""
     try:
@@ -257,7 +273,7 @@ def _config_files(source: Source, place: list[str | int], entry: Mapping[str, An
         at: list[str | int] = [*place, "config_files", name]
         file = _beside(source, at, path)
         try:
-            text = file.read_text(encoding="utf-8")
+            text = _content(source, at, file).decode()
         except (OSError, UnicodeDecodeError) as e:
             raise source.error(at, f"{file.name} cannot be read as text: {type(e).__name__}") from e
         if len(text) > MOST_CHARACTERS:
@@ -276,6 +292,15 @@ def _beside(source: Source, at: list[str | int], path: str) -> Path:
     if not file.is_relative_to(folder):
         raise source.error(at, "it is outside the module's folder", "put the file beside the module's own")
     return file
+
+
+def _content(source: Source, at: list[str | int], file: Path) -> bytes:
+    """Return what a file beside the module's holds; raises InvalidInput for one too large to travel, OSError."""
+    if (size := file.stat().st_size) > MOST_BYTES:
+        raise source.error(at, f"{file.name} has {size} bytes", f"write at most {MOST_BYTES}")
+    if not file.is_file():
+        raise source.error(at, f"{file.name} is no file")
+    return file.read_bytes()
 
 
 def _refuse_without_prompt(source: Source, place: list[str | int], given: Mapping[str, Any]) -> None:
@@ -319,7 +344,7 @@ def _result_schema(source: Source, body: dict[str, Any]) -> dict[str, Any]:
         raise source.error(place, "there is a `result_schema` too", "keep one of the two")
     file = _beside(source, place, body["result_schema_file"])
     try:
-        schema = orjson.loads(file.read_bytes())
+        schema = orjson.loads(_content(source, place, file))
     except (OSError, orjson.JSONDecodeError) as e:
         raise source.error(place, f"{file.name} cannot be read as JSON: {type(e).__name__}") from e
     check_schema(source, place, schema)

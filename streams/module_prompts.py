@@ -84,6 +84,13 @@ def prompt_config(
             "they compare an answer with `text`, which the prompt does not use",
             "use it, or take it out",
         )
+    if given.get("checks") and ("combine" in prompt or schema):
+        made = "an answer that is put together by `combine`" if "combine" in prompt else "an answer in JSON"
+        raise source.error(
+            [*keys, "checks"],
+            f"they compare an answer with the text that it gives back; {made} gives none back",
+            "take them out, or give the text back whole: no `combine`, no result schema",
+        )
     model = given.get("model", {})
     limits = given.get("limits", {})
     config: dict[str, Any] = {"prompt": prompt, **({"model": model} if isinstance(model, str) else model)}

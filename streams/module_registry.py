@@ -7,7 +7,7 @@ prompts included, so it keeps the definition that it was accepted with, whatever
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +17,7 @@ from schemas.topics import MODULES
 from streams.log.compacted_view import CompactedView
 from streams.log.protocols import Decoder, Publisher, Tail
 from streams.logs import get_logger
-from streams.module_files import read_module_file, twice_defined
+from streams.module_files import named_files, read_module_file, twice_defined
 from streams.modules import Module
 from streams.tasks import background, end_tasks
 
@@ -48,6 +48,7 @@ class ModuleRegistry:
         self._current: dict[str, Module] = {}
         self._stand_in: dict[str, Module] = {}
         self._taken: dict[str, str] = {}
+        self._beside: frozenset[Path] = frozenset()
         self._task: asyncio.Task[None] | None = None
         self.generation = 0
 
@@ -127,17 +128,19 @@ class ModuleRegistry:
         stamps: Stamps = {}
         first = True
         while True:
-            found = await asyncio.to_thread(_stamps, self._folder)
+            found = await asyncio.to_thread(_stamps, self._folder, self._beside)
             if found != stamps and await self._take_in(self._folder, at_start=first):
                 stamps, first = found, False
-                if self._stand_in and await self._view.refresh():  # what was added is here: nothing else need stand in
-                    self._stand_in = {}
-                    self.generation += 1
+            # Once what was added is here, nothing else need stand in. That may take more than one pass.
+            if not first and self._stand_in and await self._view.refresh():
+                self._stand_in = {}
+                self.generation += 1
             await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _take_in(self, folder: Path, *, at_start: bool) -> bool:
         """Put what the folder has and the topic lacks on the topic; False when the log does not take it now."""
         files = await asyncio.to_thread(read_files, folder)
+        self._beside = await asyncio.to_thread(_beside, folder)
         for problem in (found for found in files.values() if isinstance(found, InvalidInput)):
             log.error("module.refused", reason=problem.message, remedy=problem.remedy)
         self._taken = {file: definition for file, definition in self._taken.items() if file in files}
@@ -193,12 +196,16 @@ def read_folder(folder: Path) -> tuple[list[ModuleSpec], list[InvalidInput]]:
     return [f for f in files if isinstance(f, ModuleSpec)], [f for f in files if isinstance(f, InvalidInput)]
 
 
-def _stamps(folder: Path) -> Stamps:
+def _beside(folder: Path) -> frozenset[Path]:
+    return frozenset(named for file in folder.glob("*.yml") for named in named_files(file))
+
+
+def _stamps(folder: Path, beside: Iterable[Path]) -> Stamps:
     found: Stamps = {}
-    for file in (*folder.glob("*.yml"), *folder.glob("*.json"), *folder.rglob("*.md"), *folder.rglob("*.txt")):
+    for file in (*folder.glob("*.yml"), *beside):
         try:
             stat = file.stat()
-        except OSError:
-            continue  # removed meanwhile
+        except (OSError, ValueError):
+            continue  # removed meanwhile, or named and not there
         found[str(file)] = (stat.st_mtime_ns, stat.st_size)
     return found

@@ -57,6 +57,8 @@ def parse_module_file(file: Path) -> tuple[Source, dict[str, Any]]:
     try:
         if file.stat().st_size > MOST_BYTES:
             raise InvalidInput(f"{file.name}: it is larger than {MOST_BYTES} bytes", code="invalid_module")
+        if not file.is_file():  # a pipe would be waited for
+            raise InvalidInput(f"{file.name}: it is no file", code="invalid_module")
         return parse_module_text(file.read_text(encoding="utf-8"), file)
     except (OSError, UnicodeDecodeError) as e:
         raise InvalidInput(f"{file.name}: cannot be read: {type(e).__name__}", code="invalid_module") from e

@@ -51,7 +51,11 @@ class Module:
 
         Raises InvalidInput as `options` does.
         """
-        return self.options({name: _coerced(name, text, self._known(name)) for name, text in fields.items()})
+        return self.options(self.typed(fields))
+
+    def typed(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Return a form's fields as values of their options' types; raises InvalidInput as `options` does."""
+        return {name: _coerced(name, text, self._known(name)) for name, text in fields.items()}
 
     def _problem(self, name: str, value: Any) -> str:
         if isinstance(value, float) and not math.isfinite(value):

@@ -88,6 +88,7 @@ async def _serve(request: Request, task: str) -> Response:
         key_id=caller.key_id,
         inputs=(recording,),
         options=canonical_options(_options(module, call)),
+        given=canonical_options(call.options),
         idempotency_key=key,
     )
     job = job_of(submission, int(time.time() * 1000))

@@ -54,6 +54,7 @@ async def submit(request: Request) -> Response:
         key_id=caller.key_id,
         inputs=body.inputs,
         options=canonical_options(body.options),
+        given=canonical_options(body.given),
         idempotency_key=key,
     )
     job = job_of(submission, int(time.time() * 1000))

@@ -1,14 +1,12 @@
 """What the stages before hand to a prompted `llm` stage, as text and as data. Pure."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson
 
 from schemas.errors import InvalidInput
 from schemas.pages import decode_document, document_text
-from schemas.prompt_template import render
 from schemas.topics import GONGMUN_EXTRACT
 
 
@@ -38,15 +36,6 @@ def _said(before: str, body: Any) -> Any:
     if before == GONGMUN_EXTRACT.kind and isinstance(body, dict):
         return {name: value for name, value in cast(dict[str, Any], body).items() if name != "evidence"}
     return body
-
-
-def made_text(given: Given, template: str, options: Mapping[str, Any]) -> Given:
-    """Return an input with the text that a module's template makes of its data (of its text, where it is no JSON).
-
-    Raises InvalidInput (`prompt_not_rendered`).
-    """
-    values = {"text": given.text, "data": given.data if given.data is not None else {}, "options": options}
-    return replace(given, text=render(template, {**values, "number": 1, "count": 1}, guard=False))
 
 
 def check_words(given: Given, before: str) -> None:

@@ -20,6 +20,7 @@ from streams.redis_client import redis_client
 from streams.runtime.processor import Context, Processor, Result, SpentWork
 from streams.serving import Lack
 from streams.settings import Settings
+from streams.storage.checkpoints import Checkpoints, sweeping
 
 CHECK = "processors.llm.answer_check:problem"
 _CHECK_S = 10.0
@@ -36,16 +37,23 @@ NO_SERVER = Lack(
 class LlmStage:
     """The stage and its pool, which `open` makes inside the event loop."""
 
-    def __init__(self, settings: Settings, env: Mapping[str, str]) -> None:
+    def __init__(self, settings: Settings, env: Mapping[str, str], checkpoints: Checkpoints) -> None:
         self._settings = settings
         self._env = env
+        self._checkpoints = checkpoints
         self._pool: Pool | None = None
         self.processor = Processor(
-            LLM, self.handle, concurrency=_CONCURRENCY, lacks=self.lacks, depends_on=model_asked_for
+            LLM,
+            self.handle,
+            concurrency=_CONCURRENCY,
+            lacks=self.lacks,
+            depends_on=model_asked_for,
+            settle=self.settle,
         )
 
     async def open(self, stack: AsyncExitStack) -> None:
-        """Run the pool until the stack is closed."""
+        """Run the pool until the stack is closed, and sweep what crashed processes kept."""
+        await stack.enter_async_context(sweeping(self._checkpoints))
         redis = redis_client(self._settings.redis_url)
         stack.push_async_callback(redis.aclose)
         self._pool = await stack.enter_async_context(shared_pool(self._settings, redis, self._env))
@@ -82,7 +90,7 @@ class LlmStage:
             raise InvalidInput("llm was asked without a text", code="missing_input", remedy='send {"text": "…"}')
         config: Json = orjson.loads(request.step.config or "{}")
         if "prompt" in config:
-            return await prompted(self._running(), request, context, config)
+            return await prompted(self._running(), request, context, config, self._checkpoints)
         options: Json = orjson.loads(request.options or "{}")
         text = (await context.read(request.inputs[0])).decode("utf-8", "replace")
         body = _body(options, text)
@@ -101,6 +109,11 @@ class LlmStage:
         if wrong:
             raise await _unusable(said, context, asking)
         return asking.result({**_result(said), "json": orjson.loads(said.text), "repaired": repaired})
+
+    async def settle(self, request: StageRequest) -> None:
+        """Remove the answered parts that a request's attempts kept for one another. Raises Outage."""
+        if _has_prompt(request):
+            await self._checkpoints.remove(request)
 
     def _running(self) -> Pool:
         if self._pool is None or not self._pool.catalogue.models:
@@ -122,6 +135,10 @@ def model_asked_for(request: StageRequest) -> str:
         if isinstance(named, dict) and (model := cast("Json", named).get("model")):
             return str(model)
     return ""
+
+
+def _has_prompt(request: StageRequest) -> bool:
+    return "prompt" in orjson.loads(request.step.config or "{}")
 
 
 async def _unusable(said: Said, context: Context, asking: Asking) -> SpentWork:

@@ -33,10 +33,6 @@ OPEN_TIMEOUT_S = 30.0
 PAGE_TIMEOUT_S = 120.0
 """One page with every pass; each pass of an engine has its own, shorter limit."""
 
-SLOWEST_PAGE_S = 20.0
-"""Of a document, on average, beside the others in work: the bound of an attempt at as many pages as are accepted.
-A page takes 3 s of a core; the slowest machine and several long documents at once are in it."""
-
 LOAD_TIMEOUT_S = 180.0
 """Importing Paddle and loading its models, from a cold disk too."""
 
@@ -172,7 +168,6 @@ def build_processor(settings: Settings) -> Processor:
         # One more than there are workers: a document is fetched while the others are read.
         concurrency=workers + 1,
         child_timeout_s=PAGE_TIMEOUT_S,
-        attempt_timeout_s=SLOWEST_PAGE_S * settings.max_pages,
         child_memory_bytes=CHILD_MEMORY_BYTES,
         pools={PADDLE: PoolSpec(places_of(settings).python, readers, settings.paddle_memory_bytes)},
         choice_lacks={Choice("engine", PADDLE): lacks, Choice("engine", TESSERACT): lambda: None},

@@ -7,13 +7,13 @@ from dataclasses import replace
 from functools import partial
 
 from processors.stt.availability import usable_model
-from processors.stt.checkpoints import Checkpoints, open_checkpoints, sweeping
 from processors.stt.handler import build_processor, child_count
 from processors.stt.models import model_folders
 from streams.logs import configure_logging
 from streams.runtime.run import run
 from streams.runtime.waiting import wait_until_usable
 from streams.settings import Settings
+from streams.storage.checkpoints import Checkpoints, open_checkpoints, sweeping
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 
 from processors.stt import checkpoints as kept
 from processors.stt import note
-from processors.stt.checkpoints import Checkpoints
 from processors.stt.engine import RATE
 from processors.stt.formats import as_payload
 from processors.stt.limits import Limits
@@ -25,6 +24,7 @@ from schemas.events import StageRequest, Usage
 from schemas.payloads import Payload
 from streams.runtime.processor import Context, Processor, Result
 from streams.settings import MIB, Settings
+from streams.storage.checkpoints import Checkpoints, checkpoint_key
 
 if TYPE_CHECKING:
     from processors.stt.audio import AudioFacts
@@ -81,7 +81,7 @@ class SttHandler:
                 )
                 window = await self._transcribe(work, _seconds_done(done), total, context)
                 # A crash before the next line repeats this window; after it, nothing.
-                await self.checkpoints.save(kept.checkpoint_key(request, mark, point.index), kept.encode(window))
+                await self.checkpoints.save(checkpoint_key(request, mark, point.index), kept.encode(window))
                 done.append(window)
                 context.spent(Result((), Usage(audio_seconds=_seconds_done(done) - _seconds_done(done[:earlier]))))
                 await context.progress(min(total, _seconds_done(done)), total, "seconds")
@@ -101,7 +101,7 @@ class SttHandler:
         """Return the windows that earlier attempts finished, from the first on without a gap."""
         done: list[WindowDone] = []
         while resume_point(done) is not None:
-            content = await self.checkpoints.load(kept.checkpoint_key(request, mark, len(done)))
+            content = await self.checkpoints.load(checkpoint_key(request, mark, len(done)))
             if content is None:
                 break
             try:

@@ -39,7 +39,7 @@ class Checker:
         self._modules = modules
         self._blobs = blobs
         self._limit = limit_bytes
-        self._options: dict[tuple[str, str, str], tuple[Module, str]] = {}
+        self._options: dict[tuple[str, str, str], tuple[Module, str, str]] = {}
 
     async def check(self, service: str, request: BatchRequest) -> Submission:
         """Return the submission.
@@ -59,33 +59,38 @@ class Checker:
         if lack is not None:
             what = f"the module {module.spec.name} is unavailable: {lack.reason}"
             raise Permanent(what, code="module_unavailable", remedy=lack.remedy)
+        inputs = await self._inputs(module.spec, service, request)
+        options, given = self._checked_options(module, request.options)
         return Submission(
             module=module.spec,
             service=service,
             key_id=KEY_ID,
-            inputs=await self._inputs(module.spec, service, request),
-            options=self._checked_options(module, request.options),
+            inputs=inputs,
+            options=options,
+            given=given,
             idempotency_key=request.request_id,
             door=BATCH,
             lane=Lane.BULK,
         )
 
-    def _checked_options(self, module: Module, text: str) -> str:
+    def _checked_options(self, module: Module, text: str) -> tuple[str, str]:
+        """Return a job's options, and what of them was given."""
         # A batch repeats one set of options a hundred thousand times.
         key = (module.spec.name, module.spec.version, text)
         known = self._options.get(key)
         if known is not None and known[0] is module:  # a version may be given another definition
-            return known[1]
+            return known[1:]
         try:
             given = orjson.loads(text or "{}")
         except orjson.JSONDecodeError as e:
             raise InvalidInput("`options` is no JSON", code="malformed_json", remedy="send a JSON object") from e
         if not isinstance(given, dict):
             raise InvalidInput("`options` is no JSON object", code="invalid_body", remedy="send a JSON object")
-        checked = canonical_options(module.options(cast(dict[str, Any], given)))
+        options = cast(dict[str, Any], given)
+        checked = canonical_options(module.options(options)), canonical_options(options)
         if len(self._options) >= _CACHED_OPTIONS:
             self._options.clear()
-        self._options[key] = (module, checked)
+        self._options[key] = (module, *checked)
         return checked
 
     async def _inputs(self, spec: ModuleSpec, service: str, request: BatchRequest) -> tuple[Payload, ...]:

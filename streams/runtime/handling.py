@@ -67,7 +67,7 @@ class Handling:
     """Runs a processor's handler and writes what follows.
 
     `commit_attempts` returns when the attempts begun so far are committed; `hold` is told when an
-    outage keeps something from being written, and when that is over.
+    outage keeps something from being written, and when that is over; `progressed` when a work gets on.
     """
 
     def __init__(
@@ -78,12 +78,14 @@ class Handling:
         *,
         commit_attempts: Callable[[], Awaitable[None]],
         hold: Callable[[int], None],
+        progressed: Callable[[], None],
     ) -> None:
         self._processor = processor
         self._tools = tools
         self._stages = stages
         self._commit_attempts = commit_attempts
         self._hold = hold
+        self._progressed = progressed
         self._background: set[asyncio.Task[None]] = set()
 
     async def attempt(self, work: Work) -> Result | Decision:
@@ -104,9 +106,8 @@ class Handling:
         except GatewayError as e:
             error = e
         except TimeoutError:
-            error = Transient(
-                f"the attempt took longer than {self._processor.attempt_timeout_s:g} s", code=WORK_TIMED_OUT
-            )
+            longest_s = self._processor.attempt_timeout_s
+            error = Transient(f"the attempt got nowhere within {longest_s:g} s", code=WORK_TIMED_OUT)
         except Exception as e:
             # Only the class: the text of a foreign exception may quote the document.
             log.error("handler.raised", **_about(work), error=type(e).__name__, places=places_of(e))
@@ -121,6 +122,7 @@ class Handling:
                 code="misrouted_request",
             )
         latest: list[Progress] = []
+        furthest = 0
         told_at = 0.0
         notable = False
 
@@ -132,8 +134,14 @@ class Handling:
                 on_progress(latest[-1])
 
         def on_progress(progress: Progress) -> None:
-            nonlocal told_at
+            nonlocal told_at, furthest
             latest[:] = [progress]
+            if progress.done > furthest:
+                # However long an input is: what is bounded is how long nothing of it gets done.
+                furthest = progress.done
+                self._progressed()
+                if limit.when() is not None and not limit.expired():
+                    limit.reschedule(loop.time() + self._processor.attempt_timeout_s)
             now = time.monotonic()
             if notable and now - told_at >= _PROGRESS_EVERY_S:
                 told_at = now
@@ -248,7 +256,7 @@ class Handling:
         log.warning("work.dead_lettered", **_about(work), code=error.code, reason=error.message)
 
     async def publish_waste(self, work: Work) -> None:
-        """Write what a failed attempt used, as not charged."""
+        """Write what a failed attempt used, as not charged; what it kept is charged with the attempt that ends it."""
         await self._publish_usage(work, "failed", waste=True)
 
     async def publish_cancelled(self, work: Work) -> None:
@@ -314,7 +322,7 @@ class Handling:
             work.request,
             work.attempt,
             outcome,
-            spent.usage,
+            _less(spent.usage, spent.kept) if waste else spent.usage,
             now,
             model=spent.model,
             upstream=spent.upstream,
@@ -363,6 +371,18 @@ def _used(work: Work, now_ms: int) -> Result:
     if spent.usage.work_seconds or not work.started_ms:
         return spent
     return replace(spent, usage=replace(spent.usage, work_seconds=(now_ms - work.started_ms) / 1000))
+
+
+def _less(usage: Usage, kept: Usage) -> Usage:
+    return Usage(
+        pages=usage.pages - kept.pages,
+        prompt_tokens=usage.prompt_tokens - kept.prompt_tokens,
+        completion_tokens=usage.completion_tokens - kept.completion_tokens,
+        audio_seconds=usage.audio_seconds - kept.audio_seconds,
+        work_seconds=max(0.0, usage.work_seconds - kept.work_seconds),
+        bytes_in=usage.bytes_in - kept.bytes_in,
+        estimated=usage.estimated,
+    )
 
 
 def _about(work: Work) -> dict[str, Any]:

@@ -24,10 +24,15 @@ class Wasted:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a handler returns: the stage's output and what it used. The runtime does the rest."""
+    """What a handler returns: the stage's output and what it used. The runtime does the rest.
+
+    `kept` is what of the usage belongs to work that the next attempt finds done, where attempts keep it for one
+    another: if this one fails, that is no waste.
+    """
 
     outputs: tuple[Payload, ...]
     usage: Usage = field(default_factory=Usage)
+    kept: Usage = field(default_factory=Usage)
     artifacts: dict[str, BlobRef] = field(default_factory=dict[str, BlobRef])
     model: str = ""
     upstream: str = ""
@@ -63,7 +68,10 @@ class Context(Protocol):
         ...
 
     async def progress(self, done: int, total: int, unit: str) -> None:
-        """Tell how far the work is; cheap, and only published when it matters."""
+        """Tell how far the work is; cheap, and only published when it matters.
+
+        An attempt that gets on has its time anew: `attempt_timeout_s` counts from when `done` last grew.
+        """
         ...
 
     def spent(self, so_far: Result) -> None:
@@ -119,7 +127,8 @@ class Processor:
     """A stage kind and the one function that serves it.
 
     `concurrency` is how many requests are in work at a time; `child_timeout_s` and
-    `child_memory_bytes` bound each call into a child process, `attempt_timeout_s` a whole attempt.
+    `child_memory_bytes` bound each call into a child process, `attempt_timeout_s` an attempt, or what it may take
+    from one progress to the next where it tells of any.
     `pools` are children of other environments, by name. `lacks` tells why the stage cannot be served now, for
     callers to be told at the door, and `choice_lacks` the same of single options' values. `settle` is
     called when a request is over for good (done, failed or cancelled, and committed): what the attempts

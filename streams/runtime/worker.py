@@ -78,7 +78,12 @@ class Worker:
         self._held: dict[Partition, HeldPartition] = {}
         self._committer = Committer(self._group, subscriber, self._collect, self._acknowledge)
         self._handling = Handling(
-            processor, tools, stages or all_stages(), commit_attempts=self._committer.flush, hold=self._hold_publishing
+            processor,
+            tools,
+            stages or all_stages(),
+            commit_attempts=self._committer.flush,
+            hold=self._hold_publishing,
+            progressed=self._note_progress,
         )
         self._metrics = StageMetrics(self._kind)
         self._turns = Turns(
@@ -155,7 +160,7 @@ class Worker:
 
     @property
     def longest_s(self) -> float:
-        """How long an attempt may take, and so how long nothing may begin or end."""
+        """How long an attempt may get nowhere, and so how long nothing may begin, get on or end."""
         return self._processor.attempt_timeout_s
 
     @property
@@ -238,6 +243,9 @@ class Worker:
     def _start(self, work: Work) -> None:
         self.progressed_at = time.monotonic()
         self._attempts.begin(work)
+
+    def _note_progress(self) -> None:
+        self.progressed_at = time.monotonic()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(coroutine)

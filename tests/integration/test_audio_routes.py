@@ -22,7 +22,6 @@ import openai
 
 from ingress.app import create_app
 from ingress.examples import EXAMPLES, SETUP
-from processors.stt.checkpoints import MemoryCheckpoints
 from processors.stt.handler import build_processor
 from processors.stt.models import find_model
 from schemas.services import Allowance, Quotas, ServiceSettings
@@ -34,6 +33,7 @@ from streams.runtime.kafka_subscriber import KafkaSubscriber
 from streams.runtime.worker import Worker, group_of
 from streams.serving import Lack, Serving
 from streams.settings import Settings
+from streams.storage.checkpoints import MemoryCheckpoints
 from streams.storage.store import open_blob_store
 from tests.builders import now_ms
 from tests.integration.ingress_harness import Ingress, ViewFolder, own_database, running_ingress, settings_for

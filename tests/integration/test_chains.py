@@ -24,6 +24,7 @@ from streams.runtime.kafka_subscriber import KafkaSubscriber
 from streams.runtime.processor import Context, Processor, Result
 from streams.runtime.worker import Worker, group_of
 from streams.settings import Settings
+from streams.storage.checkpoints import MemoryCheckpoints
 from streams.storage.store import open_blob_store
 from tests.integration.ingress_harness import Ingress, ViewFolder, own_database, running_ingress, settings_for
 from tests.integration.worker_harness import Gate, leave_behind, make_tools
@@ -92,7 +93,7 @@ async def door(
     async with AsyncExitStack() as stack:
         tools = replace(await make_tools(stack, kafka), blobs=open_blob_store(settings.blob_url))
         pool = await stack.enter_async_context(open_pool(only_tiny(sim, 8192), False))
-        llm = LlmStage(settings, {})
+        llm = LlmStage(settings, {}, MemoryCheckpoints())
         llm.use(pool)
         letters = GongmunStage(llm.pool)
 
@@ -124,7 +125,6 @@ def _worker(kafka: str, processor: Processor, tools: Any) -> Worker:
 def _speech(settings: Settings, folder: Path) -> list[Processor]:
     """The stage `stt` with a model that says one sentence; none where the extra is not installed."""
     try:
-        from processors.stt.checkpoints import MemoryCheckpoints
         from processors.stt.handler import build_processor
         from processors.stt.models import find_model
         from tests.models.tiny_whisper import build

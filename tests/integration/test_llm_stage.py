@@ -17,6 +17,7 @@ from schemas.payloads import text_payload
 from schemas.topics import JOB_CONTROL
 from streams.runtime.processor import Handler
 from streams.settings import Settings
+from streams.storage.checkpoints import MemoryCheckpoints
 from tests.builders import now_ms, own_stage, stage_request
 from tests.integration.worker_harness import Bench, bench
 from tests.sim.catalogue import only_tiny
@@ -31,7 +32,7 @@ SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}, "require
 async def serving(sim: Simulator, policy: PoolPolicy | None = None) -> AsyncIterator[Handler]:
     """The stage's handler, over the simulator."""
     async with open_pool(only_tiny(sim), False, policy) as pool:
-        stage = LlmStage(Settings.from_env({}), {})
+        stage = LlmStage(Settings.from_env({}), {}, MemoryCheckpoints())
         stage.use(pool)
         yield stage.handle
 

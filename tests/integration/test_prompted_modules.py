@@ -18,6 +18,7 @@ from streams.module_files import read_module_file
 from streams.modules import Module
 from streams.runtime.processor import Handler
 from streams.settings import Settings
+from streams.storage.checkpoints import MemoryCheckpoints
 from tests.builders import own_stage, stage_request
 from tests.integration.worker_harness import Bench, bench
 from tests.sim.catalogue import only_tiny
@@ -48,7 +49,7 @@ async def handle(sim: Simulator) -> AsyncIterator[Handler]:
 async def _stage(sim: Simulator, *, context_tokens: int) -> AsyncGenerator[Handler]:
     """The stage with a model that is said to have this context; the server itself has 2048."""
     async with open_pool(only_tiny(sim, context_tokens), False) as pool:
-        stage = LlmStage(Settings.from_env({}), {})
+        stage = LlmStage(Settings.from_env({}), {}, MemoryCheckpoints())
         stage.use(pool)
         yield stage.handle
 

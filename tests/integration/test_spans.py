@@ -16,6 +16,7 @@ from streams.runtime.processor import Context, Result
 from streams.settings import Settings
 from streams.spans import NO_SPAN, Kind, exporting, recording, span
 from streams.stages import all_stages
+from streams.storage.checkpoints import MemoryCheckpoints
 from tests.integration.chat_harness import COMPATIBLE, NATIVE, chat_ingress, own_service, simulators
 from tests.integration.ingress_harness import own_database
 from tests.integration.worker_harness import bench
@@ -64,7 +65,7 @@ def test_a_collector_that_is_away_hinders_nobody() -> None:
 async def test_calls_and_jobs_are_one_tree_each(kafka: str, redis_url: str, tmp_path: Path) -> None:
     call_trace, cut_trace, job_trace = (f"{n:032x}" for n in (0xCA11, 0xC07, 0x10B))
     service = own_service()
-    stage = LlmStage(Settings.from_env({}), {})
+    stage = LlmStage(Settings.from_env({}), {}, MemoryCheckpoints())
 
     async def handle(request: StageRequest, context: Context) -> Result:
         # Other tests leave requests on this topic; they are none of ours.

@@ -9,6 +9,7 @@ from processors.llm.pool.opening import open_pool
 from processors.llm.protocols.values import Dialect
 from processors.llm.stage import LlmStage
 from streams.settings import Settings
+from streams.storage.checkpoints import MemoryCheckpoints
 from tests.builders import own_stage, stage_request
 from tests.integration.chat_harness import COMPATIBLE, NATIVE, chat_ingress, own_service, simulators
 from tests.integration.ingress_harness import own_database
@@ -42,7 +43,7 @@ async def test_a_jobs_trace_goes_on_to_the_server(kafka: str) -> None:
             {"tiny": PublicModel("tiny", (Route("sim", "tiny:latest"),))},
         )
         async with open_pool(catalogue, discover=False) as pool:
-            stage = LlmStage(Settings.from_env({}), {})
+            stage = LlmStage(Settings.from_env({}), {}, MemoryCheckpoints())
             stage.use(pool)
             async with bench(kafka, own_stage("llm")) as it, it.worker(stage.handle):
                 request = stage_request(it.stage.kind)

@@ -121,3 +121,16 @@ async def test_an_entry_of_a_stage_that_is_gone_is_refused_when_it_is_to_be_star
     assert isinstance(refused.refusal, ErrorInfo)
     assert (refused.refusal.code, refused.steps, refused.job) == ("module_unavailable", (), made.job)
     assert startable(refused) is refused
+
+
+async def test_a_request_that_comes_again_after_a_default_changed_is_the_same() -> None:
+    """The job that it makes has the new default; whoever asks again for the old one's answer is not refused."""
+    options = {"properties": {"tone": {"type": "string", "default": "plain"}}}
+    modules = Changing(replace(ECHO, options=options))
+    check = checker(modules)
+    first, _ = await entry(BatchRequest("r1", "echo", text="x"), check)
+    modules.module = Module(replace(ECHO, options={"properties": {"tone": {"type": "string", "default": "polite"}}}))
+    again, _ = await entry(BatchRequest("r1", "echo", text="x"), check)
+    other, _ = await entry(BatchRequest("r1", "echo", text="x", options='{"tone": "polite"}'), check)
+    assert (first.options, again.options) == ('{"tone":"plain"}', '{"tone":"polite"}')
+    assert first.job.input_digest == again.job.input_digest != other.job.input_digest

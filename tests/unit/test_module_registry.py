@@ -1,6 +1,6 @@
 """The modules folder as a registry follows it: what it puts on the topic, and what it leaves alone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from schemas.codec import Codec
-from schemas.errors import InvalidInput
+from schemas.errors import InvalidInput, Outage
 from schemas.events import Step
 from schemas.modules import ModuleSpec, Title
 from schemas.topics import MODULES
@@ -27,6 +27,19 @@ class Decoder:
 
     async def decode(self, data: bytes, kind: Any) -> Any:
         return CODEC.decode(data, kind)
+
+
+class Unasked(MemoryTail):
+    """A tail that cannot tell where the topic ends, while it is `down`."""
+
+    down, asked = True, False
+
+    async def end_offsets(self) -> Mapping[int, int]:
+        """Return the topic's ends."""
+        self.asked = True
+        if self.down:
+            raise Outage("the log does not tell")
+        return await super().end_offsets()
 
 
 def spec(name: str, version: str = "1") -> ModuleSpec:
@@ -100,10 +113,12 @@ async def test_a_file_that_was_broken_for_a_while_brings_nothing_back(followed: 
     assert followed.version("a") == "2"
 
 
-async def test_a_schema_file_is_part_of_its_module(followed: Followed) -> None:
-    schema = followed.folder / "b.json"
+@pytest.mark.parametrize("name", ["b.json", "schemas/b.json", "b.schema"])
+async def test_a_schema_file_is_part_of_its_module(followed: Followed, name: str) -> None:
+    schema = followed.folder / name
+    schema.parent.mkdir(exist_ok=True)
     schema.write_text('{"title": "one"}')
-    write(followed.folder, "b", more="result_schema_file: b.json\n")
+    write(followed.folder, "b", more=f"result_schema_file: {name}\n")
     await followed.until("b", "1")
     schema.write_text('{"title": "another"}')
 
@@ -112,6 +127,35 @@ async def test_a_schema_file_is_part_of_its_module(followed: Followed) -> None:
         return module is not None and module.spec.result_schema["title"]
 
     await followed._wait(lambda: title() == "another", 10)
+
+
+async def test_a_text_that_came_later_completes_its_module(followed: Followed) -> None:
+    """Whatever it is called: a file that a module names is looked at, there or not."""
+    write(followed.folder, "b")
+    file = followed.folder / "b.yml"
+    stage = "{kind: noop, config_files: {told: told.prompt}}"
+    file.write_text(file.read_text().replace("stages: [noop]", f"stages: [{stage}]"))
+    write(followed.folder, "c")
+    await followed.until("c", "1")
+    assert followed.version("b") is None
+    (followed.folder / "told.prompt").write_text("Say it.")
+    await followed.until("b", "1")
+
+
+async def test_a_module_is_not_offered_from_its_file_once_the_topic_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    """However many passes that takes: what was removed meanwhile is gone on this replica too."""
+    monkeypatch.setattr(module_registry, "_LOOK_EVERY_S", 0.01)
+    write(tmp_path, "a")
+    log = MemoryLog()
+    publisher, tail = MemoryPublisher(log), Unasked(log, MODULES.name)
+    async with ModuleRegistry(tail, Decoder(), publisher, noop=True, folder=tmp_path) as registry:
+        await wait_until(lambda: len(registry.records()) == 1 and tail.asked, 10)
+        await publisher.publish_raw(MODULES.name, b"a@1", None, {})
+        await wait_until(lambda: not registry.records(), 10)
+        tail.down = False
+        await wait_until(lambda: registry.get("a") is None, 10)
 
 
 @pytest.mark.parametrize("option", ["on: {type: string}", f"big: {{type: integer, default: {10**20}}}"])

@@ -1,5 +1,6 @@
 """Modules as files: what is read, and how errors point to the place."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +13,7 @@ from ingress.app import create_app
 from schemas.errors import InvalidInput
 from schemas.events import Step
 from schemas.modules import ModuleSpec, Title
-from streams.module_files import RESERVED_NAMES
+from streams.module_files import RESERVED_NAMES, read_module_file
 from streams.modules import Module, canonical_options, load_modules
 from tests.builders import ECHO_MODULE
 
@@ -74,6 +75,16 @@ def test_the_modules_that_ship():
             "stages: [noop]",
             "stages: [llm]\nprompt: Say {{ options.times }}\nchecks: [numbers]",
             "echo.yml:8: checks: they compare an answer with `text`",
+        ),
+        (
+            "stages: [noop]",
+            "stages: [llm]\nprompt: {part: '{{ text }}', combine: '{{ text }}'}\nchecks: [numbers]",
+            "echo.yml:8: checks: they compare an answer with the text that it gives back; an answer that is put",
+        ),
+        (
+            "stages: [noop]",
+            "stages: [llm]\nprompt: '{{ text }}'\nresult_schema: {type: object}\nchecks: [links]",
+            "echo.yml:9: checks: they compare an answer with the text that it gives back; an answer in JSON",
         ),
         ("default: 1}", "default: 10}", "echo.yml:8: options.times.default: 10 is greater than"),
         ("type: boolean", "type: bool", "echo.yml:9: options.loud.type: no JSON Schema"),
@@ -225,3 +236,17 @@ def test_a_definition_from_before_fails_its_option_and_nothing_else(reference: s
     with pytest.raises(InvalidInput, match="option x: its schema cannot be used") as caught:
         module.options({"x": "1"})
     assert caught.value.code == "invalid_option"
+
+
+def test_what_stands_beside_a_module_is_a_file_of_a_size_that_travels(tmp_path: Path):
+    """A definition is one record; a pipe or a folder would be waited for, or cannot be read."""
+    (tmp_path / "big.json").write_text(f'{{"title": "{"x" * 300_000}"}}')
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    file = tmp_path / "echo.yml"
+    for name, said in (("big.json", "has 300013 bytes"), ("folder", "is no file"), ("pipe", "is no file")):
+        file.write_text(MINIMAL + f"result_schema_file: {name}\n")
+        with pytest.raises(InvalidInput, match=f"result_schema_file: {name} {said}"):
+            read_module_file(file)
+    with pytest.raises(InvalidInput, match="pipe: it is no file"):
+        read_module_file(tmp_path / "pipe")

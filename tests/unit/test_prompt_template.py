@@ -64,6 +64,10 @@ prompt: |
         ("first\n{% if %}", 2, "no template"),
         ("{{ text", 1, "no template"),
         ("x" * 9000, 1, "9000 characters"),
+        ("{{ " + "(" * 4000 + "1" + ")" * 4000 + " }}", 1, "nested too deep"),
+        ("{{ " + "not " * 2000 + "text }}", 1, "nested too deep"),
+        ("{% for a in data %}\n" * 21 + "{% endfor %}" * 21, 21, "21 loops and branches stand in one another"),
+        ("{% if text %}" * 200 + "{% endif %}" * 200, 1, "200 loops and branches"),
     ],
 )
 def test_what_a_template_must_not_do(source: str, line: int, said: str) -> None:
@@ -139,3 +143,27 @@ def test_the_error_names_file_line_and_key(tmp_path: Path) -> None:
         read_module_file(file)
     assert raised.value.message.startswith("echo.yml:9: prompt: it reads the attribute")
     assert raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("source", "rendered"),
+    [
+        ("{% for item in data.body.items %}{{ item.marker }}{% endfor %}", "1.2."),
+        ("{{ data.body.items|length }} {{ data['body']['items'][0].marker }}", "2 1."),
+        ("{{ options.keys }} {{ options['values'] }}", "k v"),
+        ("[{{ data.items }}{{ data['keys'] }}{{ data.body.title }}{{ data.title.upper }}]", "[]"),
+        ("{{ data.many|sort(attribute='items')|join(',', attribute='items') }}", "1,2"),
+        ("{% for a in data.body.items %}{{ loop.index }}/{{ loop.length }} {% endfor %}", "1/2 2/2 "),
+        ("{{ data.body.items.0.marker }}", "1."),
+    ],
+)
+def test_keys_are_read_whatever_python_calls_its_methods(source: str, rendered: str) -> None:
+    """A letter's body has `items`; what is not there is nothing, and no method of Python's."""
+    options = {"keys": {"type": "string"}, "values": {"type": "string"}}
+    assert list(template_problems(source, options)) == []
+    data = {
+        "title": "제목",
+        "body": {"items": [{"marker": "1."}, {"marker": "2."}]},
+        "many": [{"items": 2}, {"items": 1}],
+    }
+    assert render(source, {**VALUES, "data": data, "options": {"keys": "k", "values": "v"}}) == rendered

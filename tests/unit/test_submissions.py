@@ -46,3 +46,11 @@ def test_request_and_event_are_of_one_job():
     assert request.job == event.job == job
     assert request.steps == event.steps
     assert request.inputs == event.inputs == submission.inputs
+
+
+def test_a_default_that_changes_makes_no_other_content():
+    """A caller who asks again under the same key sends what was sent before; what was set is what counts."""
+    before = _submission(options='{"sleep_ms":0}', given="{}")
+    after = _submission(options='{"sleep_ms":5}', given="{}")
+    assert input_digest(before) == input_digest(after)
+    assert input_digest(before) != input_digest(_submission(options='{"sleep_ms":0}', given='{"sleep_ms":0}'))

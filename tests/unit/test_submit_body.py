@@ -50,3 +50,10 @@ async def test_without_a_limit_of_its_own_the_gateways_holds() -> None:
     await submitted({"text": "x" * GATEWAYS_OWN}, FakeBlobs(), Module(spec))
     with pytest.raises(Problem, match="upload_too_large"):
         await submitted({"text": "x" * (GATEWAYS_OWN + 1)}, FakeBlobs(), Module(spec))
+
+
+async def test_what_the_caller_set_is_told_apart_from_defaults() -> None:
+    options = {"properties": {"tone": {"type": "string", "default": "plain"}, "size": {"type": "integer"}}}
+    spec = ModuleSpec("echo", "1", SAID, SAID, frozenset({"text"}), (Step("noop", "noop"),), options)
+    body = await submitted({"text": "x", "options": {"size": 2}}, FakeBlobs(), Module(spec))
+    assert (body.options, body.given) == ({"tone": "plain", "size": 2}, {"size": 2})

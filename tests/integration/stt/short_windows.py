@@ -3,12 +3,12 @@
 import os
 from dataclasses import replace
 
-from processors.stt.checkpoints import open_checkpoints
 from processors.stt.handler import SttHandler, build_processor, child_count
 from processors.stt.models import find_model
 from processors.stt.windows import WindowRule
 from streams.runtime.run import run
 from streams.settings import Settings
+from streams.storage.checkpoints import open_checkpoints
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ import pytest
 
 pytest.importorskip("faster_whisper", reason="the extra `stt` is not installed (./gateway install stt)")
 
-from processors.stt.checkpoints import CheckpointKey, MemoryCheckpoints
 from processors.stt.handler import SttHandler, build_processor
 from processors.stt.limits import Limits
 from processors.stt.models import ModelMissing, find_model
@@ -26,6 +25,7 @@ from schemas.payloads import Payload
 from streams.runtime.children import ChildPool
 from streams.runtime.testing import FakeContext
 from streams.settings import Settings
+from streams.storage.checkpoints import CheckpointKey, MemoryCheckpoints
 from tests.models.tiny_whisper import SENTENCE
 from tests.recordings import silence, speech, tone, write
 from tests.unit.stt.builders import request

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from processors.stt.checkpoints import (
+from processors.stt.checkpoints import decode, encode, work_mark
+from streams.storage.checkpoints import (
     LIFE,
     CheckpointKey,
     Checkpoints,
     MemoryCheckpoints,
     checkpoint_key,
-    decode,
-    encode,
     open_checkpoints,
-    work_mark,
 )
 from tests.unit.stt.builders import request, said, window
 
