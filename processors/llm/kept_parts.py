@@ -45,7 +45,8 @@ class KeptParts:
         try:
             body: dict[str, Any] = orjson.loads(content)
             body["answers"], body["warnings"] = tuple(body["answers"]), tuple(body["warnings"])
-            return KeptPart(**{**body, "usage": Usage(**body["usage"])})
+            fields: dict[str, Any] = {**body, "usage": Usage(**body["usage"])}
+            return KeptPart(**fields)
         except (orjson.JSONDecodeError, KeyError, TypeError):
             return None  # written by another version: the part is asked for again
 

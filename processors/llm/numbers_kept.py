@@ -14,8 +14,8 @@ from decimal import Decimal
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _EASTERN = re.compile(r"([십十백百천千]?)([만万萬억億亿조兆])|([백百천千])")
 _WESTERN = re.compile(r"[\s-]?(thousand|million|billion|trillion)s?\b", re.IGNORECASE)
-_TENS = {"십": 10, "十": 10, "백": 10**2, "百": 10**2, "천": 10**3, "千": 10**3}
-_TENS |= {"만": 10**4, "万": 10**4, "萬": 10**4, "억": 10**8, "億": 10**8, "亿": 10**8, "조": 10**12, "兆": 10**12}
+_POWERS = {10: "십十", 10**2: "백百", 10**3: "천千", 10**4: "만万萬", 10**8: "억億亿", 10**12: "조兆"}
+_TENS = {sign: power for power, signs in _POWERS.items() for sign in signs}
 _THOUSANDS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _HOUR = re.compile(r":\d\d|\s?시")
 _AFTERNOON = re.compile(r"\bp\.?\s?m\b|오후|午後|下午", re.IGNORECASE)
