@@ -92,7 +92,8 @@ class Spent:
         """Return what was used together, without an output."""
         kept = _sum(used.usage for mark, used in self._parts.items() if mark in self._kept)
         used = _sum(used.usage for used in self._parts.values())
-        return Result((), used, kept, model=self._last.model, upstream=self._last.upstream)
+        wasted = tuple(each for used in self._parts.values() for each in used.wasted)
+        return Result((), used, kept, model=self._last.model, upstream=self._last.upstream, wasted=wasted)
 
 
 def _sum(usages: Iterable[Usage]) -> Usage:

@@ -18,7 +18,7 @@ import orjson
 
 from processors.llm.answer_checks import problems
 from processors.llm.asking import Asking, Said
-from processors.llm.errors import AnswerBroken, CallRefused
+from processors.llm.errors import CallRefused
 from processors.llm.input_text import Given, check_words, given_text
 from processors.llm.kept_parts import KeptPart, KeptParts, Spent, part_mark
 from processors.llm.module_prompt import Messages, ModulePrompt, Place, said_tokens, text_of
@@ -39,7 +39,6 @@ _CHECK_S = 10.0
 _AT_ONCE = 4
 _MOST_PARTS = 500
 _MOST_ROUNDS = 8
-_TRIES = 3
 _MOST_HALVINGS = 3
 
 
@@ -200,7 +199,7 @@ class _Work:
         head, tail = text[: text.index(inner)], text[text.index(inner) + len(inner) :]
         body = self._body(messages, place.count, final=final)
         try:
-            said = await self._ask(part, body)
+            said = await part.asking.ask(body, Dialect.OLLAMA)
         except CallRefused as e:
             if "context" not in e.told.lower() or halvings >= _MOST_HALVINGS or len(inner) < 2:
                 raise
@@ -245,7 +244,7 @@ class _Work:
             {"role": "assistant", "content": said.text},
             {"role": "user", "content": f"That answer is not right: {guarded(told)}. Answer again, in full."},
         ]
-        said = await self._ask(part, {**body, "messages": again})
+        said = await part.asking.ask({**body, "messages": again}, Dialect.OLLAMA)
         answer = _plain(body, said.text)
         wrong = await self._wrong(place.text, answer, final=final)
         if wrong and self._schema is not None and final:
@@ -265,15 +264,6 @@ class _Work:
             wrong = await self._context.call(_ANSWER_CHECK, answer, self._schema, timeout_s=_CHECK_S)
             return [wrong] if wrong else []
         return problems(text, answer, self._checks) if self._joins else []
-
-    async def _ask(self, part: _Part, body: Json) -> Said:
-        for left in reversed(range(_TRIES)):
-            try:
-                return await part.asking.ask(body, Dialect.OLLAMA)
-            except AnswerBroken:
-                if not left:  # one part that breaks need not cost all the others
-                    raise
-        raise AssertionError
 
     def _body(self, messages: Messages, count: int, *, final: bool) -> Json:
         options = {name: self._config[name] for name in ("temperature", "seed") if name in self._config}

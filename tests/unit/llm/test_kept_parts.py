@@ -5,7 +5,7 @@ import pytest
 from processors.llm.kept_parts import KeptPart, KeptParts, Spent, part_mark
 from schemas.errors import Outage
 from schemas.events import Usage
-from streams.runtime.processor import Result
+from streams.runtime.processor import Result, Wasted
 from streams.runtime.testing import stage_request
 from streams.storage.checkpoints import MemoryCheckpoints, checkpoint_key
 
@@ -48,7 +48,9 @@ def test_what_parts_used_is_told_together_and_what_of_it_is_kept() -> None:
     spent = Spent(told.append)
     spent.note("a", Result((), Usage(prompt_tokens=1, completion_tokens=2, work_seconds=0.5), model="m", upstream="u"))
     spent.note("a", Result((), Usage(prompt_tokens=3, completion_tokens=4, work_seconds=1.0), model="m", upstream="u"))
-    spent.note("b", Result((), Usage(prompt_tokens=10, estimated=True), model="n", upstream="v"))
+    broken = tuple(Wasted(Usage(prompt_tokens=n), "n", "v") for n in (5, 6, 7))
+    spent.note("b", Result((), Usage(prompt_tokens=10, estimated=True), model="n", upstream="v", wasted=broken[:2]))
+    spent.note("c", Result((), model="n", upstream="v", wasted=broken[2:]))
     spent.keep("a")
     assert told[-1] == spent.total()
     assert spent.total() == Result(
@@ -57,4 +59,5 @@ def test_what_parts_used_is_told_together_and_what_of_it_is_kept() -> None:
         Usage(prompt_tokens=3, completion_tokens=4, work_seconds=1.0),
         model="n",
         upstream="v",
+        wasted=broken,
     )
