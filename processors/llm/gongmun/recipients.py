@@ -77,7 +77,7 @@ def _party(text: Placed) -> dict[str, Read]:
     if re.fullmatch(r"[a-z]{1,5}", name.plain):
         return {}  # what a seal or a logo reads as
     # One small letter in front of Hangul is a speck, or with a colon the rest of a label.
-    stray = re.match(r"^(?:[a-z]\s?|[A-Za-z]{1,3}\s?[:;]\s?)(?=[가-힣]{2})", name.plain)
+    stray = re.match(r"^(?:[a-z]\s?|(?:[A-Za-z]{1,3}|신)\s?[:;]\s?|식\s?회사\s?)(?=[가-힣]{2})", name.plain)
     written = repaired_office(as_written(_compact(name.cut(stray.end()) if stray else name)))
     if to_company or re.match(r"[(\[]?\s?주\s?[)\]]", str(written.value)):
         written = unmasked_company(written)

@@ -8,6 +8,7 @@ as it is.
 import re
 from typing import Any, cast
 
+from processors.llm.gongmun.lost_letters import has_lost_letters
 from processors.llm.gongmun.placed import Read
 from processors.llm.gongmun.result import Tree
 from processors.llm.gongmun.sender_name import TWO_NAMES
@@ -26,7 +27,7 @@ _KINDS = "|".join(ENCLOSED)
 _SIGNS = re.compile(r"[\^{}|\\×÷=*`§¢£¥¬¦【】]")
 _KIND_WITHOUT_DOT = re.compile(rf"(?<=[가-힣\s])[A-Za-z_!-]{{0,6}}(?:{_KINDS})\s?\d{{0,2}}$")
 _NO_KIND = re.compile(rf"[가-힣)]\s?\.(?!(?:{_KINDS})$)[^\s가-힣]{{1,8}}$", re.IGNORECASE)
-_NO_ABBREVIATION = re.compile(r"\((?:\d{3}|(?=\d*[&%$#])[\d&%$#]{2,4})\)$")
+_NO_ABBREVIATION = re.compile(r"\((?:\d{3}|0|(?=\d*[&%$#])[\d&%$#]{2,4})\)$")
 """What capitals in brackets come out as; three figures in brackets, no year and no edition, end no name."""
 _NO_END = re.compile(r"\s각\s*\S{1,4}$|(?<=[A-Za-z])\s\d{2}$|^0\d{1,2}\s")
 """A count whose unit was lost, and figures that Latin letters come out as: no name ends or begins so."""
@@ -40,6 +41,7 @@ _YEAR = re.compile(r"(?:19|20)\d\d(?:년도?)?")
 """A year has a grammar of its own."""
 _JAMO = re.compile(r"[\u1100-\u11ff\u3131-\u318e]")
 """A lone consonant or vowel is half a letter, or a circle that stands for a name."""
+_NO_OFFICE = re.compile(r"[가-힣](?:특별시|광역시|특별자치[시도])$")
 _AREA = re.compile(r"0(?:2|3[0-3]|4[1-4]|5[0-5]|6[0-4]|1[016-9]|70|80)")
 _LISTED = (("attachments", "name"), ("recipients", "name"), ("contacts", "email"), ("contacts", "phone"))
 _BRACKETS = ("()", "「」", "『』", "[]")
@@ -110,6 +112,8 @@ def _why_not(field: str, key: str, read: Read) -> str:
         return _unsure_words(read) if is_name(str(read.value)) else "no attachment is called so"
     if key == "phone":
         return _phone_fault(str(read.value)) or _least(read, LEAST_FOR_A_NUMBER)
+    if field == "recipients" and _NO_OFFICE.search(str(read.value)):
+        return "a place is no office: its name goes on"
     if field == "recipients" and (not _is_paired(str(read.value)) or _JAMO.search(str(read.value))):
         return "nobody is called so"
     return _least(read, LEAST_FOR_A_NAME if field == "recipients" else LEAST_FOR_AN_ADDRESS)
@@ -133,6 +137,8 @@ def _is_unsure_name(name: Read) -> bool:
 def _unsure_words(read: Read) -> str:
     """Return why the words of a title or name are not sure; those that grammar has put right are."""
     words = {word for word in str(read.value).split() if not _YEAR.fullmatch(word)}
+    if has_lost_letters(read.at):
+        return "a word is wider than its letters"
     return _NOT_SURE if read.at.weakest(words) < LEAST_FOR_A_NAME else ""
 
 

@@ -26,6 +26,8 @@ from tests.unit.gongmun.pages import lines_of, placed, values
         ("a갈숲시장", [{"name": "갈숲시장"}]),
         ("Al: 갈숲시장", [{"name": "갈숲시장"}]),
         ("갈숲시장, 조 : 안전총괄과장", [{"name": "갈숲시장"}]),
+        ("신: 갈숲시장", [{"name": "갈숲시장"}]),
+        ("식회사 가온정보기술", [{"name": "가온정보기술"}]),
         ("갈숲시장, ssd", [{"name": "갈숲시장"}]),
         ("LG", [{"name": "LG"}]),
         ("", []),

@@ -51,6 +51,7 @@ def test_attachments_may_be_called_so(name: str) -> None:
         "보상 계획 각 30H",
         "설명회 PPT 14",
         "06 모음",
+        "자주 묻는 질문(0)",
         "자주 묻는 질문(640)",
         "자주 묻는 질문(8&0)",
         "기관별 ㅇ사업 지침",
@@ -91,6 +92,7 @@ def _two(first: tuple[str, float], second: tuple[str, float]) -> Placed:
         ({"contacts": [{"phone": _read("051-555-9713", 0.55), "fax": _read("055-555-9713")}]}, "/contacts/0/phone"),
         ({"document_number": _read("체납징수팀-72454")}, "/document_number"),
         ({"sender": {"organisation": _read("느보 ㄷ")}}, "/sender/organisation"),
+        ({"recipients": [{"name": _read("새론특별자치시")}]}, "/recipients/0/name"),
         ({"recipients": [{"name": _read("ㅠ을교육장")}]}, "/recipients/0/name"),
         ({"recipients": [{"name": _read("솔빛군수(1수")}]}, "/recipients/0/name"),
         ({"disclosure": {"level": Read("partial", _read("부분공개", 0.5).at)}}, "/disclosure"),
@@ -126,6 +128,18 @@ def test_a_title_with_a_torn_word_is_left_out(title: Read, kept: bool) -> None:
     tree = without_unsure({"title": title})
 
     assert ("title" in tree, "warnings" in tree) == (kept, not kept)
+
+
+@pytest.mark.parametrize(("width", "kept"), [(0.02, True), (0.032, True), (0.04, False)])
+def test_a_name_of_which_letters_were_passed_over_is_left_out(width: float, kept: bool) -> None:
+    name = _two(("사업", 0.95), ("정산지침", 0.95))
+    glyphs = list(name.glyphs)
+    for i in range(2):
+        glyphs[i] = replace(glyphs[i], box=(i * width / 2, 0.1, (i + 1) * width / 2, 0.12))
+
+    tree = without_unsure({"attachments": [{"name": Read(name.text, Placed(name.text, tuple(glyphs)))}]})
+
+    assert bool(tree["attachments"]) == kept
 
 
 def test_what_was_read_is_told_for_a_person_to_see() -> None:
