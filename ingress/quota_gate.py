@@ -1,6 +1,5 @@
 """Quotas at the doors of ingress: estimates of jobs and calls, and refusals as answers."""
 
-import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -21,8 +20,6 @@ from streams.quota.quotas import CALL_MODULE
 from streams.quota.reservations import Reservation
 
 WARNING_HEADER = "X-Quota-Warning"
-
-_PROMPT_MARGIN = 1.25
 
 
 @asynccontextmanager
@@ -52,8 +49,7 @@ async def reserve_call(dependencies: Dependencies, asked: Asked, reply: Reply) -
     caller, quotas = asked.caller, dependencies.quotas
     estimate = Estimate()
     if quotas.limited(caller.service, caller.key_id):
-        read = dependencies.chat.pool.estimates.prompt_tokens(asked.model, asked.call)
-        prompt = math.ceil(read * _PROMPT_MARGIN) + len(asked.call.body.get("messages") or ()) * 4
+        prompt = dependencies.chat.pool.estimates.most_prompt_tokens(asked.model, asked.call)
         completion = 0 if asked.call.task is Task.EMBED else _completion(asked.call.body)
         cost = worst_cost(
             dependencies.prices.now(),

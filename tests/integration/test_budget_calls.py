@@ -82,10 +82,9 @@ async def test_200_calls_at_once_never_pass_a_budget_of_tokens_and_the_ledger_ha
     async with httpx.AsyncClient(
         base_url=ingress.base_url, headers=headers, timeout=60, limits=at_once, trust_env=False
     ) as client:
-        # The first call tells how many tokens a character is for this model.
-        assert (await ask(client, 0)).status_code == 200
+        # Nothing is known of the model yet: what is reserved has to be enough all the same.
         answers = await asyncio.gather(*(ask(client, n) for n in range(1, CALLS + 1)))
-        granted = 1 + sum(a.status_code == 200 for a in answers)
+        granted = sum(a.status_code == 200 for a in answers)
         refused = [a for a in answers if a.status_code != 200]
         assert granted > 10
         assert len(refused) > CALLS / 2

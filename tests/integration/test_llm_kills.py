@@ -1,5 +1,6 @@
 """The llm process is killed in the middle of a long input, on real Kafka over a simulated model server."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -36,6 +37,11 @@ def _process(*arguments: str) -> Iterator[Popen[bytes]]:
             process.kill()
 
 
+def _kept(folder: Path) -> list[Path]:
+    # A folder may go while it is looked through.
+    return [Path(at, name) for at, _, names in os.walk(folder) for name in names if name.endswith(".json")]
+
+
 async def test_parts_that_were_answered_before_a_kill_are_asked_for_once_and_charged_once(
     kafka: str, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
@@ -52,13 +58,13 @@ async def test_parts_that_were_answered_before_a_kill_are_asked_for_once_and_cha
             await it.send(request)
             folder = tmp_path / PREFIX
             with _process(kafka, kind, sim.url, str(tmp_path)) as first:
-                await wait_until(lambda: len([*folder.rglob("*.json")]) >= 3, timeout_s=60)
+                await wait_until(lambda: len(_kept(folder)) >= 3, timeout_s=60)
                 first.kill()
                 first.wait()
-            kept = [str(orjson.loads(file.read_bytes())["answers"][0]).strip() for file in folder.rglob("*.json")]
+            kept = [str(orjson.loads(file.read_bytes())["answers"][0]).strip() for file in _kept(folder)]
             with _process(kafka, kind, sim.url, str(tmp_path)):
                 result = await it.result(request)
-                await wait_until(lambda: not [*folder.rglob("*.json")])
+                await wait_until(lambda: not _kept(folder))
             [used] = await it.until(lambda: it.records.usage(request.job.job_id))
         await sim.idle()
         calls = [call for call in (await sim.counts(each=True))["calls"] if call["end"] == "done"]

@@ -18,6 +18,7 @@ from schemas.events import StageRequest
 from schemas.topics import LLM
 from streams.runtime.testing import FakeContext
 from streams.settings import Settings
+from streams.storage.checkpoints import MemoryCheckpoints
 from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service, simulators
 from tests.integration.ingress_harness import ROOT, Ingress, own_database, records
 
@@ -54,7 +55,7 @@ async def _answered(ingress: Ingress, kafka: str, job_id: str) -> dict[str, Any]
     """Have the stage work on a job's request, as it is on the log, over ingress' own pool."""
     [request] = [r async for r in records(kafka, LLM.requests["interactive"].name, job_id, StageRequest)]
     assert isinstance(request, StageRequest)
-    stage = LlmStage(Settings.from_env({}), {})
+    stage = LlmStage(Settings.from_env({}), {}, MemoryCheckpoints())
     stage.use(ingress.dependencies.chat.pool)
     done = await stage.handle(request, FakeContext(blobs=ingress.dependencies.blobs))
     return orjson.loads(done.outputs[0].inline or b"")

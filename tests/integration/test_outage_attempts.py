@@ -12,6 +12,7 @@ from processors.llm.stage import LlmStage
 from schemas.events import StageRequest
 from streams.runtime.processor import Context, Result
 from streams.settings import Settings
+from streams.storage.checkpoints import MemoryCheckpoints
 from tests.builders import own_stage, stage_request
 from tests.conftest import create_topics
 from tests.integration.table_processes import OwnRedis
@@ -80,7 +81,7 @@ async def test_a_redis_that_is_away_costs_a_model_s_jobs_no_attempt(
                 "GATEWAY_DATA_DIR": str(tmp_path),
                 "GATEWAY_KAFKA_BOOTSTRAP": kafka,
             }
-            stage = LlmStage(Settings.from_env(env), env)
+            stage = LlmStage(Settings.from_env(env), env, MemoryCheckpoints())
             async with AsyncExitStack() as opened, bench(kafka, own_stage("llm")) as it:
                 await stage.open(opened)
                 asked = orjson.dumps({"model": "tiny", "text": "Hello"}).decode()

@@ -3,15 +3,19 @@
 Calls that the upstream has counted teach the ratios; nothing of their text is kept.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from processors.llm.protocols.values import Call, Task
+from processors.llm.tokens import estimated
 
 _MEMORY = 0.99  # what each call leaves of the weight of those before
 _TOKENS_A_CHARACTER = 0.3  # until a model's own ratio is known
 _FIRST_CHARACTERS = 200.0
 _FIRST_EVENTS = 8.0
+_MARGIN = 1.25  # of a prompt over its model's mean
+_TURNS, _TURN = 32, 8  # tokens of a chat format: around all messages (a system prompt of its own included), and each
 _LONGEST_TOKEN = 12  # characters an event, on average: more than that is more than one token in any language
 
 
@@ -53,6 +57,16 @@ class Estimates:
         length = characters(call)
         return max(1, round(length * self._a_character(model))) if length else 0
 
+    def most_prompt_tokens(self, model: str, call: Call) -> int:
+        """Return how many tokens the prompt of a call has at most, roughly: what is reserved must not be passed.
+
+        The model's ratio with a margin, or the text's bytes where it has not been heard of; and what its chat
+        format puts around the messages, which is most of a short prompt.
+        """
+        known = math.ceil(self.prompt_tokens(model, call) * _MARGIN)
+        unheard = sum(map(estimated, _texts(call)))
+        return max(known, unheard) + _TURNS + _TURN * len(call.body.get("messages") or ())
+
     def completion_tokens(self, model: str, server: tuple[str, str], events: int, length: int) -> int:
         """Return how many tokens stood in so many events with so many characters.
 
@@ -70,21 +84,25 @@ class Estimates:
 
 def characters(call: Call) -> int:
     """Return how many characters of text a call gives the model to read; images do not count."""
+    return sum(map(len, _texts(call)))
+
+
+def _texts(call: Call) -> Iterator[str]:
     body = call.body
     match call.task:
         case Task.CHAT:
-            messages = cast(list[Mapping[str, Any]], body.get("messages") or [])
-            return sum(_of(message.get("content")) for message in messages)
+            for message in cast(list[Mapping[str, Any]], body.get("messages") or []):
+                yield from _of(message.get("content"))
         case Task.COMPLETION:
-            return _of(body.get("prompt")) + _of(body.get("system"))
+            yield from _of(body.get("prompt"))
+            yield from _of(body.get("system"))
         case Task.EMBED:
-            return _of(body.get("input"))
+            yield from _of(body.get("input"))
 
 
-def _of(content: Any) -> int:
+def _of(content: Any) -> Iterator[str]:
     if isinstance(content, str):
-        return len(content)
-    if isinstance(content, list):
-        parts: Iterable[Any] = cast(list[Any], content)
-        return sum(_of(cast(Mapping[str, Any], p).get("text") if isinstance(p, dict) else p) for p in parts)
-    return 0
+        yield content
+    elif isinstance(content, list):
+        for part in cast(list[Any], content):
+            yield from _of(cast(Mapping[str, Any], part).get("text") if isinstance(part, dict) else part)

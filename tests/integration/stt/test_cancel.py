@@ -11,7 +11,6 @@ import pytest
 
 pytest.importorskip("faster_whisper", reason="the extra `stt` is not installed (./gateway install stt)")
 
-from processors.stt.checkpoints import CheckpointKey, MemoryCheckpoints
 from processors.stt.handler import SttHandler, build_processor
 from processors.stt.models import find_model
 from processors.stt.windows import WindowRule
@@ -19,6 +18,7 @@ from schemas.events import UsageEvent
 from schemas.topics import STT, USAGE_EVENTS
 from streams.runtime.kafka_subscriber import KafkaSubscriber
 from streams.runtime.worker import Worker, group_of
+from streams.storage.checkpoints import CheckpointKey, MemoryCheckpoints
 from streams.storage.store import open_blob_store
 from tests.integration.ingress_harness import ViewFolder, own_database, records, running_ingress, settings_for
 from tests.integration.worker_harness import make_tools
@@ -37,7 +37,7 @@ class Noted(MemoryCheckpoints):
 
     async def save(self, key: CheckpointKey, content: bytes) -> None:
         await super().save(key, content)
-        self.finished.append(key.window)
+        self.finished.append(key.part)
 
 
 @pytest.mark.kafka
