@@ -37,7 +37,7 @@ class Noted(MemoryCheckpoints):
 
     async def save(self, key: CheckpointKey, content: bytes) -> None:
         await super().save(key, content)
-        self.finished.append(key.part)
+        self.finished.append(key.piece)
 
 
 @pytest.mark.kafka
