@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from schemas.errors import GatewayError
 from schemas.events import ErrorInfo
 from schemas.topics import StageTopics
 from streams.log.kafka_times import Range, time_ranges
@@ -20,7 +19,7 @@ from streams.log.topic_partitions import partition_of
 from streams.logs import get_logger
 from streams.metrics import JOBS_LOG_EXPIRED
 from streams.tables.job_states import JobStates
-from streams.tables.unworked import Wait, end_unworked, waiting
+from streams.tables.unworked import Wait, end_unworked, keep_looking, waiting
 
 log = get_logger(__name__)
 
@@ -57,12 +56,7 @@ class LogExpiry:
 
     async def run(self) -> None:
         """Look every minute, until cancelled, through outages of the log."""
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            try:
-                await self.look()
-            except GatewayError as e:
-                log.info("log_expiry.waits", code=e.code, reason=e.message)
+        await keep_looking(self.look, _EVERY_S, lambda e: log.info("log_expiry.waits", code=e.code, reason=e.message))
 
     async def look(self) -> int:
         """Look at every job once; returns how many were ended. Raises Outage."""

@@ -5,18 +5,16 @@ the dead letter topics of the stages and ends the jobs that are its own and stil
 does not know (another replica's, not accepted yet, nobody's) it keeps for a day, for partitions move.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 
 from schemas.dead_letters import SETTLED, Letter, Settlement, Source, source_of
-from schemas.errors import GatewayError
 from schemas.events import ErrorInfo
 from schemas.topics import StageTopics
 from streams.log.kafka_times import Raw, read_offsets, time_ranges
 from streams.log.protocols import Partition, Publisher
 from streams.logs import get_logger
 from streams.tables.job_states import JobStates
-from streams.tables.unworked import end_unworked, waiting
+from streams.tables.unworked import end_unworked, keep_looking, waiting
 
 log = get_logger(__name__)
 
@@ -44,12 +42,9 @@ class UnreadableRequests:
 
     async def run(self) -> None:
         """Look every quarter of a minute, until cancelled, through outages of the log."""
-        while True:
-            await asyncio.sleep(_EVERY_S)
-            try:
-                await self.look()
-            except GatewayError as e:
-                log.info("unreadable_requests.waits", code=e.code, reason=e.message)
+        await keep_looking(
+            self.look, _EVERY_S, lambda e: log.info("unreadable_requests.waits", code=e.code, reason=e.message)
+        )
 
     async def look(self) -> int:
         """Read the letters that are new and end the jobs they tell of; returns how many. Raises Outage."""

@@ -1,14 +1,28 @@
 """Ends a job whose request no processor will ever work on: what it waits for, and the records of its end."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
 
+from schemas.errors import GatewayError
 from schemas.events import ErrorInfo, JobEvent, JobEventKind, JobResult, JobStatus, Step, Usage, UsageEvent
 from schemas.ids import event_id, usage_id
 from schemas.job_state import JobState, Submission
 from schemas.job_view import job_status
 from schemas.topics import JOB_EVENTS, RESULTS, USAGE_EVENTS, StageTopics, Topic
 from streams.log.protocols import Outgoing, Publisher
+
+
+async def keep_looking(
+    look: Callable[[], Awaitable[object]], every_s: float, tell: Callable[[GatewayError], object]
+) -> None:
+    """Look now and then, until cancelled, through outages of the log, each of which `tell` is told."""
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await look()
+        except GatewayError as e:
+            tell(e)
 
 
 class Wait(NamedTuple):

@@ -9,6 +9,7 @@ import pytest_asyncio
 from tests.integration.chat_harness import OnTheLog, Sims, simulators
 from tests.integration.ingress_harness import Ingress
 from tests.integration.table_processes import OwnRedis
+from tests.sim.farm import Farm
 from tests.sim.launch import Simulator, simulator
 
 
@@ -24,6 +25,14 @@ def sims() -> Iterator[Sims]:
     """A simulated Ollama and a simulated server of OpenAI's kind."""
     with simulators() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def farm() -> Iterator[Farm]:
+    """Simulators, as many as a test asks for."""
+    made = Farm()
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import orjson
@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from ingress.chat import calls
 from schemas.usage_ledger import charged, fold_usage
-from tests.integration.chat_harness import COMPATIBLE, NATIVE, OnTheLog, Sims, chat_ingress, own_service, simulators
+from tests.integration.chat_harness import COMPATIBLE, NATIVE, OnTheLog, Sims, chat_ingress, own_service
 from tests.integration.ingress_harness import Ingress, own_database
 from tests.integration.test_chat_calls import MODELS, WaitUntil, chat, stream_parts
 
@@ -23,12 +23,6 @@ _TWICE = """\
 """
 
 
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Sims]:
-    with simulators() as running:
-        yield running
-
-
 @pytest_asyncio.fixture(scope="module")
 async def ingress(
     kafka: str, redis_url: str, sims: Sims, tmp_path_factory: pytest.TempPathFactory
@@ -36,12 +30,6 @@ async def ingress(
     folder: Path = tmp_path_factory.mktemp("chat")
     async with chat_ingress(kafka, own_database(redis_url, 9), folder, sims, _TWICE) as running:
         yield running
-
-
-@pytest_asyncio.fixture(scope="module")
-async def on_the_log(kafka: str) -> AsyncIterator[OnTheLog]:
-    async with OnTheLog(kafka) as log:
-        yield log
 
 
 @pytest_asyncio.fixture

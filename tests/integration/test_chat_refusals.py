@@ -1,6 +1,6 @@
 """What callers of both protocols are told, over HTTP, when a call cannot be served; and who serves it else."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
@@ -18,7 +18,7 @@ from processors.llm.pool.slots import QueuePolicy
 from processors.llm.pool.values import Caller, PoolPolicy
 from processors.llm.protocols.checks import checked_call
 from processors.llm.protocols.values import Dialect, Task
-from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service, simulators
+from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service
 from tests.integration.ingress_harness import Ingress, own_database, served
 from tests.services import free_port
 
@@ -27,12 +27,6 @@ pytestmark = pytest.mark.kafka
 ASK: Any = [{"role": "user", "content": "안녕"}]
 PATHS = pytest.mark.parametrize("path", ["/v1/chat/completions", "/api/chat"])
 TOOL: Any = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
-
-
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Sims]:
-    with simulators() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module")

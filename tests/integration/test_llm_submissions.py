@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from schemas.topics import LLM
 from streams.runtime.testing import FakeContext
 from streams.settings import Settings
 from streams.storage.checkpoints import MemoryCheckpoints
-from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service, simulators
+from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service
 from tests.integration.ingress_harness import ROOT, Ingress, own_database, records
 
 pytestmark = pytest.mark.kafka
@@ -27,12 +27,6 @@ pytestmark = pytest.mark.kafka
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 _LONG = random.Random(1).randbytes(2_000_000).hex()  # what cannot be compressed to a record's bound
 _LOCAL = "http://127.0.0.1:8080"
-
-
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Sims]:
-    with simulators() as running:
-        yield running
 
 
 @pytest_asyncio.fixture(scope="module")

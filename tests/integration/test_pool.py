@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -24,18 +23,10 @@ from tests.waiting import WaitUntil
 NO_PATIENCE = PoolPolicy(outage_patience_s=0)
 
 
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Farm]:
-    """Simulators, as many as a test asks for."""
-    farm = Farm()
-    yield farm
-    farm.close()
-
-
 @pytest.mark.parametrize("kind", [Dialect.OLLAMA, Dialect.OPENAI])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_an_answer_is_counted_as_the_upstream_counts_it(sims: Farm, kind: Dialect, stream: bool) -> None:
-    async with sims(kind.value) as sim, pool_of(sim, kind=kind) as pool:
+async def test_an_answer_is_counted_as_the_upstream_counts_it(farm: Farm, kind: Dialect, stream: bool) -> None:
+    async with farm(kind.value) as sim, pool_of(sim, kind=kind) as pool:
         async with await pool.open(chat(8, stream), ASKER) as answer:
             batches = [batch async for batch in answer.batches()]
         assert batches
@@ -47,16 +38,16 @@ async def test_an_answer_is_counted_as_the_upstream_counts_it(sims: Farm, kind: 
         assert in_use(pool) == 0
 
 
-async def test_calls_spread_over_the_upstreams(sims: Farm) -> None:
-    async with sims(token_ms=5) as one, sims(token_ms=5) as two:
+async def test_calls_spread_over_the_upstreams(farm: Farm) -> None:
+    async with farm(token_ms=5) as one, farm(token_ms=5) as two:
         async with pool_of(one, two) as pool:
             await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(8)))
         assert [(await s.counts())["requests"] for s in (one, two)] == [4, 4]
 
 
-async def test_a_conversation_goes_on_where_it_was_served_before(sims: Farm) -> None:
+async def test_a_conversation_goes_on_where_it_was_served_before(farm: Farm) -> None:
     talks: dict[str, list[Json]] = {f"talk-{number}": [] for number in range(5)}
-    async with sims() as one, sims() as two, sims() as three:
+    async with farm() as one, farm() as two, farm() as three:
         await asyncio.gather(*(warm(sim) for sim in (one, two, three)))
         async with pool_of(one, two, three) as pool:
             for turn in range(4):
@@ -71,8 +62,8 @@ async def test_a_conversation_goes_on_where_it_was_served_before(sims: Farm) -> 
     assert sorted(len(tags) for tags in served) == [4, 8, 8]
 
 
-async def test_no_upstream_gets_more_than_its_limit(sims: Farm) -> None:
-    async with sims(token_ms=2) as sim:
+async def test_no_upstream_gets_more_than_its_limit(farm: Farm) -> None:
+    async with farm(token_ms=2) as sim:
         async with pool_of(sim, limit=3) as pool:
             await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(20)))
         assert (await sim.counts())["most_open"] == 3
@@ -81,8 +72,8 @@ async def test_no_upstream_gets_more_than_its_limit(sims: Farm) -> None:
 @pytest.mark.parametrize(
     "fault", ["error_500", "not_json", "busy", "error_in_stream", "no_end", "cut", "garbage", "rate_limited", "killed"]
 )
-async def test_a_failure_before_the_first_token_goes_unnoticed(sims: Farm, fault: str) -> None:
-    async with sims() as bad, sims() as good:
+async def test_a_failure_before_the_first_token_goes_unnoticed(farm: Farm, fault: str) -> None:
+    async with farm() as bad, farm() as good:
         await bad.set(fault=fault, fault_after=0)
         async with pool_of(bad, good) as pool:
             for i in range(6):
@@ -92,8 +83,8 @@ async def test_a_failure_before_the_first_token_goes_unnoticed(sims: Farm, fault
 
 
 @pytest.mark.parametrize("hang_health", [True, False])
-async def test_a_hung_upstream_costs_a_pause_and_no_call(sims: Farm, hang_health: bool) -> None:
-    async with sims() as bad, sims() as good:
+async def test_a_hung_upstream_costs_a_pause_and_no_call(farm: Farm, hang_health: bool) -> None:
+    async with farm() as bad, farm() as good:
         await asyncio.gather(warm(bad), warm(good))
         async with pool_of(bad, good) as pool:
             await bad.set(fault="hang", hang_health=hang_health)
@@ -104,8 +95,8 @@ async def test_a_hung_upstream_costs_a_pause_and_no_call(sims: Farm, hang_health
         assert (await bad.idle())["tokens_sent"] == 1
 
 
-async def test_a_killed_upstream_loses_only_streams_that_had_begun(sims: Farm) -> None:
-    async with sims(token_ms=5) as bad, sims(token_ms=5) as good, pool_of(bad, good, limit=8) as pool:
+async def test_a_killed_upstream_loses_only_streams_that_had_begun(farm: Farm) -> None:
+    async with farm(token_ms=5) as bad, farm(token_ms=5) as good, pool_of(bad, good, limit=8) as pool:
         answers = await asyncio.gather(*(pool.open(chat(100, text=str(i)), ASKER) for i in range(8)))
         bad.kill()
         broken = 0
@@ -121,9 +112,9 @@ async def test_a_killed_upstream_loses_only_streams_that_had_begun(sims: Farm) -
 
 @pytest.mark.parametrize("fault", ["error_in_stream", "no_end", "cut", "garbage", "hang_mid"])
 @pytest.mark.parametrize("kind", [Dialect.OLLAMA, Dialect.OPENAI])
-async def test_an_answer_that_breaks_is_told_and_counted(sims: Farm, fault: str, kind: Dialect) -> None:
+async def test_an_answer_that_breaks_is_told_and_counted(farm: Farm, fault: str, kind: Dialect) -> None:
     limits = AnswerLimits(between_tokens_s=0.3)
-    async with sims(kind.value, token_ms=20) as sim:
+    async with farm(kind.value, token_ms=20) as sim:
         await sim.set(fault=fault, fault_after=3)
         async with pool_of(sim, kind=kind, limits=limits) as pool:
             answer = await pool.open(chat(8), ASKER)
@@ -136,8 +127,8 @@ async def test_an_answer_that_breaks_is_told_and_counted(sims: Farm, fault: str,
             assert in_use(pool) == 0
 
 
-async def test_a_caller_who_leaves_frees_the_upstream_and_is_counted_exactly(sims: Farm) -> None:
-    async with sims(token_ms=20) as sim, pool_of(sim, limit=50) as pool:
+async def test_a_caller_who_leaves_frees_the_upstream_and_is_counted_exactly(farm: Farm) -> None:
+    async with farm(token_ms=20) as sim, pool_of(sim, limit=50) as pool:
 
         async def leave_after(batches: int) -> int:
             async with await pool.open(chat(500, text=str(batches)), ASKER) as answer:
@@ -155,8 +146,8 @@ async def test_a_caller_who_leaves_frees_the_upstream_and_is_counted_exactly(sim
 
 
 @pytest.mark.parametrize("kind", list(Dialect))
-async def test_an_answer_that_ended_unread_is_counted_whole_when_its_caller_leaves(sims: Farm, kind: Dialect) -> None:
-    async with sims(kind.value, token_ms=5) as sim, pool_of(sim, kind=kind) as pool:
+async def test_an_answer_that_ended_unread_is_counted_whole_when_its_caller_leaves(farm: Farm, kind: Dialect) -> None:
+    async with farm(kind.value, token_ms=5) as sim, pool_of(sim, kind=kind) as pool:
         async with await pool.open(chat(30), ASKER) as answer:
             counts = await sim.idle()
             assert counts["ends"] == {"done": 1}
@@ -166,8 +157,8 @@ async def test_an_answer_that_ended_unread_is_counted_whole_when_its_caller_leav
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_cancelled_call_frees_the_upstream(sims: Farm, stream: bool, wait_until: WaitUntil) -> None:
-    async with sims(ttft_ms=60_000) as sim, pool_of(sim) as pool:
+async def test_a_cancelled_call_frees_the_upstream(farm: Farm, stream: bool, wait_until: WaitUntil) -> None:
+    async with farm(ttft_ms=60_000) as sim, pool_of(sim) as pool:
         call = asyncio.create_task(pool.open(chat(stream=stream), ASKER))
         await wait_until(lambda: is_open(sim))
         call.cancel()
@@ -177,8 +168,8 @@ async def test_a_cancelled_call_frees_the_upstream(sims: Farm, stream: bool, wai
         assert in_use(pool) == 0
 
 
-async def test_a_caller_who_leaves_the_queue_takes_no_slot(sims: Farm) -> None:
-    async with sims(token_ms=10) as sim, pool_of(sim, limit=1) as pool:
+async def test_a_caller_who_leaves_the_queue_takes_no_slot(farm: Farm) -> None:
+    async with farm(token_ms=10) as sim, pool_of(sim, limit=1) as pool:
         async with await pool.open(chat(500), ASKER):
             waiting = asyncio.create_task(pool.open(chat(), ASKER))
             await asyncio.sleep(0)
@@ -189,10 +180,10 @@ async def test_a_caller_who_leaves_the_queue_takes_no_slot(sims: Farm) -> None:
         assert await text_of(pool, chat())
 
 
-async def test_a_full_queue_and_a_long_wait_are_told_with_retry_after(sims: Farm) -> None:
+async def test_a_full_queue_and_a_long_wait_are_told_with_retry_after(farm: Farm) -> None:
     policy = PoolPolicy(queue=QueuePolicy(bound=1, interactive_wait_s=0.05))
     async with (
-        sims(token_ms=10) as sim,
+        farm(token_ms=10) as sim,
         pool_of(sim, limit=1, policy=policy) as pool,
         await pool.open(chat(500), ASKER),
     ):
@@ -205,16 +196,16 @@ async def test_a_full_queue_and_a_long_wait_are_told_with_retry_after(sims: Farm
             await waiting
 
 
-async def test_a_cold_server_that_says_busy_is_asked_again(sims: Farm) -> None:
-    async with sims(load_ms=300, queue=1) as sim:
+async def test_a_cold_server_that_says_busy_is_asked_again(farm: Farm) -> None:
+    async with farm(load_ms=300, queue=1) as sim:
         async with pool_of(sim, limit=6) as pool:
             texts = await asyncio.gather(*(text_of(pool, chat(text=str(i))) for i in range(6)))
         assert all(texts)
         assert (await sim.counts())["ends"]["refused"] > 0
 
 
-async def test_all_upstreams_down_is_an_outage_and_heals_by_itself(sims: Farm, wait_until: WaitUntil) -> None:
-    async with sims() as sim, pool_of(sim) as pool:
+async def test_all_upstreams_down_is_an_outage_and_heals_by_itself(farm: Farm, wait_until: WaitUntil) -> None:
+    async with farm() as sim, pool_of(sim) as pool:
         await sim.set(fault="error_500")
         for _ in range(4):
             with pytest.raises(NoUpstream) as down:
@@ -227,10 +218,10 @@ async def test_all_upstreams_down_is_an_outage_and_heals_by_itself(sims: Farm, w
 
 
 async def test_a_model_that_is_only_to_be_loaded_does_not_take_the_trial_of_a_server_that_loads_by_itself(
-    sims: Farm, wait_until: WaitUntil
+    farm: Farm, wait_until: WaitUntil
 ) -> None:
     policy = PoolPolicy(attempts=1, outage_patience_s=0, breaker=BreakerPolicy(failures=1, cool_down_s=0.2))
-    async with sims("openai") as sim, pool_of(sim, kind=Dialect.OPENAI, policy=policy) as pool:
+    async with farm("openai") as sim, pool_of(sim, kind=Dialect.OPENAI, policy=policy) as pool:
         await sim.set(fault="error_500")
         with pytest.raises(NoUpstream):
             await text_of(pool, chat())
@@ -240,8 +231,8 @@ async def test_a_model_that_is_only_to_be_loaded_does_not_take_the_trial_of_a_se
         assert pool.states()[0].usable
 
 
-async def test_an_upstream_that_is_down_at_start_hinders_nothing(sims: Farm) -> None:
-    async with sims() as sim:
+async def test_an_upstream_that_is_down_at_start_hinders_nothing(farm: Farm) -> None:
+    async with farm() as sim:
         there = catalogue([sim])
         gone = Upstream("gone", Dialect.OLLAMA, "http://127.0.0.1:9", 4)
         model = PublicModel("tiny", (Route("gone", "tiny"), *there.models["tiny"].routes))
@@ -251,8 +242,8 @@ async def test_an_upstream_that_is_down_at_start_hinders_nothing(sims: Farm) -> 
             assert [state.usable for state in pool.states()] == [False, True]
 
 
-async def test_a_fallback_model_serves_when_the_model_cannot_and_the_caller_may_have_it(sims: Farm) -> None:
-    async with sims(models=("small:latest",)) as sim:
+async def test_a_fallback_model_serves_when_the_model_cannot_and_the_caller_may_have_it(farm: Farm) -> None:
+    async with farm(models=("small:latest",)) as sim:
         name = f"up-{sim.port}"
         upstreams = {name: Upstream(name, Dialect.OLLAMA, sim.url, 4)}
         upstreams["gone"] = Upstream("gone", Dialect.OLLAMA, "http://127.0.0.1:9", 4)
@@ -279,8 +270,8 @@ async def test_a_fallback_model_serves_when_the_model_cannot_and_the_caller_may_
         assert (await sim.counts())["requests"] == 3
 
 
-async def test_models_are_found_where_no_file_names_them(sims: Farm) -> None:
-    async with sims(models=("tiny:latest", "big:7b")) as sim:
+async def test_models_are_found_where_no_file_names_them(farm: Farm) -> None:
+    async with farm(models=("tiny:latest", "big:7b")) as sim:
         upstream = Upstream("found", Dialect.OLLAMA, sim.url, 4)
         async with open_pool(Catalogue({"found": upstream}, {}), True) as pool:
             assert sorted(pool.catalogue.models) == ["big:7b", "tiny:latest"]
@@ -290,8 +281,8 @@ async def test_models_are_found_where_no_file_names_them(sims: Farm) -> None:
             assert "big:7b" in unknown.value.remedy
 
 
-async def test_what_an_upstream_refuses_is_not_tried_elsewhere(sims: Farm) -> None:
-    async with sims() as one, sims() as two, pool_of(one, two) as pool:
+async def test_what_an_upstream_refuses_is_not_tried_elsewhere(farm: Farm) -> None:
+    async with farm() as one, farm() as two, pool_of(one, two) as pool:
         body = {"model": "tiny", "think": True, "messages": [{"role": "user", "content": "x"}]}
         with pytest.raises(CallRefused) as refused:
             await pool.open(checked_call(Dialect.OLLAMA, Task.CHAT, body), ASKER)
@@ -299,9 +290,9 @@ async def test_what_an_upstream_refuses_is_not_tried_elsewhere(sims: Farm) -> No
         assert all(state.usable for state in pool.states())
 
 
-async def test_answers_without_end_are_bounded(sims: Farm) -> None:
+async def test_answers_without_end_are_bounded(farm: Farm) -> None:
     limits = AnswerLimits(whole_bytes=20_000)
-    async with sims() as sim:
+    async with farm() as sim:
         await sim.set(fault="endless")
         async with pool_of(sim, limits=limits) as pool:
             answer = await pool.open(chat(8), ASKER)
@@ -312,8 +303,8 @@ async def test_answers_without_end_are_bounded(sims: Farm) -> None:
 
 @pytest.mark.parametrize("dialect", list(Dialect))
 @pytest.mark.parametrize("kind", list(Dialect))
-async def test_embeddings_come_from_either_kind(sims: Farm, dialect: Dialect, kind: Dialect) -> None:
-    async with sims(kind.value) as sim, pool_of(sim, kind=kind) as pool:
+async def test_embeddings_come_from_either_kind(farm: Farm, dialect: Dialect, kind: Dialect) -> None:
+    async with farm(kind.value) as sim, pool_of(sim, kind=kind) as pool:
         call = checked_call(dialect, Task.EMBED, {"model": "tiny", "input": ["a", "b"]})
         async with await pool.open(call, ASKER) as answer:
             (batch,) = [batch async for batch in answer.batches()]
@@ -321,9 +312,9 @@ async def test_embeddings_come_from_either_kind(sims: Farm, dialect: Dialect, ki
         assert answer.used.prompt_tokens == (await sim.idle())["prompt_tokens"]
 
 
-async def test_interactive_calls_pass_a_bulk_backlog(sims: Farm) -> None:
+async def test_interactive_calls_pass_a_bulk_backlog(farm: Farm) -> None:
     order: list[str] = []
-    async with sims(token_ms=1) as sim, pool_of(sim, limit=1) as pool:
+    async with farm(token_ms=1) as sim, pool_of(sim, limit=1) as pool:
 
         async def ask(lane: str, number: int) -> None:
             await text_of(pool, chat(4, text=f"{lane}{number}"), Caller("team-a", lane))

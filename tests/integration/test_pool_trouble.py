@@ -1,7 +1,6 @@
 """The pool in trouble: requests that no server can answer, servers that hang and look well."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -16,20 +15,12 @@ from tests.waiting import WaitUntil
 JOB = replace(ASKER, request_id="job-1")
 
 
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Farm]:
-    """Simulators, as many as a test asks for."""
-    farm = Farm()
-    yield farm
-    farm.close()
-
-
 async def _has_failed_one(sim: Simulator) -> bool:
     return (await sim.counts())["ends"].get("error_500", 0) > 0
 
 
-async def test_a_call_that_no_server_can_answer_takes_none_out(sims: Farm) -> None:
-    async with sims() as sim, pool_of(sim, policy=replace(QUICK, outage_patience_s=3)) as pool:
+async def test_a_call_that_no_server_can_answer_takes_none_out(farm: Farm) -> None:
+    async with farm() as sim, pool_of(sim, policy=replace(QUICK, outage_patience_s=3)) as pool:
         await sim.set(fault="error_500", fault_prompt="poison")
         for _ in range(3):
             with pytest.raises((CallFailed, NoUpstream)):
@@ -38,8 +29,8 @@ async def test_a_call_that_no_server_can_answer_takes_none_out(sims: Farm) -> No
             assert await text_of(pool, chat())
 
 
-async def test_a_call_that_fails_where_others_are_answered_is_no_outage(sims: Farm, wait_until: WaitUntil) -> None:
-    async with sims() as sim, pool_of(sim) as pool:
+async def test_a_call_that_fails_where_others_are_answered_is_no_outage(farm: Farm, wait_until: WaitUntil) -> None:
+    async with farm() as sim, pool_of(sim) as pool:
         await sim.set(fault="error_500", fault_prompt="poison")
         failing = asyncio.create_task(text_of(pool, chat(text="poison")))
         await wait_until(lambda: _has_failed_one(sim))
@@ -48,8 +39,8 @@ async def test_a_call_that_fails_where_others_are_answered_is_no_outage(sims: Fa
             await failing
 
 
-async def test_a_job_that_comes_again_is_told_from_an_outage_by_what_was_answered_between(sims: Farm) -> None:
-    async with sims() as sim, pool_of(sim) as pool:
+async def test_a_job_that_comes_again_is_told_from_an_outage_by_what_was_answered_between(farm: Farm) -> None:
+    async with farm() as sim, pool_of(sim) as pool:
         await sim.set(fault="error_500", fault_prompt="poison")
         with pytest.raises(NoUpstream):
             await text_of(pool, chat(text="poison"), JOB)
@@ -62,9 +53,9 @@ async def test_a_job_that_comes_again_is_told_from_an_outage_by_what_was_answere
                 await text_of(pool, chat(text="poison"), JOB)
 
 
-async def test_no_call_waits_for_a_hung_server_once_it_is_known(sims: Farm) -> None:
+async def test_no_call_waits_for_a_hung_server_once_it_is_known(farm: Farm) -> None:
     """More calls than second ones are allowed hang on a server that answers its probes; all are served by the other."""
-    async with sims() as bad, sims() as good:
+    async with farm() as bad, farm() as good:
         await asyncio.gather(warm(bad), warm(good))
         async with pool_of(bad, good, limit=64) as pool, asyncio.timeout(20):
             await bad.set(fault="hang")
@@ -74,11 +65,11 @@ async def test_no_call_waits_for_a_hung_server_once_it_is_known(sims: Farm) -> N
         assert (await bad.idle())["ends"]["disconnected"] == 32
 
 
-async def test_calls_that_wait_go_on_as_soon_as_a_trial_is_answered(sims: Farm, wait_until: WaitUntil) -> None:
+async def test_calls_that_wait_go_on_as_soon_as_a_trial_is_answered(farm: Farm, wait_until: WaitUntil) -> None:
     policy = replace(QUICK, breaker=BreakerPolicy(failures=1, cool_down_s=1))
     async with (
-        sims(token_ms=20) as busy,
-        sims(token_ms=20) as back,
+        farm(token_ms=20) as busy,
+        farm(token_ms=20) as back,
         pool_of(busy, back, limit=3, policy=policy) as pool,
     ):
         await back.set(fault="error_500")

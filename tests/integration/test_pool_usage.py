@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -23,13 +23,6 @@ from tests.waiting import WaitUntil
 NOBODY_ELSE = replace(NO_PATIENCE, hedge=HedgePolicy(least_s=0.1))
 
 
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.close()
-
-
 async def _cut_after(pool: Pool, batches: int) -> Used:
     async with await pool.open(chat(400), ASKER) as answer:
         async for _ in answer.batches():
@@ -40,8 +33,8 @@ async def _cut_after(pool: Pool, batches: int) -> Used:
 
 
 @pytest.mark.parametrize("kind", list(Dialect))
-async def test_a_cut_answer_of_a_server_with_several_tokens_an_event_is_estimated(sims: Farm, kind: Dialect) -> None:
-    async with sims(kind.value, per_event=5, token_ms=4) as sim, pool_of(sim, kind=kind) as pool:
+async def test_a_cut_answer_of_a_server_with_several_tokens_an_event_is_estimated(farm: Farm, kind: Dialect) -> None:
+    async with farm(kind.value, per_event=5, token_ms=4) as sim, pool_of(sim, kind=kind) as pool:
         await text_of(pool, chat(200))  # by which the server is known
         await text_of(pool, chat(200))
         before = (await sim.idle())["tokens_sent"]
@@ -51,16 +44,16 @@ async def test_a_cut_answer_of_a_server_with_several_tokens_an_event_is_estimate
         assert used.completion_tokens == pytest.approx(sent, rel=0.2)
 
 
-async def test_a_cut_answer_of_an_unknown_server_with_many_tokens_an_event_is_estimated_by_its_text(sims: Farm) -> None:
-    async with sims(per_event=20, token_ms=2) as sim, pool_of(sim) as pool:
+async def test_a_cut_answer_of_an_unknown_server_with_many_tokens_an_event_is_estimated_by_its_text(farm: Farm) -> None:
+    async with farm(per_event=20, token_ms=2) as sim, pool_of(sim) as pool:
         used = await _cut_after(pool, 3)
         assert not used.counted
         assert used.completion_tokens > (await sim.idle())["tokens_sent"] / 3
 
 
-async def test_the_counts_that_a_server_tells_as_it_goes_are_taken(sims: Farm) -> None:
+async def test_the_counts_that_a_server_tells_as_it_goes_are_taken(farm: Farm) -> None:
     async with (
-        sims("openai", per_event=3, token_ms=10, tells_counts=True) as sim,
+        farm("openai", per_event=3, token_ms=10, tells_counts=True) as sim,
         pool_of(sim, kind=Dialect.OPENAI) as pool,
     ):
         used = await _cut_after(pool, 4)
@@ -69,14 +62,14 @@ async def test_the_counts_that_a_server_tells_as_it_goes_are_taken(sims: Farm) -
         assert used == Used(counts["prompt_tokens"], counts["tokens_sent"], complete=False, counted=True)
 
 
-async def test_a_whole_answer_may_take_longer_than_a_first_token(sims: Farm) -> None:
-    async with sims(token_ms=40) as sim, pool_of(sim, policy=replace(QUICK, first_token_s=0.2)) as pool:
+async def test_a_whole_answer_may_take_longer_than_a_first_token(farm: Farm) -> None:
+    async with farm(token_ms=40) as sim, pool_of(sim, policy=replace(QUICK, first_token_s=0.2)) as pool:
         assert await text_of(pool, chat(20, stream=False))
         assert (await sim.idle())["requests"] == 1
 
 
-async def test_a_whole_answer_that_takes_too_long_is_not_asked_for_again(sims: Farm) -> None:
-    async with sims(ttft_ms=60_000) as sim, pool_of(sim, policy=replace(NO_PATIENCE, whole_s=0.2)) as pool:
+async def test_a_whole_answer_that_takes_too_long_is_not_asked_for_again(farm: Farm) -> None:
+    async with farm(ttft_ms=60_000) as sim, pool_of(sim, policy=replace(NO_PATIENCE, whole_s=0.2)) as pool:
         lost: list[Lost] = []
         with pytest.raises(NoUpstream, match="whole answer"):
             await pool.open(chat(20, stream=False), ASKER, lost)
@@ -86,9 +79,9 @@ async def test_a_whole_answer_that_takes_too_long_is_not_asked_for_again(sims: F
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_an_attempt_that_its_caller_breaks_off_is_told_with_its_prompt(
-    sims: Farm, stream: bool, wait_until: WaitUntil
+    farm: Farm, stream: bool, wait_until: WaitUntil
 ) -> None:
-    async with sims(ttft_ms=60_000) as sim, pool_of(sim) as pool:
+    async with farm(ttft_ms=60_000) as sim, pool_of(sim) as pool:
         lost: list[Lost] = []
 
         async def is_open() -> bool:
@@ -106,9 +99,9 @@ async def test_an_attempt_that_its_caller_breaks_off_is_told_with_its_prompt(
 
 
 @asynccontextmanager
-async def _one_hangs(sims: Farm, second_calls: bool = True) -> AsyncIterator[tuple[Simulator, Simulator, Pool]]:
+async def _one_hangs(farm: Farm, second_calls: bool = True) -> AsyncIterator[tuple[Simulator, Simulator, Pool]]:
     """A pool over a server that hangs and one that serves; a second call is made after 0.1 s."""
-    async with sims() as bad, sims() as good:
+    async with farm() as bad, farm() as good:
         for sim in (bad, good):
             async with pool_of(sim) as pool:
                 await text_of(pool, chat(1))  # the model is loaded
@@ -120,8 +113,8 @@ async def _one_hangs(sims: Farm, second_calls: bool = True) -> AsyncIterator[tup
             yield bad, good, pool
 
 
-async def test_the_loser_of_two_calls_is_told_and_the_winner_alone_is_the_answer(sims: Farm) -> None:
-    async with _one_hangs(sims) as (bad, good, pool):
+async def test_the_loser_of_two_calls_is_told_and_the_winner_alone_is_the_answer(farm: Farm) -> None:
+    async with _one_hangs(farm) as (bad, good, pool):
         told: list[tuple[str, int]] = []
         for number in range(4):
             lost: list[Lost] = []
@@ -137,8 +130,8 @@ async def test_the_loser_of_two_calls_is_told_and_the_winner_alone_is_the_answer
         assert in_use(pool) == 0
 
 
-async def test_a_server_that_takes_no_part_in_second_calls_gets_none_and_causes_none(sims: Farm) -> None:
-    async with _one_hangs(sims, second_calls=False) as (bad, good, pool):
+async def test_a_server_that_takes_no_part_in_second_calls_gets_none_and_causes_none(farm: Farm) -> None:
+    async with _one_hangs(farm, second_calls=False) as (bad, good, pool):
         calls = [asyncio.create_task(pool.open(chat(8, text=str(number)), ASKER)) for number in range(2)]
         done, waiting = await asyncio.wait(calls, timeout=1)
         assert (len(done), len(waiting)) == (1, 1)

@@ -2,10 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-
-import pytest
 
 from processors.llm.pool.leases import LeasePolicy, Leases
 from processors.llm.pool.opening import open_pool
@@ -18,14 +16,6 @@ from tests.sim.launch import Simulator
 
 POLICY = LeasePolicy(life_s=0.5, interval_s=0.02, settle_s=0.1)
 LIMIT = 4
-
-
-@pytest.fixture(scope="module")
-def sims() -> Iterator[Farm]:
-    """Simulators, as many as a test asks for."""
-    farm = Farm()
-    yield farm
-    farm.close()
 
 
 @asynccontextmanager
@@ -49,8 +39,8 @@ async def asked(pool: Pool, calls: int, lane: str) -> None:
     await asyncio.gather(*(text_of(pool, chat(4, text=f"{lane}{i}"), Caller("s", lane, lane)) for i in range(calls)))
 
 
-async def test_two_pools_keep_to_the_limit_even_when_their_table_is_lost(sims: Farm, redis_url: str) -> None:
-    async with sims(ttft_ms=20) as sim, pools_of(sim, redis_url, 2) as (key, (one, two)):
+async def test_two_pools_keep_to_the_limit_even_when_their_table_is_lost(farm: Farm, redis_url: str) -> None:
+    async with farm(ttft_ms=20) as sim, pools_of(sim, redis_url, 2) as (key, (one, two)):
         redis = redis_client(redis_url)
         for calls in ((20, 20), (30, 2), (1, 30)):
             under_way = asyncio.gather(*(asked(p, n, "interactive") for p, n in zip((one, two), calls, strict=True)))
@@ -62,8 +52,8 @@ async def test_two_pools_keep_to_the_limit_even_when_their_table_is_lost(sims: F
         assert counts["most_open"] <= LIMIT
 
 
-async def test_interactive_calls_of_one_pool_go_before_the_backlog_of_another(sims: Farm, redis_url: str) -> None:
-    async with sims(ttft_ms=50) as sim, pools_of(sim, redis_url, 2) as (_, (door, stage)):
+async def test_interactive_calls_of_one_pool_go_before_the_backlog_of_another(farm: Farm, redis_url: str) -> None:
+    async with farm(ttft_ms=50) as sim, pools_of(sim, redis_url, 2) as (_, (door, stage)):
         backlog = asyncio.create_task(asked(stage, 64, "bulk"))
         while (await sim.counts())["open"] < LIMIT:
             pass
