@@ -37,9 +37,8 @@ INSPECT_TIMEOUT_S = 120.0
 WINDOW_TIMEOUT_S = 3600.0
 """Ten minutes of sound on a machine that needs six times as long; a hang is noticed after that."""
 
-SLOWEST = 6
-"""How many times as long as a recording the slowest machine needs: the bound of an attempt.
-An attempt that ends early loses nothing but its last window."""
+ATTEMPT_TIMEOUT_S = INSPECT_TIMEOUT_S + 2 * WINDOW_TIMEOUT_S
+"""From one progress of a recording to the next: its turn after another's window, and a window of its own."""
 
 _TELL_EVERY_S = 1.0
 
@@ -152,7 +151,7 @@ def build_processor(settings: Settings, model: Model, checkpoints: Checkpoints) 
         child_timeout_s=WINDOW_TIMEOUT_S,
         # Weights are converted while they are loaded, so that they are there twice for a moment.
         child_memory_bytes=_BASE_MEMORY_BYTES + 3 * model.size,
-        attempt_timeout_s=SLOWEST * handler.limits.max_seconds,
+        attempt_timeout_s=ATTEMPT_TIMEOUT_S,
         settle=checkpoints.remove,
     )
 

@@ -1,10 +1,6 @@
 """What ingress makes of what processors say they serve: a real processor process, Redis and Kafka."""
 
-import asyncio
-import os
-import sys
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +14,11 @@ from cli.stack.launch import Stack
 from streams import redis_keys
 from streams.redis_client import redis_client
 from streams.serving import GRACE_MS, Lack, Serving, announcing, lacking
-from streams.settings import Settings
 from tests.integration.ingress_harness import ViewFolder, own_database, running_ingress, settings_for
+from tests.integration.real_processor import real_processor
 from tests.sim.launch import simulator
 from tests.waiting import WaitUntil
 
-ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_000_000
 LACK = Lack("no model", "put one there")
 
@@ -70,7 +65,7 @@ async def test_speech_without_a_model_is_refused_until_a_processor_serves(
         accepted = await client.post("/v1/stt", files={"file": ("a.wav", b"RIFF----WAVE")})
         job = accepted.json()["links"]["self"]
         assert "waiting" not in (await client.get(job)).json()
-        async with _processor("stt", settings, GATEWAY_STT_MODEL="/nowhere/model"):
+        async with real_processor("stt", settings, GATEWAY_STT_MODEL="/nowhere/model"):
             await wait_until(lambda: available(False), 120)
             told = await _module(client, "stt")
             assert "nowhere" in told["reason"]
@@ -123,7 +118,7 @@ async def test_an_engine_that_is_not_there_is_refused_to_who_chooses_it(
             return await client.post(f"/v1/{module}", files={"file": scan}, data=data)
 
         assert (await asked("ocr", {"engine": "paddle"})).status_code == 202  # nothing is known yet
-        async with _processor("ocr", settings, GATEWAY_PADDLE_HOME="/nowhere/paddle"):
+        async with real_processor("ocr", settings, GATEWAY_PADDLE_HOME="/nowhere/paddle"):
             await wait_until(lambda: _has(choices("ocr"), "paddle"), 120)
             told = await choices("ocr")
             assert told["tesseract"] == {
@@ -153,7 +148,7 @@ async def test_an_engine_that_is_not_there_is_refused_to_who_chooses_it(
             assert (unknown.status_code, unknown.json()["code"]) == (422, "invalid_option")
 
         env = {"GATEWAY_OCR_ENGINE": "paddle", "GATEWAY_PADDLE_HOME": "/nowhere/paddle"}
-        async with _processor("ocr", settings, **env):
+        async with real_processor("ocr", settings, **env):
             await wait_until(lambda: _lacks(client, "ocr"), 120)
             assert not (await _module(client, "gongmun"))["available"]
             assert (await asked("ocr", {})).json()["code"] == "module_unavailable"
@@ -173,7 +168,7 @@ async def test_text_modules_without_a_model_server_are_refused_with_what_to_set(
     await redis.delete(redis_keys.SERVING)
     none = {"GATEWAY_OLLAMA_URLS": "", "GATEWAY_MODELS_FILE": str(tmp_path / "none.yml")}
     async with running_ingress(settings) as ingress, ingress.client(await ingress.key(f"t-{uuid4().hex}")) as client:
-        async with _processor("llm", settings, **none):
+        async with real_processor("llm", settings, **none):
             await wait_until(lambda: _lacks(client, "llm"), 120)
             for module in ("llm", "summary", "translation", "gongmun-translation"):
                 told = await _module(client, module)
@@ -186,7 +181,7 @@ async def test_text_modules_without_a_model_server_are_refused_with_what_to_set(
             assert (await client.post("/v1/gongmun", json={"text": "안녕"})).status_code == 202
         await wait_until(lambda: _is_empty(redis))
         with simulator() as sim:
-            async with _processor("llm", settings, GATEWAY_OLLAMA_URLS=sim.url):
+            async with real_processor("llm", settings, GATEWAY_OLLAMA_URLS=sim.url):
                 await wait_until(lambda: redis.exists(redis_keys.SERVING), 120)  # it says so itself
                 await wait_until(lambda: _serves(client, "llm"))
                 assert (await client.post("/v1/llm", json={"text": "안녕"})).status_code == 202
@@ -253,24 +248,3 @@ async def _module(client: httpx.AsyncClient, name: str) -> dict[str, Any]:
 
 async def _is_empty(redis: Any) -> bool:
     return not await redis.hgetall(redis_keys.SERVING)
-
-
-@asynccontextmanager
-async def _processor(kind: str, settings: Settings, **more: str) -> AsyncGenerator[None]:
-    env = {
-        **os.environ,
-        "GATEWAY_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
-        "GATEWAY_REDIS_URL": settings.redis_url,
-        "GATEWAY_DATA_DIR": str(settings.data_dir),
-        "GATEWAY_METRICS_PORT": "0",
-        **more,
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", f"processors.{kind}", env=env, cwd=ROOT, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        yield
-    finally:
-        process.terminate()
-        async with asyncio.timeout(30):
-            assert await process.wait() == 0
