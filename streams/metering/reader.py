@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain, count
 from typing import cast
 
 import numpy as np
@@ -16,7 +17,7 @@ from schemas.topics import JOB_PARTITIONS
 from schemas.usage_query import UsageQuery
 from schemas.usage_rows import LEDGER_OFFSET_MS, WIDTH, Amounts, RowId
 from streams import redis_keys
-from streams.metering.rows import BY_DAY, BY_HOUR, read_row
+from streams.metering.rows import BY_DAY, BY_HOUR, read_rows
 from streams.metering.spent import LEVEL as SUMS
 from streams.metering.spent import SumAmounts, SumId, read_sum
 from streams.redis_client import REDIS_FAILURES
@@ -27,6 +28,9 @@ _LEDGER_OFFSET = timedelta(milliseconds=LEDGER_OFFSET_MS)
 _NO_ROWS = np.empty((0, WIDTH), dtype=np.int64)
 
 Hashes = Sequence[tuple[str, Mapping[bytes, bytes]]]
+
+_Numbers1 = np.ndarray[tuple[int], np.dtype[np.int64]]
+_Numbers2 = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,28 +172,37 @@ def _sums(hashes: Hashes) -> dict[SumId, SumAmounts]:
 
 def _merged(hashes: Hashes, query: UsageQuery) -> dict[RowId, Amounts]:
     """Add up the partitions' rows of the period."""
-    places: dict[tuple[str, bytes], int] = {}
+    # What is done for each of some 50,000 fields is done by loops of the interpreter's own, not by ours.
+    of_bucket: dict[str, list[Mapping[bytes, bytes]]] = {}
+    for name, fields in hashes:
+        of_bucket.setdefault(name.partition(":")[2], []).append(fields)  # the same in every partition
+    rows: list[RowId | None] = []
     at: list[int] = []
     texts: list[bytes] = []
-    for name, fields in hashes:
-        about = name.partition(":")[2]  # the same in every partition
-        for field, amounts in fields.items():
-            at.append(places.setdefault((about, field), len(places)))
-            texts.append(amounts)
-    total = np.zeros((len(places), WIDTH), dtype=np.int64)
-    np.add.at(total, at, _numbers(texts))
-    summed = total.tolist()
-    return {row: tuple(summed[place]) for row, place in _within(places, query)}
+    for about, found in of_bucket.items():
+        places = dict(zip(dict.fromkeys(chain.from_iterable(found)), count(len(rows)), strict=False))
+        rows += _within(read_rows(f"0:{about}", places), query)
+        for fields in found:
+            at += map(places.__getitem__, fields)
+            texts += fields.values()
+    summed = _added(np.array(at, dtype=np.int64), _numbers(texts)).tolist()
+    return {row: tuple(amounts) for row, amounts in zip(rows, summed, strict=True) if row is not None}
 
 
-def _within(places: Mapping[tuple[str, bytes], int], query: UsageQuery) -> Iterator[tuple[RowId, int]]:
-    for (about, field), place in places.items():
-        row = read_row(f"0:{about}", field.decode())
-        if query.from_ms <= row.start_ms < query.to_ms:
-            yield row, place
+def _within(rows: Iterable[RowId], query: UsageQuery) -> list[RowId | None]:
+    return [row if query.from_ms <= row.start_ms < query.to_ms else None for row in rows]
 
 
-def _numbers(texts: Sequence[bytes]) -> "np.ndarray[tuple[int, int], np.dtype[np.int64]]":
+def _added(at: _Numbers1, amounts: _Numbers2) -> _Numbers2:
+    """Return the sums of the amounts that are for the same place; every place up to the last one has some."""
+    if not len(at):
+        return _NO_ROWS
+    order = np.argsort(at, kind="stable")
+    begins = np.flatnonzero(np.diff(at[order], prepend=-1))
+    return np.add.reduceat(amounts[order], begins, axis=0)
+
+
+def _numbers(texts: Sequence[bytes]) -> _Numbers2:
     if not texts:
         return _NO_ROWS
     # Reading numbers out of the text takes a third of what splitting it first does.

@@ -14,6 +14,7 @@ from schemas.usage_rows import LEDGER_OFFSET_MS, ZERO, Amounts, RowId, added, da
 from streams.metering.spent import LEVEL, Spent
 
 SEPARATOR = "\x1f"
+_SEPARATOR = SEPARATOR.encode()
 BY_HOUR = "h"
 BY_DAY = "d"
 SETTLED = b"settled"
@@ -149,14 +150,33 @@ def read_row(name: str, field: str) -> RowId:
 
     Raises ValueError when it is none of ours.
     """
+    return next(read_rows(name, [field.encode()]))
+
+
+def read_rows(name: str, fields: Iterable[bytes]) -> Iterator[RowId]:
+    """Yield the rows that stand in a hash of this name under these fields, in their order.
+
+    Raises ValueError when one is none of ours.
+    """
     _, level, service, bucket = name.split(":")
-    within, *rest = field.split(SEPARATOR)
-    if len(rest) != 6:
-        raise ValueError("a field of a usage row has seven parts")
-    start = _bucket_ms(bucket if level == BY_HOUR else f"{bucket}-{within}")
-    if level == BY_HOUR:
-        start += int(within) * 3_600_000
-    return RowId(start, service, *rest)
+    starts: dict[bytes, int] = {}
+    # The same names come with every hour or day of the hash.
+    named: dict[bytes, tuple[str, ...]] = {}
+    for field in fields:
+        within, _, rest = field.partition(_SEPARATOR)
+        start = starts.get(within)
+        if start is None:
+            start = starts[within] = _start_ms(level, bucket, within.decode())
+        names = named.get(rest)
+        if names is None:
+            names = named[rest] = tuple(rest.decode().split(SEPARATOR))
+            if len(names) != 6:
+                raise ValueError("a field of a usage row has seven parts")
+        yield RowId(start, service, *names)
+
+
+def _start_ms(level: str, bucket: str, within: str) -> int:
+    return _bucket_ms(bucket) + int(within) * 3_600_000 if level == BY_HOUR else _bucket_ms(f"{bucket}-{within}")
 
 
 @lru_cache(maxsize=4_096)

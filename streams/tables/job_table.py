@@ -202,6 +202,7 @@ class JobTableApp:
         waiting = source.channel.queue
         batch: list[Any] = []
         gathered = False
+        behind = False
         finishing: asyncio.Task[None] | None = None
         try:
             async for event in source.events():
@@ -209,7 +210,8 @@ class JobTableApp:
                 # What is there now goes together, and by default a single record goes at once.
                 if not waiting.empty() and len(batch) < MAX_BATCH:
                     continue
-                if self._spec.gather_s and not gathered:
+                # After a full batch more is waiting than one fetch brings: gathering would be half of the time.
+                if self._spec.gather_s and not gathered and not behind:
                     await asyncio.sleep(self._spec.gather_s)
                     gathered = True
                     if not waiting.empty() and len(batch) < MAX_BATCH:
@@ -218,6 +220,7 @@ class JobTableApp:
                 if finishing is not None:
                     await finishing
                 finishing = asyncio.create_task(self._finish(source, batch, folded)) if folded is not None else None
+                behind = len(batch) >= MAX_BATCH
                 batch, gathered = [], False
                 yield
         finally:
