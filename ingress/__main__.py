@@ -21,6 +21,7 @@ from ingress.readiness import Readiness, essential_checks, follow_readiness
 from schemas.codec import Codec
 from schemas.events import ApiKey
 from schemas.topics import API_KEYS, MODULES, PURGES, REPLAYS, SCHEMAS, SERVICES, USAGE_EVENTS
+from streams.collector import settle_collector
 from streams.log.compacted_view import CompactedView
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
@@ -189,6 +190,7 @@ def main() -> None:
     """Start from the environment."""
     settings = Settings.from_env(os.environ)
     configure_logging(settings.log_level, settings.instance or "ingress")
+    settle_collector()
     health = Health()
     server = start_metrics_server(settings.metrics_port, health, host=settings.metrics_host)
     log.info("ingress.starting", http_port=settings.http_port, metrics_port=server.port)

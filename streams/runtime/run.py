@@ -12,6 +12,7 @@ import uvloop
 from schemas.codec import Codec
 from schemas.errors import GatewayError
 from schemas.topics import JOB_CONTROL, SCHEMAS
+from streams.collector import settle_collector
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import Publisher, Subscriber
@@ -57,6 +58,7 @@ def run(
     kinds that this process would serve if it had what they need.
     """
     configure_logging(settings.log_level, settings.instance or name)
+    settle_collector()
     try:
         with exporting(settings, name):
             uvloop.run(serve(processors, settings, preload, prepare, absent))

@@ -9,6 +9,7 @@ from typing import Any
 
 import uvloop
 
+from streams.collector import settle_collector
 from streams.logs import configure_logging, get_logger
 from streams.metrics_server import Health, start_metrics_server
 from streams.settings import Settings
@@ -24,6 +25,7 @@ def serve_table(name: str, run: Run) -> None:
     """Serve until SIGTERM or SIGINT, then exit: 0 when asked to stop, 1 when `run` says why it must be restarted."""
     settings = Settings.from_env(os.environ)
     configure_logging(settings.log_level, settings.instance or name)
+    settle_collector()
     # As the policy, so that the thread in which Faust keeps its consumer has a fast loop too.
     uvloop.install()
     sys.exit(asyncio.run(_serve(name, run, settings)))
