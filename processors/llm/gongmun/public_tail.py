@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from processors.llm.gongmun.dates import WrittenDate, find_dates, find_times
 from processors.llm.gongmun.lines import Line, letter_spaced
-from processors.llm.gongmun.numbers import find_unit_number, unit_number
+from processors.llm.gongmun.numbers import find_unit_number, may_be_torn, unit_number
 from processors.llm.gongmun.placed import EMPTY, Placed, Read, joined
 from processors.llm.gongmun.seal import without_omitted
 from processors.llm.gongmun.stamps import receipt_number
@@ -100,13 +100,14 @@ def read_received(received: Placed) -> dict[str, Read]:
 def _number(placed: Placed) -> Read | None:
     exact = unit_number(placed.text)
     if exact:
-        return Read(exact[0], placed, exact[1])
+        torn = placed.confidence() < 1.0 and may_be_torn(exact[0])
+        return Read(exact[0], placed, exact[1] * (_TORN if torn else 1.0))
     match = find_unit_number(placed.plain)
     if match:
         part = placed.cut(match.start(), match.end())
         again = unit_number(part.text)
         # `1행정팀-9` was `AI행정팀-9`: a letter that touches the unit's name belongs to it.
-        torn = match.start() > 0 and placed.plain[match.start() - 1].isalnum()
+        torn = match.start() > 0 and not placed.plain[match.start() - 1].isspace()
         return Read(again[0], part, again[1] * (_TORN if torn else 0.9)) if again else None
     return None
 

@@ -125,6 +125,9 @@ def test_where_the_attachments_begin(text: str, start: int | None) -> None:
         ("관련: 농촌활력과-340(2025. 2. 3.)호", [{"document_number": "농촌활력과-340", "issue_date": "2025-02-03"}]),
         ("AI행정팀-9(2025. 2. 3.)와 관련입니다.", [{"document_number": "AI행정팀-9", "issue_date": "2025-02-03"}]),
         ("문의: 총무과(033-555-0284)", []),
+        ("관련: 119구급과-12(2025. 2. 3.)호", [{"document_number": "119구급과-12", "issue_date": "2025-02-03"}]),
+        ("관련: 1.총무과-12(2025. 2. 3.)", [{"document_number": "총무과-12", "issue_date": "2025-02-03"}]),
+        ("관련: 1인가구지원과-77", [{"document_number": "1인가구지원과-77"}]),
     ],
 )
 def test_cited_documents(text: str, expected: list[dict[str, str]]) -> None:

@@ -72,6 +72,7 @@ def test_a_word_that_holds_the_level_is_no_disclosure() -> None:
         ("습지보전과 -1187 (2025. 6. 30.)", "습지보전과-1187", "2025-06-30"),
         ("안전종괄과-2329 (2025. 6. 30.)", "안전총괄과-2329", "2025-06-30"),
         ("습지보전과-1187 (2025. 8. 110", "습지보전과-1187", "2025-08-11"),
+        ("1인가구지원과-77 (2025. 4. 2.)", "1인가구지원과-77", "2025-04-02"),
     ],
 )
 def test_the_issue_line(text: str, number: str, date: str) -> None:
@@ -104,6 +105,16 @@ def test_a_unit_that_a_letter_touches_is_torn() -> None:
 
     assert number is not None
     assert number.certainty < 0.5
+
+
+@pytest.mark.parametrize(("confidence", "sure"), [(1.0, True), (0.9, False)])
+def test_a_figure_before_a_unit_is_doubted_in_a_picture_only(confidence: float, sure: bool) -> None:
+    issued = placed("1행정팀-9 (2025. 4. 2.)")
+    issued = replace(issued, glyphs=tuple(g and replace(g, confidence=confidence) for g in issued.glyphs))
+    number, _ = read_issue(issued)
+
+    assert number is not None
+    assert (number.certainty > 0.6) is sure
 
 
 def test_a_receipt_with_time() -> None:
