@@ -49,5 +49,5 @@ def find_unit_number(text: str) -> re.Match[str] | None:
 
 
 def may_be_torn(unit: str) -> bool:
-    """Tell whether the figure that a unit's name begins with may be what an engine made of letters: 1행정팀, AI행정팀."""
+    """Tell whether the figure that a unit begins with may be what an engine made of letters: 1행정팀 of AI행정팀."""
     return unit[:1].isdigit() and not _COUNTED.match(unit)

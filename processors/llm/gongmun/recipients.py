@@ -25,7 +25,7 @@ _COMPANY = re.compile(
 )
 _PLACE = re.compile(r"[가-힣](?:특별시|광역시|특별자치[시도])$")
 PLACE_ALONE = 0.5
-"""How sure a place is as an addressee: letters go to its office (`…시장`), or to it with 귀중 or 귀하 behind the name."""
+"""How sure a place is as an addressee: letters go to its office (`…시장`), or to it with 귀중 or 귀하 behind it."""
 
 
 def see_list(value: Placed) -> bool:

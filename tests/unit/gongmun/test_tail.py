@@ -100,6 +100,53 @@ def test_empty_brackets_behind_the_issue_date_are_those_of_the_receipt(behind: s
     assert [read and read.value for read in read_issue(tail.issued)] == ["도로과-512", "2025-02-24"]
 
 
+_ROW = "시행  도로과-512 (2025. 2. 24.)"
+
+
+@pytest.mark.parametrize(
+    ("rows", "received"),
+    [
+        (f"{_ROW}     접수  주민복지과-775 (2025. 2. 25. 09:30)", "주민복지과-775"),
+        (f"{_ROW}\n접수  주민복지과-775 (2025. 2. 25. 09:30)", "주민복지과-775"),
+        (f"{_ROW}\n                        접수  주민복지과-775 (2025. 2. 25.)", "주민복지과-775"),
+        (f"접수  주민복지과-775 (2025. 2. 25. 09:30)\n{_ROW}", "주민복지과-775"),
+        (f"{_ROW}\n접 수 : 119구급과-12 (2025. 2. 25.)", "119구급과-12"),
+        (f"{_ROW}\n접수         (          )", None),
+        (f"{_ROW}\n접수", None),
+        ("시행  도로과-512\n(2025. 2. 24.)     접수  주민복지과-775 (2025. 2. 25.)", "주민복지과-775"),
+        ("A행 도로과-512 (2025. 2. 24.)     접수  주민복지과-775 (2025. 2. 25.)", "주민복지과-775"),
+    ],
+)
+def test_the_receipt_beside_above_or_below_the_issue_line(rows: str, received: str | None) -> None:
+    tail = split_tail(
+        lines_of(f"          해맑은군수\n\n★주무관 하나래\n협조자  감사팀장 너울\n{rows}\n우 25300  솔빛도 둑길 2\n")
+    )
+    number, date = read_issue(tail.issued)
+
+    assert [read and read.value for read in (number, date)] == ["도로과-512", "2025-02-24"]
+    assert tail.received is not None
+    assert values(read_received(tail.received)).get("number") == received
+    assert [value.text for value in tail.cooperators] == ["감사팀장 너울"]
+    assert [line.text.single_spaced().text for line in tail.contact] == ["우 25300 솔빛도 둑길 2"]
+
+
+def test_a_receipt_alone_is_no_issue() -> None:
+    tail = split_tail(
+        lines_of("          해맑은군수\n\n협조자\n접수  주민복지과-775 (2025. 2. 25.)\n우 25300  둑길 2\n")
+    )
+
+    assert not tail.issued
+    assert tail.received is not None
+
+
+@pytest.mark.parametrize("below", ["접수번호 확인은 총무과", "접수처: 총무과 (전화 051-555-0911)", "우 25300  둑길 2"])
+def test_what_only_begins_as_a_receipt_is_none(below: str) -> None:
+    tail = split_tail(lines_of(f"          해맑은군수\n\n협조자\n{_ROW}\n{below}\n"))
+
+    assert tail.received is None
+    assert read_issue(tail.issued)[0] is not None
+
+
 def test_a_unit_that_a_letter_touches_is_torn() -> None:
     number, _ = read_issue(placed("/1행정팀-21504 (2026. 3. 19.)"))
 

@@ -182,7 +182,8 @@ def test_unsure_addressees_and_addresses_are_left_out_and_what_is_beside_them_st
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"), [("물빛광역시", False), ("물빛광역시 귀중", True), ("물빛특별시 귀 하", True), ("물빛시장", True)]
+    ("written", "kept"),
+    [("물빛광역시", False), ("물빛광역시 귀중", True), ("물빛특별시 귀 하", True), ("물빛시장", True)],
 )
 def test_a_place_is_an_addressee_when_it_is_addressed_as_one(written: str, kept: bool) -> None:
     tree = without_unsure({"recipients": read_parties(_read(written).at)})
