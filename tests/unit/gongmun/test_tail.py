@@ -3,13 +3,11 @@ from dataclasses import replace
 import pytest
 
 from processors.llm.gongmun.approval import read_approval
-from processors.llm.gongmun.contacts import body_contacts, read_block
 from processors.llm.gongmun.disclosure import read_disclosure
-from processors.llm.gongmun.phones import find_reachables
 from processors.llm.gongmun.placed import Placed, Read
 from processors.llm.gongmun.public_tail import read_issue, read_received, split_tail
 from processors.llm.gongmun.recipients import read_parties
-from processors.llm.gongmun.repairs import repaired_name, repaired_title, same_domain
+from processors.llm.gongmun.repairs import repaired_name, repaired_title
 from processors.llm.gongmun.seal import find_omitted, read_seal, without_omitted
 from processors.llm.gongmun.sender_name import TWO_NAMES, body_of, company_sender, public_sender, trimmed_office
 from schemas.pages import Document, Mark, Page
@@ -172,54 +170,6 @@ def test_a_receipt_with_time() -> None:
     }
 
 
-def test_the_contact_block_keeps_phone_and_fax_apart() -> None:
-    block = values(
-        read_block(
-            lines_of(
-                "우 25300  산들도 갈숲시 도청길 2      / http://www.sandeul.go.example\n"
-                "전화번호 (033)555-0200  팩스번호 (033)555-0290  / hanuri@sandeul.go.example  / 공개"
-            )
-        )
-    )
-
-    assert block == {
-        "phone": "(033)555-0200",
-        "fax": "(033)555-0290",
-        "email": "hanuri@sandeul.go.example",
-        "address": "산들도 갈숲시 도청길 2",
-        "postal_code": "25300",
-        "homepage": "http://www.sandeul.go.example",
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "contact"),
-    [
-        (
-            "문의: 농촌활력과 하누리 주무관(033-555-0284)",
-            {"person": "하누리", "title": "주무관", "department": "농촌활력과", "phone": "033-555-0284"},
-        ),
-        (
-            "문의처: 총무과 팀장 서찬, 전화 055-555-7172",
-            {"person": "서찬", "title": "팀장", "department": "총무과", "phone": "055-555-7172"},
-        ),
-    ],
-)
-def test_contacts_in_the_body(text: str, contact: dict[str, str]) -> None:
-    assert values(body_contacts([placed(text)])) == [contact]
-
-
-@pytest.mark.parametrize(
-    ("text", "email"),
-    [
-        ("T. 064-555-7049 E.contact@gilram.or.example", "contact@gilram.or.example"),
-        ("전화 064-555-7049 e.contact@gilram.or.example", "e.contact@gilram.or.example"),
-    ],
-)
-def test_a_label_of_one_letter_is_no_part_of_an_address(text: str, email: str) -> None:
-    assert next(found for found in find_reachables(placed(text)) if found.kind == "email").read.value == email
-
-
 def test_a_comma_that_was_wrapped_parts_two_addressees() -> None:
     tail = split_tail(
         lines_of(
@@ -235,16 +185,6 @@ def test_a_comma_that_was_wrapped_parts_two_addressees() -> None:
         *("가람시장", "새론특별자치시 한별구청장", "가람교육지원청교육장", "해담도지사"),
         *("유산지킴청장", "푸른솔도교육감"),
     ]
-
-
-def test_amounts_and_dates_are_no_phones() -> None:
-    assert body_contacts([placed("금113,560,000원 2025-02-24 제2025-41호 12345-67890")]) == []
-
-
-def test_a_lost_dot_of_a_domain_comes_back_from_the_homepage() -> None:
-    contact = {"email": Read("a@bgo.example"), "homepage": Read("http://www.b.go.example")}
-
-    assert same_domain(contact, public=True)["email"].value == "a@b.go.example"
 
 
 @pytest.mark.parametrize(
@@ -358,12 +298,6 @@ def test_a_company_with_a_misread_legal_form(readings: list[str], name: str) -> 
 
     assert read is not None
     assert read.value == name
-
-
-@pytest.mark.parametrize("written", ["02-555-ㅡ1483", "02555-1483", "02-555-1483"])
-def test_a_phone_number_with_a_lost_or_doubled_dash(written: str) -> None:
-    contacts = body_contacts([placed(f"문의: 정보통신과 장예린 주무관({written})")])
-    assert "".join(filter(str.isdigit, str(contacts[0]["phone"].value))) == "025551483"
 
 
 @pytest.mark.parametrize(
