@@ -23,7 +23,8 @@ _PROJECT_PERIOD = re.compile(
 """The time that something takes, though one word of its name may be asked for elsewhere (지원사업 기간)."""
 _WITH_COLON = re.compile(r"(?:^|[,.(]|\s-\s)\s*(?P<label>[^:,.]{1,30})[:;]\s*[^:]{0,14}$")
 _WITHOUT_COLON = re.compile(
-    rf"(?:^|[\s,.(])(?P<label>(?:{_ASKED})[가-힣·및]{{0,4}}\s?[가-힣]{{0,4}}{_TERM})\s*(?:은|는|을|를|이|가)?\s*(?:당초\s*)?$"
+    rf"(?:^|[\s,.(])(?P<label>[가-힣]{{0,6}}?(?:{_ASKED})[가-힣·및]{{0,4}}\s?[가-힣]{{0,4}}{_TERM}|기\s?한|마\s?감(?:\s?일)?|납\s?기(?:\s?일)?)"
+    r"\s*(?:은|는|을|를|이|가)?\s*(?:당초\s*)?$"
 )
 _CLOCK = r"(?:오전|오후|낮)?\s*(?:(?:[01]?\d|2[0-4])\s*:\s*[0-5]\d|(?:[01]?\d|2[0-4])\s*시(?:\s*[0-5]?\d\s*분)?)"
 UNTIL = re.compile(
@@ -49,8 +50,15 @@ ASK = re.compile(
 _SENTENCE_END = re.compile(r"(?:다|오|요|함|임|것)\s?[.]|[;。\n]|다\.|[.]\s*$")
 _REASON_ENDS = re.compile(r"(?:[오으하되리]니|므로|며|으나|지만)(?=[\s,])")
 """`… 시행되오니`: the clause with the day ends there, and what is asked behind it has no day."""
-_OF_A_NOUN = re.compile(r"^(?:의\s|에?\s?(?P<verb>[가-힣]+?)(?:한|된|되는|하는|던)\s(?!한\s))")
-"""`까지의 실적`, `까지 유효한 등록증`: the day belongs to the noun."""
+_OF_A_NOUN = re.compile(
+    r"^(?:의\s|에?\s?(?:유효|집행|발생|준공|취득|시행|실시|추진|완료|설치|발급|체결|처리|운영|누적|지급|사용|수행|시공|"
+    r"가입|재직|근무|거주|개최|납품|지출|입주|건축|제작|발행|판매|생산|진행|통제|제한|적용|게시|전시)"
+    r"(?:한|된|되는|하는|하던)\s(?!(?:후|뒤|다음)(?:에|\s)))"
+)
+"""`까지의 실적`, `까지 유효한 등록증`: the day belongs to the noun; `까지 지정된 서식으로` goes on to what is asked."""
+_BRACKET_OPENS, _BRACKET_CLOSES = re.compile(r"[(\[]\s*$"), re.compile(r"^\s*(?:한)?\s*[)\]]")
+_ASKED_BEFORE = re.compile(rf"(?:{ASK.pattern})\s?[.]?\s*[(\[]\s*$|(?:{_ASKED})\s*[(\[]\s*$")
+"""`제출하여 주시기 바랍니다(3. 14.까지).`"""
 _PAST = re.compile(r"^\s*(?:이었|였)|^\s?(?:였|이었)")
 _VERB = re.compile(r"하[여고며되시기]|해(?:주|서)|받아|받고|되[어고며]|보내|알려|바라|바랍|주시|토록|요망|완료")
 _NEXT_OF_A_LIST = re.compile(r"^\s*[,/]|^\s*(?:및|과|와)\s|:|[①-⑳]|\d차")
@@ -93,8 +101,10 @@ def is_deadline(before: str, label: str, until: re.Match[str] | None, ranged: bo
     if until is None:
         return due_label
     behind = rest[until.end() :]
-    if _belongs_to_a_noun(behind):
+    if _OF_A_NOUN.match(behind):
         return False
+    if _BRACKET_OPENS.search(before) and _BRACKET_CLOSES.match(behind):
+        return due_label or bool(_ASKED_BEFORE.search(before))
     # A word may be broken at the line's end, so spaces do not count.
     whole = clause_of(behind)
     reason = _REASON_ENDS.search(whole)
@@ -117,11 +127,3 @@ def is_deadline(before: str, label: str, until: re.Match[str] | None, ranged: bo
 def shares_verb(between: str) -> bool:
     """Tell whether a day with 까지 is asked for though another follows: by a verb of its own, or as one of a list."""
     return bool(_VERB.search(re.sub(r"\s+", "", between)) or _NEXT_OF_A_LIST.search(between))
-
-
-def _belongs_to_a_noun(behind: str) -> bool:
-    match = _OF_A_NOUN.match(behind)
-    if match is None:
-        return False
-    verb = match["verb"]
-    return verb is None or not (_SENT_IN.search(verb) or verb in ("희망", "가능"))

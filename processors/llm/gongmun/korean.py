@@ -15,6 +15,7 @@ from processors.llm.gongmun.result import Tree
 from processors.llm.gongmun.zones import Zones
 
 _INQUIRY = re.compile(r"문\s*의(?:\s*처|\s*사항|\s*전화)?(?![가-힣])")
+_WHO = re.compile(r"(?:문\s*의(?:\s*처|\s*사항|\s*전화)?|담\s*당(?:\s*자|\s*부\s*서)?|연\s*락\s*처)\s*:?")
 
 
 def body_fields(zones: Zones, issued: str | None) -> Tree:
@@ -54,6 +55,6 @@ def body_paragraphs(items: Sequence[Item]) -> list[Placed]:
         for table in item.tables:
             for row in (table.header, *table.rows):
                 texts += [cell for cell in row if _INQUIRY.search(cell.plain)]
-                if len(row) == 2 and _INQUIRY.match(row[0].plain):
+                if len(row) == 2 and _WHO.fullmatch(row[0].plain):
                     texts.append(row[1])
     return texts

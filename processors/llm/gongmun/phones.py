@@ -25,7 +25,7 @@ _LABEL = re.compile(
 _LABEL_BEHIND = re.compile(
     r"\s?[(\[]\s*(?:(?P<fax>팩\s*스|모사\s*전송|전\s*송|fax|F)|전\s*화|직\s*통|대\s*표|tel|T)\s*\.?\s*[)\]]", re.I
 )
-_AND = re.compile(r"\s*[.:]?\s*(?:[/·&,+]|및|겸|and)\s*", re.I)
+_AND = re.compile(r"\s*[.:]?\s*(?:[/·&,+(]|및|겸|and)\s*", re.I)
 _WITHOUT_AREA = re.compile(r"\s*[/,]\s*(?P<number>\d{3,4}\s?-\s?\d{4})(?![\d-])")
 """The second of two numbers, whose area code is the first one's."""
 _EMAIL = re.compile(
