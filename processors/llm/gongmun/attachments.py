@@ -77,7 +77,7 @@ def read_attachments(lines: Sequence[Line]) -> list[dict[str, Read]]:
 
 
 def _parts(text: Placed, order: int) -> list[Placed]:
-    """Part a line at the numbers that go on from `order`, or from its own, behind a count, a comma or a wide gap."""
+    """Part a line at the numbers that go on from `order`, or from its own, behind a count, a stop or a gap."""
     if not text:
         return []
     plain = text.plain
@@ -86,7 +86,7 @@ def _parts(text: Placed, order: int) -> list[Placed]:
     cuts = [0]
     for match in _INNER_NUMBER.finditer(plain):
         before = plain[cuts[-1] : match.start()]
-        parted = _COUNT.search(before) or (first and re.search(r"(?:\s\s|[,;]\s?)$", before))
+        parted = _COUNT.search(before) or (first and re.search(r"(?:\s\s|[,;]\s?|[가-힣A-Za-z)]\.\s?)$", before))
         if int(match["n"]) == order + 1 and parted and before.count("(") <= before.count(")"):
             cuts.append(match.start())
             order += 1
