@@ -11,7 +11,7 @@ from processors.llm.gongmun.repairs import repaired_name
 _LABEL = re.compile(
     r"^\s*[#※*<\[(]?\s*(?:[붙불뭍붇]\s*[임입]|첨\s*부(?:\s*(?:서\s*류|물|파\s*일))?|별\s*첨)\s*[>\])]?\s*(?P<colon>[:;.])?(?=\s|$|[1lI|]\s*[.,)])\s*"
 )
-_NUMBER = re.compile(r"^\s*(?P<n>\d{1,2}|1?[lI|!L])\s?(?:[.,)]|:(?=\s))(?!\d(?!\d{3}\s?년))\s*")
+_NUMBER = re.compile(r"^\s*(?P<n>\d{1,2}|1?[lI|!L])\s?(?:[.,)]|:(?=\s))(?!\d(?!\d{3}\s?(?:년|4)))\s*")
 _FIRST_NUMBER = re.compile(
     r"^\s*(?:[1lI|!L]\s+(?=[가-힣\d])|1(?!1?\s?(?:차|분기|단계|학기|인|회|호|층|종|급|년|월|일|부))(?=[가-힣]{2}))"
 )

@@ -23,9 +23,10 @@ _PROJECT_PERIOD = re.compile(
 """The time that something takes, though one word of its name may be asked for elsewhere (지원사업 기간)."""
 _WITH_COLON = re.compile(r"(?:^|[,.(]|\s-\s)\s*(?P<label>[^:,.]{1,30})[:;]\s*[^:]{0,14}$")
 _WITHOUT_COLON = re.compile(
-    rf"(?:^|[\s,.(])(?P<label>[가-힣]{{0,6}}?(?:{_ASKED})[가-힣·및]{{0,4}}\s?[가-힣]{{0,4}}{_TERM}|기\s?한|마\s?감(?:\s?일)?|납\s?기(?:\s?일)?)"
-    r"\s*(?:은|는|을|를|이|가)?\s*(?:당초\s*)?$"
+    r"(?P<words>(?:[가-힣·]{1,12}\s){0,2}[가-힣·]{2,12}?)(?:은|는|을|를|이|가)?\s*(?:당초\s*)?$"
 )
+_TERM_OF = re.compile(rf"[가-힣·]{{0,6}}?(?:{_ASKED})[가-힣·]{{0,6}}{_TERM}")
+_TERM_ALONE = re.compile(r"기한|마감(?:일)?|납기(?:일)?")
 _CLOCK = r"(?:오전|오후|낮)?\s*(?:(?:[01]?\d|2[0-4])\s*:\s*[0-5]\d|(?:[01]?\d|2[0-4])\s*시(?:\s*[0-5]?\d\s*분)?)"
 UNTIL = re.compile(
     rf"^\s*,?\s*(?P<time>{_CLOCK})?\s*[,)]?\s*(?P<until>까\s?지|[깨끼까]지|한(?=[\s)]|$)|限|이전|내로|중으로)"
@@ -75,10 +76,20 @@ class Label:
 
 def label_before(plain: str, position: int) -> Label:
     """Return what a date at `position` is the value of: words and a colon, or a term (`제출 기한은`) without one."""
-    for pattern in (_WITH_COLON, _WITHOUT_COLON):
-        match = pattern.search(plain[:position])
-        if match:
-            return Label(re.sub(r"\s+", " ", match["label"]).strip(), *match.span("label"))
+    match = _WITH_COLON.search(plain[:position])
+    if match:
+        return Label(re.sub(r"\s+", " ", match["label"]).strip(), *match.span("label"))
+    match = _WITHOUT_COLON.search(plain[:position])
+    if match is None:
+        return Label()
+    end = match.end("words")
+    starts = [word.start() for word in re.finditer(r"\S+", plain[match.start() : end])][::-1]
+    spans = [(plain[match.start() + start : end], match.start() + start) for start in starts]
+    # The fewest words that say what is asked for; a space within a word may be the engine's.
+    for pattern in (_TERM_OF, _TERM_ALONE):
+        for words, start in spans:
+            if pattern.fullmatch(re.sub(r"\s+", "", words)):
+                return Label(words, start, end)
     return Label()
 
 
@@ -122,6 +133,15 @@ def is_deadline(before: str, label: str, until: re.Match[str] | None, ranged: bo
     if _RUNNING.search(clause):
         return False
     return not ranged and (bool(label) or bool(ASK.search(clause)))
+
+
+def asked_before(plain: str, start: int, end: int) -> int | None:
+    """Return where the sentence begins that asks for what a bracket around `start` to `end` dates, None without one."""
+    before = plain[:start]
+    if not (_BRACKET_OPENS.search(before) and _BRACKET_CLOSES.match(plain[end:])):
+        return None
+    ends = [match.end() for match in _SENTENCE_END.finditer(before.rstrip(" ([.")) if match.group().strip() != "."]
+    return max((position for position in ends if position < len(before) - 4), default=0)
 
 
 def shares_verb(between: str) -> bool:

@@ -13,6 +13,7 @@ from processors.llm.gongmun.deadline_signs import (
     TO_NEXT,
     UNTIL,
     Label,
+    asked_before,
     clause_of,
     is_deadline,
     label_before,
@@ -95,7 +96,7 @@ def _dated(text: Placed, issued: str | None) -> list[Action]:
         end = written.end + (time.end() if time else 0)
         actions.append(
             Action(
-                action=_action(text, label, end),
+                action=_action(text, label, written.start, end),
                 due=Read(iso, text.cut(written.start, written.end), written.certainty),
                 time=_time(text, written.end, time),
                 written=as_written(text.cut(written.start, end)),
@@ -137,14 +138,18 @@ def _time(text: Placed, start: int, match: re.Match[str] | None) -> Read | None:
     return Read(time.value, placed) if time else None
 
 
-def _action(text: Placed, label: Label, end: int) -> Read:
-    """Name the action: the label without its 기한, else the clause behind the deadline without its courtesy."""
+def _action(text: Placed, label: Label, start: int, end: int) -> Read:
+    """Name the action: the label without its 기한, else the clause with the deadline without its courtesy."""
     if label.text:
         placed = text.cut(label.start, label.end)
         name = re.sub(r"\s*(?:기\s?한|기\s?간|기\s?일|마\s?감(?:일)?|시\s?한)\s*$", "", placed.single_spaced().text)
         if name:
             return Read(name, placed)
-    clause = text.cut(end, end + len(clause_of(text.plain[end:])))
+    asked = asked_before(text.plain, start, end)
+    if asked is not None:
+        clause = text.cut(asked, start).strip("([. ")
+    else:
+        clause = text.cut(end, end + len(clause_of(text.plain[end:])))
     closing = _CLOSING.search(clause.plain)
     placed = clause.cut(0, closing.start() if closing and closing.start() > 0 else None).strip(".,")
     if placed:

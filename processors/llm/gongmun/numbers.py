@@ -10,6 +10,8 @@ FIGURES = r"(?:(?<![\d.])\d{1,4}(?:·\d{1,2})?(?=[가-힣]))?"
 UNIT_NUMBER = re.compile(
     rf"(?P<unit>{FIGURES}[가-힣A-Z][가-힣A-Za-z0-9·]*?[가-힣])\s*[-~_=.:ㅡ/\\]{{1,3}}\s*(?P<serial>\d[\dOolI|!]{{0,6}})"
 )
+_LIKE_LETTERS = ("0", "1", "4")
+"""What O, I, l and A come out as."""
 _COUNTED = re.compile(r"\d{3,4}[가-힣]|\d인가구|\d차산업|\d·\d")
 _LOST_HYPHEN = re.compile(rf"(?P<unit>{FIGURES}[가-힣]+(?:과|팀|실|관|국|단|원|소|처|부|센터))\s*(?P<serial>\d{{1,6}})")
 _TAIL = re.compile(r"[가-힣]+(?:과|팀|실|관|국|단|원|소|처|부|센터|담당관|본부|지원청|위원회)$")
@@ -50,4 +52,4 @@ def find_unit_number(text: str) -> re.Match[str] | None:
 
 def may_be_torn(unit: str) -> bool:
     """Tell whether the figure that a unit begins with may be what an engine made of letters: 1행정팀 of AI행정팀."""
-    return unit[:1].isdigit() and not _COUNTED.match(unit)
+    return unit[:1] in _LIKE_LETTERS and not _COUNTED.match(unit)

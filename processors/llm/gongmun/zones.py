@@ -108,7 +108,7 @@ def _unlabelled(lines: Sequence[Line], fields: Sequence[Field]) -> list[Field]:
 
 
 def _by_place(lines: Sequence[Line], index: int, name: str, fields: Sequence[Field]) -> list[Field]:
-    if not 0 <= index < len(lines) or not fields:
+    if not 0 <= index < len(lines) or any(field.index == index for field in fields):
         return []
     line = lines[index]
     label_x = min(field.label_x for field in fields)

@@ -104,3 +104,10 @@ def test_what_has_labels_and_is_no_letter(text: str, source: str) -> None:
 )
 def test_a_letter_of_which_a_label_was_lost_is_still_one(text: str, origin: str, source: str) -> None:
     assert extract(document_of(text, source=source))["origin"] == origin
+
+
+def test_the_senders_line_is_no_addressee_whose_label_was_lost() -> None:
+    lost = PRIVATE.replace(ADDRESSEE, "수 AM    산들도지사 귀하\n").replace(REFERENCE, "발 신     한울소재\n")
+    result = extract(document_of(lost, source="ocr"))
+
+    assert all("한울소재" not in recipient["name"] for recipient in result.get("recipients", []))

@@ -45,7 +45,8 @@ def test_a_number_is_found_with_the_figure_its_unit_is_called_by(text: str, numb
 
 
 @pytest.mark.parametrize(
-    ("unit", "torn"), [("1행정팀", True), ("1인가구지원과", False), ("119구급과", False), ("행정팀", False)]
+    ("unit", "torn"),
+    [("1행정팀", True), ("1인가구지원과", False), ("119구급과", False), ("행정팀", False), ("3농정책과", False)],
 )
 def test_one_figure_before_a_unit_may_be_a_torn_letter(unit: str, torn: bool) -> None:
     assert may_be_torn(unit) is torn
