@@ -25,7 +25,7 @@ _COUNT = re.compile(
     rf"\s*(?P<written>(?P<each>각\s*)?(?P<n>\d{{1,3}}|[lI|!]|한|두)\s?(?P<unit>{_UNITS}))\s?[.,:;]?\s*$"
 )
 _INNER_NUMBER = re.compile(
-    r"(?<=[\s,;])(?<!\d\.\s)(?<!제\s)(?P<n>\d{1,2})\s?[.)]\s*(?=[가-힣「『“\"'(\[<○△□A-Za-z]|20\d\d)"
+    r"(?<=[\s,;])(?<!\d\.\s)(?<!제\s)(?P<n>\d{1,2})\s?[.)]\s*(?=[가-힣「『“\"'(\[<○△□A-Za-z]|20\d\d|$)"
 )
 """The number of a further entry on a line; what follows a figure and a dot is a date's day."""
 _BARE_COUNT = re.compile(r"\s+(?P<written>[1lI|!]\s?[부무])\s?[.,]?\s*$")
@@ -60,7 +60,8 @@ def read_attachments(lines: Sequence[Line]) -> list[dict[str, Read]]:
             match = _LABEL.match(line.plain) or _MISREAD.match(line.plain) or _LONE_MISREAD.match(line.plain)
             text = text.cut(match.end() if match else 0)
         closing = ends_body(text.plain)
-        for part in _parts(without_end(text), expected - bool(entries)):
+        numbered = any(_NUMBER.match(entry.plain) for entry in entries)
+        for part in _parts(without_end(text), expected - bool(entries), numbered=numbered):
             number = _NUMBER.match(part.plain)
             fresh = number is not None and _order(number["n"]) in (expected, expected + 1)
             if not entries or fresh or _COUNT.search(entries[-1].plain):
@@ -76,8 +77,10 @@ def read_attachments(lines: Sequence[Line]) -> list[dict[str, Read]]:
     return [entry for entry in map(_entry, entries) if entry]
 
 
-def _parts(text: Placed, order: int) -> list[Placed]:
-    """Part a line at the numbers that go on from `order`, or from its own, behind a count, a stop or a gap."""
+def _parts(text: Placed, order: int, *, numbered: bool) -> list[Placed]:
+    """Part a line at the numbers that go on from `order`, or from its own: behind a count, and behind a stop or a gap
+    where entries are `numbered`.
+    """
     if not text:
         return []
     plain = text.plain
@@ -86,7 +89,9 @@ def _parts(text: Placed, order: int) -> list[Placed]:
     cuts = [0]
     for match in _INNER_NUMBER.finditer(plain):
         before = plain[cuts[-1] : match.start()]
-        parted = _COUNT.search(before) or (first and re.search(r"(?:\s\s|[,;]\s?|[가-힣A-Za-z)]\.\s?)$", before))
+        parted = _COUNT.search(before) or (
+            (first or numbered) and re.search(r"(?:\s\s|[,;]\s?|[가-힣A-Za-z)]\.\s?)$", before)
+        )
         if int(match["n"]) == order + 1 and parted and before.count("(") <= before.count(")"):
             cuts.append(match.start())
             order += 1
