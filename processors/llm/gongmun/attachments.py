@@ -28,6 +28,7 @@ _INNER_NUMBER = re.compile(
     r"(?<=[\s,;])(?<!\d\.\s)(?<!제\s)(?P<n>\d{1,2})\s?[.)]\s*(?=[가-힣「『“\"'(\[<○△□A-Za-z]|20\d\d|$)"
 )
 """The number of a further entry on a line; what follows a figure and a dot is a date's day."""
+_OPEN_NUMBER = re.compile(r"\s\d{1,2}\s?[.)]\s*$")
 _BARE_COUNT = re.compile(r"\s+(?P<written>[1lI|!]\s?[부무])\s?[.,]?\s*$")
 _LOST_COUNT = re.compile(rf"(?:(?<=[a-z])\s*|(?<=[가-힣)])\s+)(?:{_UNITS})\s?[.,]?\s*$")
 """A unit behind a file's kind, or apart from the name, whose figure was lost: no part of the name."""
@@ -61,7 +62,10 @@ def read_attachments(lines: Sequence[Line]) -> list[dict[str, Read]]:
             text = text.cut(match.end() if match else 0)
         closing = ends_body(text.plain)
         numbered = any(_NUMBER.match(entry.plain) for entry in entries)
-        for part in _parts(without_end(text), expected - bool(entries), numbered=numbered):
+        # `2.` ends a line when its name is on the next; at the end of all it is what 끝. was read as.
+        if index == len(lines) - 1 or not _OPEN_NUMBER.search(text.plain):
+            text = without_end(text)
+        for part in _parts(text, expected - bool(entries), numbered=numbered):
             number = _NUMBER.match(part.plain)
             fresh = number is not None and _order(number["n"]) in (expected, expected + 1)
             if not entries or fresh or _COUNT.search(entries[-1].plain):

@@ -10,7 +10,7 @@ from processors.llm.gongmun.placed import EMPTY, Placed, Read, as_written, joine
 from processors.llm.gongmun.tables import Table, read_table, table_end
 
 _END = re.compile(r"(?:^|(?<=[\s.,다음임함부)\]]))끝\s?[.,。]?\s*$|(?<=[.,])\s*[글꿀끌끌]\s?[.,。]?\s*$")
-_END_MISREAD = re.compile(r"(?<=\d[부매식권장][.:,])\s+(?!\d[.)])\S{1,2}\s*$")
+_END_MISREAD = re.compile(r"(?<=\d[부매식권장][.:,])\s+\S{1,2}\s*$")
 _BLANK_BELOW = re.compile(r"\s*[<(\[]?\s*이\s*하\s*빈\s*칸\s*[>)\]]?\s*$")
 _DATES_END = re.compile(r"(?:(?<![\w'.])(?:20\d\d|'\d\d|\d{1,2})\s?[.]\s*)(?:\d{1,2}\s?[.]\s*){0,2}$")
 _CENTRED = re.compile(r"^[-=~<\[(\s]*(?:다\s*음|아\s*래)[-=~>\])\s]*$")
