@@ -26,7 +26,10 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page. `source` is `text` (text layer) or `ocr`; sizes are those of `image`, in pixels."""
+    """One page. `source` is `text` (text layer) or `ocr`; sizes are those of `image`, in pixels.
+
+    `grey` says that the picture has no colour, so that a seal on it cannot be seen.
+    """
 
     number: int
     width: int
@@ -37,11 +40,12 @@ class Page:
     dpi: float = 0.0
     rotation: float = 0.0
     marks: tuple["Mark", ...] = ()
+    grey: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something on a page that is no text: `kind` is `seal`, `stamp` or `rule`."""
+    """Something on a page that is no text: `kind` is `seal`."""
 
     kind: str
     box: Box
@@ -102,6 +106,7 @@ def _encode_page(page: Page) -> dict[str, Any]:
         "source": page.source,
         "dpi": page.dpi,
         "rotation": page.rotation,
+        "grey": page.grey,
         "image": page.image,
         "marks": page.marks,
         "words": [[w.text, *(round(v, 5) for v in w.box), round(w.confidence, 3), w.line, w.block] for w in page.words],
@@ -122,6 +127,7 @@ def _decode_page(body: dict[str, Any]) -> Page:
         image=BlobRef(**image) if image else None,
         dpi=body["dpi"],
         rotation=body["rotation"],
+        grey=body.get("grey", False),  # not in what an earlier version wrote
         marks=tuple(
             Mark(m["kind"], (m["box"][0], m["box"][1], m["box"][2], m["box"][3]), m["colour"]) for m in body["marks"]
         ),

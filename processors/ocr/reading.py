@@ -77,6 +77,7 @@ def _page(number: int, picture: Picture, prepared: Prepared, found: list[EngineW
         dpi=picture.dpi,
         rotation=prepared.lean,
         marks=tuple(Mark("seal", place(box), "red") for box in prepared.seals),
+        grey=_is_grey(picture.pixels),
     )
 
 
@@ -104,4 +105,6 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def _is_grey(pixels: Pixels) -> bool:
-    return bool((pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all())
+    return pixels.ndim == 2 or bool(
+        (pixels[..., 0] == pixels[..., 1]).all() and (pixels[..., 1] == pixels[..., 2]).all()
+    )

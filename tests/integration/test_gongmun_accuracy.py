@@ -1,6 +1,8 @@
 """How well the rules read letters that they were not written for: text layer only, so that it is quick."""
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from processors.ocr.documents import InputFile
 from processors.ocr.limits import Limits, ReadOptions
 from schemas.pages import Document
 from tests.letters.make import make_letter
+from tests.letters.rare_forms import rare_forms
 from tests.letters.scoring import Score, score
 
 DATA = Path(__file__).parents[1] / "data" / "gongmun"
@@ -42,11 +45,21 @@ def test_the_example_letters_are_read_without_a_fault(name: str) -> None:
     assert found.body_likeness > 0.99
 
 
-@pytest.mark.parametrize("kind", sorted(SEEDS))
-def test_letters_never_seen_before(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "forms"),
+    [
+        *((kind, nullcontext) for kind in sorted(SEEDS)),
+        ("domestic_public", rare_forms),
+        ("domestic_private", rare_forms),
+    ],
+)
+def test_letters_never_seen_before(
+    kind: str, forms: Callable[[], AbstractContextManager[None]], tmp_path: Path
+) -> None:
     scores: list[Score] = []
     for seed in SEEDS[kind]:
-        letter = make_letter(seed, kind)
+        with forms():
+            letter = make_letter(seed, kind)
         path = tmp_path / f"{letter.name}.pdf"
         path.write_bytes(letter.pdf)
         result = result_of(path)

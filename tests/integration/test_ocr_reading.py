@@ -76,6 +76,10 @@ def test_a_signature_under_a_red_seal_is_read_and_the_seal_kept_as_a_mark(tmp_pa
     assert [(mark.kind, mark.colour) for mark in read.marks] == [("seal", "red")]
     x0, y0, x1, y1 = read.marks[0].box
     assert (x0 * 900, y0 * 560, x1 * 900, y1 * 560) == pytest.approx((198, 218, 322, 342), abs=8)
+    assert not read.grey
+    page.convert("L").save(tmp_path / "grey.png", dpi=(200, 200))
+    grey = _read(tmp_path / "grey.png")
+    assert (grey.grey, grey.marks) == (True, ())
 
 
 def test_a_photo_aslant_on_a_table_is_read_and_its_boxes_lie_in_the_photo(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 import random
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from reportlab.lib.colors import Color
 
-from tests.letters import words
+from tests.letters import rare_forms, words
 from tests.letters.korean_forms import amount, due_phrase, later, written_date
+from tests.letters.rare_forms import taken
 from tests.letters.sheet import Sheet, plain
 
 _LEVELS = ("1.", "가.", "1)", "가)", "(1)", "①")
@@ -57,7 +58,7 @@ def public_body(rng: random.Random, issued: date, truth: dict[str, Any], private
     if rng.random() < 0.6:
         paragraphs.append(_details(rng, issued, truth))
     if rng.random() < 0.25:
-        value, written = amount(rng)
+        value, written = rng.choice(rare_forms.SUMS) if taken(rng) else amount(rng)
         pointer = f"/amounts/{len(truth['amounts'])}/value"
         label = rng.choice(["총사업비", "지원 금액", "예산액", "납부 금액"])
         truth["amounts"].append({"value": value, "currency": "KRW", "as_written": written, "words_match": True})
@@ -116,14 +117,20 @@ def _lead(rng: random.Random, issued: date, truth: dict[str, Any], topic: str) -
     if roll < 0.3:
         truth["requested_actions"].append({"action": "조치", "due_as_written": "이 공문을 받은 날부터 15일 이내"})
         return f"{topic} 관련 지적사항을 이 공문을 받은 날부터 15일 이내에 조치하여 주시기 바랍니다."
-    due = later(rng, issued)
-    text, until, time = due_phrase(rng, due, issued)
+    rare = taken(rng)
+    due = later(rng, issued, *((5, 120) if rare else ()))
+    text, until, time = due_phrase(rng, due, issued if not rare else issued.replace(year=due.year))
     n = len(truth["requested_actions"])
     action: dict[str, Any] = {"action": "제출", "due_date": due.isoformat(), "due_as_written": f"{text}{until}"}
     if time:
         action["due_time"] = time
     truth["requested_actions"].append(action)
     marked = f"{{/requested_actions/{n}/due_date|{text}}}{until}"
+    if rare:
+        past, since = due + timedelta(days=rng.randint(1, 9)), issued + timedelta(days=1)
+        return rng.choice(rare_forms.LEADS).format(
+            topic=topic, due=marked, past=written_date(past, 0), since=written_date(since, 0)
+        )
     return rng.choice(
         [
             f"{topic} 추진을 위하여 관련 자료를 수합하오니, 각 기관에서는 붙임 서식을 작성하여 "
@@ -302,16 +309,25 @@ def draw_body(sheet: Sheet, rng: random.Random, body: Body, size: float, leading
     sheet.room(leading * 2)
     label_end = sheet.text(sheet.left, body.label, size)
     x = label_end + size * 0.9
+    if taken(rng):
+        shown = "  ".join(_attachment(i, entry) for i, entry in enumerate(body.attachments)) + end_text
+        sheet.paragraph(x, x, shown, size, leading, breaks=breaks)
+        sheet.y += leading
+        return
     for i, entry in enumerate(body.attachments):
         number = f"{entry['number']}. " if "number" in entry else ""
-        written = entry.get("count_as_written") or (f"{entry['count']}{entry['unit']}" if "count" in entry else "")
-        written = f" {written}." if written else "."
         last = i == len(body.attachments) - 1
-        markup = f"{number}{{/attachments/{i}/name|{entry['name']}}}{written}{end_text if last else ''}"
+        markup = f"{_attachment(i, entry)}{end_text if last else ''}"
         rest = x + sheet.measure(number, size)
         sheet.paragraph(x, rest, markup, size, leading, breaks=breaks)
         sheet.y += leading
         sheet.room(leading)
+
+
+def _attachment(i: int, entry: dict[str, Any]) -> str:
+    number = f"{entry['number']}. " if "number" in entry else ""
+    written = entry.get("count_as_written") or (f"{entry['count']}{entry['unit']}" if "count" in entry else "")
+    return f"{number}{{/attachments/{i}/name|{entry['name']}}}" + (f" {written}." if written else ".")
 
 
 def _draw_items(

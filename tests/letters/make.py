@@ -1,7 +1,8 @@
 """Make letters: `python -m tests.letters.make OUT --seed 1 --count 30 --variants clean_pdf,clean_png,scan,photo`.
 
 With --tight, running text is set as justified lines are: less white between letters and words. With --words,
-names and subjects come from another stock, which the known words were made without.
+names and subjects come from another stock, which the known words were made without. With --rare, letters take forms
+that the usual ones lack.
 
 OUT gets `index.json`, `truth/`, `boxes/` and `inputs/`, as the scorer reads them.
 """
@@ -25,6 +26,7 @@ from tests.letters.fonts import faces
 from tests.letters.other_words import STOCKS, other_words
 from tests.letters.private import draw_private
 from tests.letters.public import draw_public
+from tests.letters.rare_forms import rare_forms
 from tests.letters.sheet import Sheet
 
 VARIANTS = ("clean_pdf", "clean_png", "scan", "photo")
@@ -140,9 +142,11 @@ def main() -> None:
     parser.add_argument("--kind", choices=[name for name, _, _ in _KINDS])
     parser.add_argument("--tight", action="store_true")
     parser.add_argument("--words", choices=list(STOCKS))
+    parser.add_argument("--rare", action="store_true")
     arguments = parser.parse_args()
     seeds = range(arguments.seed, arguments.seed + arguments.count)
-    with other_words(arguments.words) if arguments.words else nullcontext():
+    stock = other_words(arguments.words) if arguments.words else nullcontext()
+    with stock, rare_forms() if arguments.rare else nullcontext():
         write_letters(arguments.out, seeds, arguments.variants.split(","), arguments.kind, tight=arguments.tight)
 
 

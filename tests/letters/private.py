@@ -4,10 +4,11 @@ import random
 from datetime import date, timedelta
 from typing import Any
 
-from tests.letters import words
+from tests.letters import rare_forms, words
 from tests.letters.body import draw_body, public_body
 from tests.letters.korean_forms import written_date
 from tests.letters.public import style
+from tests.letters.rare_forms import taken
 from tests.letters.seals import receipt_stamp, round_seal, square_seal
 from tests.letters.sheet import PAGE_HEIGHT, PAGE_WIDTH, Sheet
 
@@ -168,6 +169,10 @@ def _labels(sheet: Sheet, rng: random.Random, look: Any, truth: dict[str, Any], 
     to_company = rng.random() < 0.4
     name = _organisation(rng) if to_company else words.addressee(rng)
     honorific = rng.choice([" 귀중", " 대표이사 귀하", ""]) if to_company else rng.choice(["", " 귀하", ""])
+    if taken(rng):
+        name, honorific = rng.choice(
+            [*((place, " 귀중") for place in rare_forms.PLACES), (rng.choice(rare_forms.OFFICES), "")]
+        )
     truth["recipients"] = [{"name": name}]
     row(names["to"], f"{{/recipients/0/name|{name}}}{honorific}")
     if rng.random() < 0.5:
@@ -177,6 +182,7 @@ def _labels(sheet: Sheet, rng: random.Random, look: Any, truth: dict[str, Any], 
     if rng.random() < 0.35:
         row(names["from"], truth["sender"]["organisation"])
     topic, ask = rng.choice(words.TOPICS)
+    ask = rng.choice(rare_forms.CLOSINGS) if taken(rng) else ask
     title = f"{topic} {ask}"
     if rng.random() < 0.2:
         title = f"{title} 및 향후 추진 일정에 따른 협조 요청의 건"

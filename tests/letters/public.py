@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
-from tests.letters import words
+from tests.letters import rare_forms, words
 from tests.letters.body import Body, draw_body, public_body
 from tests.letters.korean_forms import written_date
+from tests.letters.rare_forms import taken
 from tests.letters.seals import receipt_stamp, square_seal
 from tests.letters.sheet import PAGE_HEIGHT, PAGE_WIDTH, Sheet
 
@@ -49,6 +50,9 @@ def draw_public(sheet: Sheet, rng: random.Random) -> dict[str, Any]:
     organisation, signatory = words.office(rng)
     unit = rng.choice(words.UNITS)
     number = f"{unit}-{rng.randint(1, 29999)}"
+    if taken(rng):
+        unit = rng.choice(rare_forms.UNITS)
+        number = f"{unit}-{rng.randint(1, 60000)}"
     internal = rng.random() < 0.06
     truth: dict[str, Any] = {"schema_version": "1.0", "language": "ko", "origin": "domestic_public"}
     truth["sender"] = {"organisation": organisation, "department": unit}
@@ -125,6 +129,7 @@ def _head(
     if via or rng.random() < 0.9:
         labelled("(경유)", f"{{/via|{via}}}" if via else "")
     topic, ask = rng.choice(words.TOPICS)
+    ask = rng.choice(rare_forms.CLOSINGS) if taken(rng) else ask
     title = f"{rng.choice(['', '', '2025년 ', '제2차 ', '[긴급] '])}{topic} {ask}"
     if rng.random() < 0.25:
         title = rng.choice(words.TITLE_LEADS) + title + rng.choice(["", " 및 관련 자료 제출 협조 요청", "(2차)"])
@@ -141,7 +146,7 @@ def _addressees(rng: random.Random, internal: bool) -> tuple[list[dict[str, str]
         return [{"name": "내부결재"}], False
     kind = rng.random()
     if kind < 0.45:
-        party = {"name": words.addressee(rng)}
+        party = {"name": rng.choice(rare_forms.OFFICES) if taken(rng) else words.addressee(rng)}
         if rng.random() < 0.5:
             party["attention"] = rng.choice(words.UNITS) + rng.choice(["장", ""])
         return [party], False
@@ -151,7 +156,7 @@ def _addressees(rng: random.Random, internal: bool) -> tuple[list[dict[str, str]
     count = rng.choice([2, 3, 4, 6, 9, 14])
     names = list(dict.fromkeys(words.addressee(rng) for _ in range(count)))
     parties: list[dict[str, str]] = []
-    for name in names:
+    for name in [*names, *([rng.choice(rare_forms.OFFICES)] if taken(rng) else [])]:
         party = {"name": name}
         if rng.random() < 0.25:
             party["attention"] = rng.choice(words.UNITS) + "장"
@@ -272,6 +277,9 @@ def _issue(sheet: Sheet, rng: random.Random, truth: dict[str, Any], issued: date
     issue = f"시행  {{/document_number|{truth['document_number']}}}{space}({{/issue_date|{written}}})"
     end = sheet.text(sheet.left, issue, size)
     x = max(end + 18, sheet.left + 190)
+    if receipt != "absent" and taken(rng):
+        x = sheet.left
+        sheet.y += size * 1.6
     if receipt in ("none", "stamp"):
         sheet.text(x, "접수" + " " * rng.choice([6, 20]) + "(" + " " * rng.choice([4, 14]) + ")", size)
     elif receipt == "line":
@@ -309,7 +317,9 @@ def _contact(sheet: Sheet, rng: random.Random, truth: dict[str, Any], size: floa
     sheet.y += row
     labels = rng.choice([("전화번호", "팩스번호"), ("전화", "팩스"), ("전화번호", "팩스번호"), ("전화", "전송")])
     parts = f"{labels[0]} {{/contacts/0/phone|{contact['phone']}}}"
-    if "fax" in contact:
+    if "fax" in contact and taken(rng):
+        parts = f"TEL/FAX {{/contacts/0/phone|{contact['phone']}}} / {{/contacts/0/fax|{contact['fax']}}}"
+    elif "fax" in contact:
         parts += f"  {labels[1]} {{/contacts/0/fax|{contact['fax']}}}"
     if "email" in contact:
         parts += f"  / {{/contacts/0/email|{contact['email']}}}"

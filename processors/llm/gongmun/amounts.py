@@ -4,12 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from processors.llm.gongmun.hangul_numerals import hangul_number
 from processors.llm.gongmun.placed import Placed, Read
+from processors.llm.gongmun.won_sums import find_won_sums
 
-_KRW = re.compile(
-    r"(?P<label>금\s*|일금\s*|₩\s*)?(?P<digits>\d+(?:\s?[,.]\s?\d{3})+|\d+)\s*(?P<scale>천만|백만|십만|억|만|천)?\s*원(?!칙|인|장|활|산|본|서|격|거)(?P<words>\s*\(\s*(?:일?금\s*)?(?P<hangul>[가-힣\s]+?)\s*원?\s*(?:정|整)?\s*\))?"
-)
 _CODES = "EUR|USD|GBP|JPY|CHF|CNY|AUD|CAD|SEK|NOK|DKK|SGD|HKD|NZD|KRW|THB|VND|INR"
 _SIGNS = {
     "US$": "USD",
@@ -29,7 +26,6 @@ _NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?|\d+(?:\.\d{1,2})?"
 _FOREIGN = re.compile(
     rf"(?:(?P<code>\b(?:{_CODES}))\s?|(?P<sign>{_SIGN})\s?)(?P<digits>{_NUMBER})(?!\d)|(?P<digits2>{_NUMBER})\s?(?P<code2>(?:{_CODES})\b|euros?\b)"
 )
-_SCALES = {"천": 10**3, "만": 10**4, "십만": 10**5, "백만": 10**6, "천만": 10**7, "억": 10**8}
 _LABEL = re.compile(r"(?P<label>[가-힣A-Za-z·\s]{2,24}?)\s*(?:[:은는이가]|[:])?\s*$")
 
 
@@ -60,27 +56,8 @@ class Amount:
 def find_amounts(text: Placed) -> Iterator[Amount]:
     """Yield the sums in a text: won amounts with 금 or words, and foreign ones with code or sign."""
     plain = text.plain
-    for match in _KRW.finditer(plain):
-        value = int(re.sub(r"\D", "", match["digits"])) * _SCALES.get(match["scale"] or "", 1)
-        words = hangul_number(re.sub(r"\s+", "", match["hangul"])) if match["hangul"] else None
-        end = (
-            match.end()
-            if match["words"] and words is not None
-            else match.end()
-            if match["words"] is None
-            else match.start("words")
-        )
-        # Figures with a comma lost are no proper number: then the words decide.
-        broken = not re.fullmatch(r"\d{1,3}(?:,\d{3})*|\d+", re.sub(r"\s", "", match["digits"]))
-        if broken and words is not None:
-            value = words
-        yield Amount(
-            value=value,
-            currency="KRW",
-            written=text.cut(match.start(), end),
-            label=_label(text, match.start()),
-            words_match=None if words is None else words == value,
-        )
+    for won in find_won_sums(plain):
+        yield Amount(won.value, "KRW", text.cut(won.start, won.end), _label(text, won.start), won.words_match)
     for match in _FOREIGN.finditer(plain):
         digits = (match["digits"] or match["digits2"]).replace(",", "")
         code = match["code"] or match["code2"] or _SIGNS[match["sign"]]

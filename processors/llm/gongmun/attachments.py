@@ -11,7 +11,7 @@ from processors.llm.gongmun.repairs import repaired_name
 _LABEL = re.compile(
     r"^\s*[#※*<\[(]?\s*(?:[붙불뭍붇]\s*[임입]|첨\s*부(?:\s*(?:서\s*류|물|파\s*일))?|별\s*첨)\s*[>\])]?\s*(?P<colon>[:;.])?(?=\s|$|[1lI|]\s*[.,)])\s*"
 )
-_NUMBER = re.compile(r"^\s*(?P<n>\d{1,2}|1?[lI|!L])\s?(?:[.,)]|:(?=\s))(?!\d(?!\d{3}\s?년))\s*")
+_NUMBER = re.compile(r"^\s*(?P<n>\d{1,2}|1?[lI|!L])\s?(?:[.,)]|:(?=\s))(?!\d(?!\d{3}\s?(?:년|4)))\s*")
 _FIRST_NUMBER = re.compile(
     r"^\s*(?:[1lI|!L]\s+(?=[가-힣\d])|1(?!1?\s?(?:차|분기|단계|학기|인|회|호|층|종|급|년|월|일|부))(?=[가-힣]{2}))"
 )
@@ -24,6 +24,11 @@ _UNITS = "부|매|식|권|장|개|종|점|건|통|쪽|세트|본|면|질|책|대
 _COUNT = re.compile(
     rf"\s*(?P<written>(?P<each>각\s*)?(?P<n>\d{{1,3}}|[lI|!]|한|두)\s?(?P<unit>{_UNITS}))\s?[.,:;]?\s*$"
 )
+_INNER_NUMBER = re.compile(
+    r"(?<=[\s,;])(?<!\d\.\s)(?<!제\s)(?P<n>\d{1,2})\s?[.)]\s*(?=[가-힣「『“\"'(\[<○△□A-Za-z]|20\d\d|$)"
+)
+"""The number of a further entry on a line; what follows a figure and a dot is a date's day."""
+_OPEN_NUMBER = re.compile(r"\s\d{1,2}\s?[.)]\s*$")
 _BARE_COUNT = re.compile(r"\s+(?P<written>[1lI|!]\s?[부무])\s?[.,]?\s*$")
 _LOST_COUNT = re.compile(rf"(?:(?<=[a-z])\s*|(?<=[가-힣)])\s+)(?:{_UNITS})\s?[.,]?\s*$")
 """A unit behind a file's kind, or apart from the name, whose figure was lost: no part of the name."""
@@ -56,21 +61,45 @@ def read_attachments(lines: Sequence[Line]) -> list[dict[str, Read]]:
             match = _LABEL.match(line.plain) or _MISREAD.match(line.plain) or _LONE_MISREAD.match(line.plain)
             text = text.cut(match.end() if match else 0)
         closing = ends_body(text.plain)
-        text = without_end(text)
-        if text:
-            number = _NUMBER.match(text.plain)
+        numbered = any(_NUMBER.match(entry.plain) for entry in entries)
+        # `2.` ends a line when its name is on the next; at the end of all it is what 끝. was read as.
+        if index == len(lines) - 1 or not _OPEN_NUMBER.search(text.plain):
+            text = without_end(text)
+        for part in _parts(text, expected - bool(entries), numbered=numbered):
+            number = _NUMBER.match(part.plain)
             fresh = number is not None and _order(number["n"]) in (expected, expected + 1)
             if not entries or fresh or _COUNT.search(entries[-1].plain):
-                entries.append(text)
+                entries.append(part)
                 expected = _order(number["n"]) + 1 if number and fresh else expected + 1
             else:
-                entries[-1] = joined([entries[-1], text])
+                entries[-1] = joined([entries[-1], part])
         if closing:
             break
     if len(entries) > 1 and _NUMBER.match(entries[1].plain):
         # The first of several has a number, whatever the OCR made of its dot.
         entries[0] = entries[0].cut(_number_without_dot(entries[0].plain))
     return [entry for entry in map(_entry, entries) if entry]
+
+
+def _parts(text: Placed, order: int, *, numbered: bool) -> list[Placed]:
+    """Part a line at the numbers that go on from `order`, or from its own: behind a count, and behind a stop or a gap
+    where entries are `numbered`.
+    """
+    if not text:
+        return []
+    plain = text.plain
+    first = _NUMBER.match(plain)
+    order = _order(first["n"]) if first else order
+    cuts = [0]
+    for match in _INNER_NUMBER.finditer(plain):
+        before = plain[cuts[-1] : match.start()]
+        parted = _COUNT.search(before) or (
+            (first or numbered) and re.search(r"(?:\s\s|[,;]\s?|[가-힣A-Za-z)]\.\s?)$", before)
+        )
+        if int(match["n"]) == order + 1 and parted and before.count("(") <= before.count(")"):
+            cuts.append(match.start())
+            order += 1
+    return [text.cut(start, end).strip(",;") for start, end in zip(cuts, [*cuts[1:], len(plain)], strict=True)]
 
 
 def _number_without_dot(plain: str) -> int:

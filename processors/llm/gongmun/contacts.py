@@ -36,6 +36,21 @@ _DEPT_ONLY = re.compile(
 )
 
 
+_UNIT = r"[가-힣0-9A-Z·]{1,14}(?:과|팀|실|국|단|담당관|부|처|센터|본부|지원단)"
+_UNIT_BEFORE = re.compile(rf"(?<![가-힣])(?P<dept>{_UNIT})\s*[(,]?\s*$")
+"""`총무과(담당 김하늘, …)`."""
+_UNTITLED = re.compile(
+    rf"(?<![가-힣])(?P<dept>{_UNIT})\s+(?P<name>[가-힣]{{2,4}})\s*[(,]?\s*(?:(?:☎|☏|전\s?화|연락처|직통|[Tt][Ee][Ll]|T)\s*[.:]?)?\s*$"
+)
+"""`총무과 김하늘(☎ …)`."""
+_ASKED = re.compile(r"문\s?의|연\s?락|담\s?당|안\s?내|☎")
+_NO_PERSON = re.compile(
+    rf"^(?:전화|팩스|문의|연락처?|직통|내선|대표|교환|또는|으로|앞|번호|이메일|메일|사무실|상황실|{_TITLES})|"
+    r"(?:담당|과|팀|실|국|센터|본부|관|계|번|로|에게|전화|문의)$"
+)
+"""What else stands between a unit and its number."""
+
+
 def read_block(lines: Sequence[Line]) -> dict[str, Read]:
     """Read the letterhead's or 결문's block of contact data; empty when there is none."""
     tree: dict[str, Read] = {}
@@ -70,7 +85,8 @@ def _grouped(text: Placed, found: Sequence[Found]) -> list[dict[str, Read]]:
             contacts.append(_ordered(current))
             current = {}
         if not current:
-            _person(text.cut(previous_end, item.start), current)
+            asked = _ASKED.search(text.plain[: item.start]) is not None
+            _person(text.cut(previous_end, item.start), current, asked=asked)
         current[item.kind] = item.read
         previous_end = item.end
     if current:
@@ -78,7 +94,8 @@ def _grouped(text: Placed, found: Sequence[Found]) -> list[dict[str, Read]]:
     return contacts
 
 
-def _person(before: Placed, tree: dict[str, Read]) -> None:
+def _person(before: Placed, tree: dict[str, Read], *, asked: bool) -> None:
+    """Read who stands before a number; a name without a title counts where somebody may be `asked`."""
     matches = list(_NAMED.finditer(before.plain))
     if matches:
         match = matches[-1]
@@ -88,6 +105,12 @@ def _person(before: Placed, tree: dict[str, Read]) -> None:
     match = _PERSON.search(before.plain)
     if match:
         _put_groups(tree, before, match, {"dept": "department", "title": "title", "name": "person"})
+        if not match["dept"] and (unit := _UNIT_BEFORE.search(before.plain[: match.start()])):
+            _put_groups(tree, before, unit, {"dept": "department"})
+        return
+    match = _UNTITLED.search(before.plain) if asked else None
+    if match and not _NO_PERSON.search(match["name"]):
+        _put_groups(tree, before, match, {"dept": "department", "name": "person"})
         return
     departments = list(_DEPT_ONLY.finditer(before.plain + "("))
     if departments:

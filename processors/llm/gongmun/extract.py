@@ -19,7 +19,7 @@ from processors.llm.gongmun.unsure import without_unsure
 from processors.llm.gongmun.zones import split_zones
 from schemas.pages import Document
 
-VERSION = "5"
+VERSION = "6"
 """Raised when the rules change what they read."""
 
 
@@ -38,7 +38,11 @@ def extract(document: Document, own_organisation: str = "") -> dict[str, Any]:
     stamp = read_receipt(stamp_lines)
     tree = _letter(lines, stamp)
     if tree is None:
-        message = "no text was found" if not lines else "neither the labels of a letter nor its salutation were found"
+        message = (
+            "no text was found"
+            if not lines
+            else "nothing tells that it is a letter: no addressee among its labels, no salutation"
+        )
         warning = {"code": "no_text" if not lines else "not_a_letter", "message": message}
         return {"schema_version": "1.0", "warnings": [warning]}
     tree["seal"] = read_seal(document, lines, tree["origin"] == "foreign")

@@ -12,6 +12,7 @@ from processors.llm.gongmun.tables import Table, read_table, table_end
 _END = re.compile(r"(?:^|(?<=[\s.,다음임함부)\]]))끝\s?[.,。]?\s*$|(?<=[.,])\s*[글꿀끌끌]\s?[.,。]?\s*$")
 _END_MISREAD = re.compile(r"(?<=\d[부매식권장][.:,])\s+\S{1,2}\s*$")
 _BLANK_BELOW = re.compile(r"\s*[<(\[]?\s*이\s*하\s*빈\s*칸\s*[>)\]]?\s*$")
+_DATES_END = re.compile(r"(?:(?<![\w'.])(?:20\d\d|'\d\d|\d{1,2})\s?[.]\s*)(?:\d{1,2}\s?[.]\s*){0,2}$")
 _CENTRED = re.compile(r"^[-=~<\[(\s]*(?:다\s*음|아\s*래)[-=~>\])\s]*$")
 
 
@@ -162,10 +163,13 @@ def _new_paragraph(current: Item, previous: Line | None, line: Line, right: floa
 
 
 def _splits_date(before: str, marker: Marker) -> bool:
-    """A date may be broken at the line's end: `2025. 3.` / `14.까지`."""
-    return marker.kind == "1." and bool(
-        re.search(r"(?:20\d\d|'\d\d|(?:20\d\d|'\d\d)\s?[.]\s?\d{1,2}|\s\d{1,2})\s?[.]\s*$", before)
-    )
+    """A date may be broken at the line's end: `2025. 3.` / `14.까지`; one that has its day is whole."""
+    match = _DATES_END.search(before)
+    if marker.kind != "1." or match is None:
+        return False
+    parts = re.findall(r"'?\d+", match.group())
+    has_year = len(parts[0]) > 2
+    return len(parts) < (3 if has_year else 2) and (has_year or match.start() > 0)
 
 
 def _without_blank_rows(lines: Sequence[Line]) -> list[Line]:

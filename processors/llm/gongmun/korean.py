@@ -1,5 +1,6 @@
 """What public and private Korean letters share: body, requests, amounts, events, attachments, citations."""
 
+import re
 from collections.abc import Sequence
 
 from processors.llm.gongmun.amounts import find_amounts
@@ -12,6 +13,9 @@ from processors.llm.gongmun.placed import Placed, Read
 from processors.llm.gongmun.related import find_related
 from processors.llm.gongmun.result import Tree
 from processors.llm.gongmun.zones import Zones
+
+_INQUIRY = re.compile(r"문\s*의(?:\s*처|\s*사항|\s*전화)?(?![가-힣])")
+_WHO = re.compile(r"(?:문\s*의(?:\s*처|\s*사항|\s*전화)?|담\s*당(?:\s*자|\s*부\s*서)?|연\s*락\s*처)\s*:?")
 
 
 def body_fields(zones: Zones, issued: str | None) -> Tree:
@@ -43,11 +47,14 @@ def contacts_of(zones: Zones, block: dict[str, Read]) -> list[dict[str, Read]]:
 
 
 def body_paragraphs(items: Sequence[Item]) -> list[Placed]:
-    """Return the texts of all items and table cells."""
+    """Return the texts of all items, and the table cells that say whom to ask; other tables list other people."""
     texts: list[Placed] = []
     for item in walk(items):
         if item.text:
             texts.append(item.text)
         for table in item.tables:
-            texts += [cell for row in table.rows for cell in row if cell]
+            for row in (table.header, *table.rows):
+                texts += [cell for cell in row if _INQUIRY.search(cell.plain)]
+                if len(row) == 2 and _WHO.fullmatch(row[0].plain):
+                    texts.append(row[1])
     return texts

@@ -8,8 +8,14 @@ _CIRCLED_NUMBERS = "①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳
 _CIRCLED_SYLLABLES = "㉮㉯㉰㉱㉲㉳㉴㉵㉶㉷㉸㉹㉺㉻"
 _ONE = "lI|!iL"
 
+_OF_A_DATE = (
+    r"\s?(?:\([월화수목금토일윌]\)|까지|[.~])"  # 14.(금), 14.까지
+    # 3. 14.(금)까지, 3. 14.까지, 3. 14. ~; but 2. 3. 14.까지 is item 2
+    r"|\s?(?:[12]?\d|3[01])\s?(?:\.(?!\d)(?!\s?\d{1,2}\s?\.)|[.,]?\s?\([월화수목금토일윌]\)|까지)"
+)
+"""What shows that a figure with a dot is a month or a day: no item begins so."""
 _KINDS = (
-    ("1.", re.compile(rf"(?P<n>\d{{1,2}}|[{_ONE}])\s?[.,](?!\d)(?!\s?\([월화수목금토일]\)|\s?까지|\s?[.~])\s*")),
+    ("1.", re.compile(rf"(?P<n>\d{{1,2}}|[{_ONE}])\s?[.,](?!\d)(?!{_OF_A_DATE})\s*")),
     ("가.", re.compile(rf"(?P<n>[{SYLLABLES}])\s?[.,](?!\d)\s*")),
     ("1)", re.compile(rf"(?P<n>\d{{1,2}}|[{_ONE}])\s?\)\s*")),
     ("가)", re.compile(rf"(?P<n>[{SYLLABLES}])\s?\)\s*")),
@@ -67,8 +73,8 @@ def _written(kind: str, sign: str, order: int) -> str:
 def continues(marker: Marker, last: dict[str, int]) -> bool:
     """Tell whether a marker is the first of its series or the next after the last seen of its kind.
 
-    A line that begins with `3. 14.(금)까지` or `5) ` in mid-sentence thereby stays a continuation line.
-    One marker may have been lost to the OCR.
+    A line that begins with `5) ` in mid-sentence thereby stays a continuation line. One marker may have been lost to
+    the OCR.
     """
     if marker.rank >= _NUMBERED:
         return True

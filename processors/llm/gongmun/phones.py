@@ -1,7 +1,7 @@
 """Phone and fax numbers, e-mail addresses and homepages in a text."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from processors.llm.gongmun.placed import Placed, Read
@@ -18,10 +18,16 @@ _FOREIGN = re.compile(
     r"(?<![\w+])(?:\+\s?\d{1,3}(?:[\s.\-]?\(?\d{1,4}\)?){2,5}|\(\d{2,5}\)\s?\d{3,4}[\s.\-]\d{3,4}|\d{3}[.\-]\d{3}[.\-]\d{4})(?!\d)"
 )
 _LABEL = re.compile(
-    r"(?P<fax>팩\s*[스시](?:\s*번\s*호)?|모사\s*전송|전\s*송|tele\s?fax|fax|(?<![A-Za-z])F\s?(?=[.:)]))"
+    r"(?P<fax>팩\s*[스시](?:\s*번\s*호)?|모사\s*전송|전\s*송|tele\s?fax|fax|(?<![A-Za-z])F(?=\s?[.:)]|\s{1,2}\(?0\d))"
     r"|(?P<phone>전\s*화(?:\s*번\s*호)?|연\s*락\s*처|문\s*의|직\s*통|tel(?:ephone)?(?![a-z])|phone|mobile|direct|☎|☏|(?<![A-Za-z])[TM]\s?(?=[.:)]))",
     re.I,
 )
+_LABEL_BEHIND = re.compile(
+    r"\s?[(\[]\s*(?:(?P<fax>팩\s*스|모사\s*전송|전\s*송|fax|F)|전\s*화|직\s*통|대\s*표|tel|T)\s*\.?\s*[)\]]", re.I
+)
+_AND = re.compile(r"\s*[.:]?\s*(?:[/·&,+(]|및|겸|and)\s*", re.I)
+_WITHOUT_AREA = re.compile(r"\s*[/,]\s*(?P<number>\d{3,4}\s?-\s?\d{4})(?![\d-])")
+"""The second of two numbers, whose area code is the first one's."""
 _EMAIL = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9._%+\-]*\s?[@©®＠]\s?[A-Za-z0-9\-]+(?:\s?[.,]\s?[A-Za-z0-9\-]+)*\s?[.,]\s?[A-Za-z]{2,10}(?![A-Za-z0-9])"
 )
@@ -58,19 +64,51 @@ def find_reachables(text: Placed, foreign: bool = False) -> Iterator[Found]:
             value = re.sub(r"\s", "", placed.text).replace(";", ":")
             taken.append(match.span())
             yield Found("homepage", Read(value, placed, 1.0 if value == placed.text else 0.8), *match.span())
+    numbers: list[tuple[int, int]] = []
     for pattern in (_FOREIGN, _KOREAN) if foreign else (_KOREAN, _FOREIGN):
         for match in pattern.finditer(plain):
-            if _taken(match, taken) or not 8 <= len(re.sub(r"\D", "", match.group())) <= 15:
-                continue
-            taken.append(match.span())
-            kind = _kind(plain, match.start())
-            yield Found(kind, _number(text.cut(match.start(), match.end())), *match.span())
+            if not _taken(match, taken + numbers) and 8 <= len(re.sub(r"\D", "", match.group())) <= 15:
+                numbers.append(match.span())
+    for start, end, kinds in _kinds(plain, sorted(numbers)):
+        for kind in kinds:
+            yield Found(kind, _number(text.cut(start, end)), start, end)
 
 
-def _kind(plain: str, start: int) -> str:
-    """A number is what the nearest label before it says; without a label it is a phone."""
-    labels = list(_LABEL.finditer(plain[:start]))
-    return "fax" if labels and labels[-1].lastgroup == "fax" else "phone"
+def _kinds(plain: str, numbers: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Yield numbers with what they are: what a bracket behind or the nearest label before says, else a phone.
+
+    Behind `전화/팩스` the first is the phone and the second the fax; one alone is both.
+    """
+    labels = list(_LABEL.finditer(plain))
+    for i, (start, end) in enumerate(numbers):
+        behind = _LABEL_BEHIND.match(plain, end)
+        before = [label for label in labels if label.end() <= start]
+        if behind:
+            yield start, end, ("fax" if behind["fax"] else "phone",)
+            continue
+        joint = _joint(plain, before)
+        if len(joint) < 2:
+            yield start, end, ("fax" if before and before[-1].lastgroup == "fax" else "phone",)
+            continue
+        since = [number for number in numbers[: i + 1] if number[0] >= before[-1].end()]
+        following = i + 1 < len(numbers) and not any(end <= label.start() < numbers[i + 1][0] for label in labels)
+        short = _WITHOUT_AREA.match(plain, end)
+        if len(since) > 1:
+            yield start, end, (joint[1],)
+        elif following or short:
+            yield start, end, (joint[0],)
+        else:
+            yield start, end, joint
+        if short and len(since) == 1:
+            yield *short.span("number"), (joint[1],)
+
+
+def _joint(plain: str, labels: Sequence[re.Match[str]]) -> tuple[str, ...]:
+    """Return the kinds of the last two labels where a stroke or 및 makes one of them (`TEL/FAX`), else nothing."""
+    if len(labels) < 2 or not _AND.fullmatch(plain, labels[-2].end(), labels[-1].start()):
+        return ()
+    kinds = tuple(str(label.lastgroup) for label in labels[-2:])
+    return kinds if kinds[0] != kinds[1] else ()
 
 
 def _number(placed: Placed) -> Read:

@@ -14,15 +14,11 @@ from processors.llm.gongmun.repairs import repaired_title, same_domain
 from processors.llm.gongmun.result import Tree
 from processors.llm.gongmun.seal import without_omitted
 from processors.llm.gongmun.sender_name import company_sender
+from processors.llm.gongmun.signature import TITLES
 from processors.llm.gongmun.zones import Zones
 
-_TITLES = (
-    r"대\s*표\s*이\s*사|대\s*표(?=\s)|공동\s?대표|회\s*장|이\s*사\s*장|사\s*장|원\s*장|소\s*장|"
-    r"조\s*합\s*장|센\s*터\s*장|협\s*회\s*장|위\s*원\s*장|본\s*부\s*장|사\s*무\s*총\s*장|"
-    r"사\s*무\s*국\s*장|총\s*장|관\s*장|지\s*부\s*장|지\s*사\s*장|단\s*장|대\s*표\s*자|학\s*장|교\s*장"
-)
 _SIGNED = re.compile(
-    rf"^(?P<organisation>.*?)\s*(?P<title>{_TITLES})\s*[:]?\s*(?:(?P<name>[가-힣](?:\s*[가-힣]){{1,3}})|(?=\S*[^가-힣\s])\S{{1,5}})?\s*$"
+    rf"^(?P<organisation>.*?)\s*(?P<title>{TITLES})\s*[:]?\s*(?:(?P<name>[가-힣](?:\s*[가-힣]){{1,3}})|(?=\S*[^가-힣\s])\S{{1,5}})?\s*$"
 )
 _NUMBER_BRACKET = re.compile(r"\s*\(\s*(?:전화|☎|담당).*$")
 

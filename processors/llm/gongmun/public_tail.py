@@ -6,13 +6,18 @@ from dataclasses import dataclass
 
 from processors.llm.gongmun.dates import WrittenDate, find_dates, find_times
 from processors.llm.gongmun.lines import Line, letter_spaced
-from processors.llm.gongmun.numbers import find_unit_number, unit_number
+from processors.llm.gongmun.numbers import find_unit_number, may_be_torn, unit_number
 from processors.llm.gongmun.placed import EMPTY, Placed, Read, joined
 from processors.llm.gongmun.seal import without_omitted
 from processors.llm.gongmun.stamps import receipt_number
 
 _ISSUED = re.compile(r"^\W{0,3}[시사지]\s*[행햄헹앵]\s*[:;]?\s*(?=\S)")
 _RECEIVED = re.compile(r"(?:^|\s)[접점집]\s*[수슈]\s*(?=[\s(가-힣]|$)")
+_LOST_LABEL = re.compile(r"^\W{0,3}\S?[행햄헹앵]\s+")
+_DATE_BELOW = re.compile(r"^\s*[(\[{]\s*['\d]")
+"""The date of a number so long that the line had no room for both."""
+_RECEIVED_ALONE = re.compile(r"^\W{0,3}[접점집]\s*[수슈]\s*[:;]?\s*(?=[(\[{]|[가-힣A-Z\d]\S*\s?-?\s?\d|$)")
+"""접수 on a line of its own, below 시행 or, on a leaning page, above."""
 _LIST = re.compile(r"^\W{0,4}수\s*신\s*[자처지]\s*[:;.,\"”“'’]{0,2}\s+(?=\S)")
 _COOPERATOR = re.compile(r"^\W{0,3}[협힙]\s*조\s*[자지]?\s*[:;]?(?=\s|$)")
 _CONTACT = re.compile(r"^\W{0,2}우\s*[)(:]?\s*\(?\d{3,5}|^\W{0,2}(?:전\s*화|TEL)|@|팩\s*스|https?:|www\.")
@@ -39,7 +44,7 @@ class Tail:
 
 def split_tail(lines: Sequence[Line]) -> Tail:
     """Tell the tail's parts apart, from the 시행 line upwards and downwards."""
-    issue = next((i for i in reversed(range(len(lines))) if _is_issue_line(lines[i])), None)
+    issue = _issue_line(lines)
     contact_from = (
         issue
         if issue is not None
@@ -54,9 +59,9 @@ def split_tail(lines: Sequence[Line]) -> Tail:
     if cooperation is not None:
         label = _COOPERATOR.match(lines[cooperation].plain)
         values = [lines[cooperation].text.cut(label.end() if label else 0)]
-        values += [line.text for line in lines[cooperation + 1 : contact_from]]
+        values += [line.text for line in lines[cooperation + 1 : contact_from] if not _RECEIVED.match(line.plain)]
         cooperators = tuple(value for value in values if value)
-    issued, received = _issue_parts(lines[issue]) if issue is not None else (EMPTY, None)
+    issued, received, contact = _issue(lines, issue, contact_from)
     return Tail(
         signatory=signatory,
         recipients=recipients,
@@ -64,7 +69,7 @@ def split_tail(lines: Sequence[Line]) -> Tail:
         cooperators=cooperators,
         issued=issued,
         received=received,
-        contact=tuple(lines[(issue + 1 if issue is not None else contact_from) :]),
+        contact=tuple(contact),
     )
 
 
@@ -100,13 +105,14 @@ def read_received(received: Placed) -> dict[str, Read]:
 def _number(placed: Placed) -> Read | None:
     exact = unit_number(placed.text)
     if exact:
-        return Read(exact[0], placed, exact[1])
+        torn = placed.confidence() < 1.0 and may_be_torn(exact[0])
+        return Read(exact[0], placed, exact[1] * (_TORN if torn else 1.0))
     match = find_unit_number(placed.plain)
     if match:
         part = placed.cut(match.start(), match.end())
         again = unit_number(part.text)
         # `1행정팀-9` was `AI행정팀-9`: a letter that touches the unit's name belongs to it.
-        torn = match.start() > 0 and placed.plain[match.start() - 1].isalnum()
+        torn = match.start() > 0 and not placed.plain[match.start() - 1].isspace()
         return Read(again[0], part, again[1] * (_TORN if torn else 0.9)) if again else None
     return None
 
@@ -116,16 +122,44 @@ def _date(text: Placed, dates: Sequence[WrittenDate]) -> Read | None:
     return Read(iso, text.cut(dates[0].start, dates[0].end), dates[0].certainty) if iso and dates else None
 
 
-def _is_issue_line(line: Line) -> bool:
-    plain = line.plain
-    if _ISSUED.match(plain) and (find_dates(plain) or find_unit_number(plain)):
-        return True
-    # The label may be unreadable: number, date in brackets and 접수 are enough.
-    return bool(find_unit_number(plain) and find_dates(plain) and _RECEIVED.search(plain)) and len(line.plain) < 120
+def _issue_line(lines: Sequence[Line]) -> int | None:
+    """Return the index of the last line that 시행 opens; else of one with number, date and 접수 behind them."""
+    backwards = list(reversed(range(len(lines))))
+    named = next((i for i in backwards if _is_issue_line(lines[i].plain)), None)
+    return named if named is not None else next((i for i in backwards if _may_be_issue_line(lines[i].plain)), None)
+
+
+def _is_issue_line(plain: str) -> bool:
+    return bool(_ISSUED.match(plain) and (find_dates(plain) or find_unit_number(plain)))
+
+
+def _may_be_issue_line(plain: str) -> bool:
+    """The label may be unreadable: number, date in brackets and 접수 are enough, unless all of it was received."""
+    return (
+        len(plain) < 120
+        and bool(find_unit_number(plain) and find_dates(plain) and _RECEIVED.search(plain))
+        and not _RECEIVED_ALONE.match(plain)
+    )
+
+
+def _issue(lines: Sequence[Line], issue: int | None, below: int) -> tuple[Placed, Placed | None, list[Line]]:
+    """Return what stands behind 시행 and 접수, on one line or apart, and the lines below both."""
+    issued, received, end = EMPTY, None, below
+    if issue is not None:
+        issued, received, end = *_issue_parts(lines[issue]), issue + 1
+        if not find_dates(issued.plain) and end < len(lines) and _DATE_BELOW.match(lines[end].plain):
+            date, received = _issue_parts(lines[end])
+            issued, end = joined([issued, date]), end + 1
+    near = range(len(lines)) if issue is None else [i for i in (end, issue - 1) if 0 <= i < len(lines)]
+    apart = next((i for i in near if _RECEIVED_ALONE.match(lines[i].plain)), None)
+    if received is None and apart is not None:
+        label = _RECEIVED_ALONE.match(lines[apart].plain)
+        received = lines[apart].text.cut(label.end() if label else 0)
+    return issued, received, [line for i, line in enumerate(lines) if i >= end and i != apart]
 
 
 def _issue_parts(line: Line) -> tuple[Placed, Placed | None]:
-    label = _ISSUED.match(line.plain)
+    label = _ISSUED.match(line.plain) or _LOST_LABEL.match(line.plain)
     start = label.end() if label else 0
     received = _RECEIVED.search(line.plain, start) or _EMPTY_RECEIPT.search(line.plain, start)
     if received is None:

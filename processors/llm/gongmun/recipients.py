@@ -1,6 +1,7 @@
 """Who the letter goes to: names, units in brackets, lists, and what is no part of a name."""
 
 import re
+from dataclasses import replace
 
 from processors.llm.gongmun.placed import Placed, Read, as_written
 from processors.llm.gongmun.repairs import repaired_office
@@ -9,15 +10,22 @@ from processors.llm.gongmun.sender_name import unmasked_company
 _SEE_LIST = re.compile(r"수\s*신\s*[자처지]\s*[참잠]\s*[조죠]|수신자\s*참|붙\s*임\s*참\s*조")
 _ENDS_IN_SEE = re.compile(r"[참잠]\s?[조죠]\W*$")
 _HONORIFIC = re.compile(r"\s*(?:귀\s*하|귀\s*중|님|앞)\s*$")
+_HONOURED = re.compile(r"귀\s*[하중](?![가-힣])")
 _REFERENCE = re.compile(r"(?:[참잠]\s*)?조\s*[:;]")
 """The label of another field, whose line was read as one with the addressee's."""
 _LOST_BRACKET = re.compile(
     r"^(?P<name>.+?(?:시장|도지사|군수|구청장|[가-힣]청장|장관|교육감|교육장|서장|교장))\s?(?P<unit>[가-힣]+(?:과|팀|실|관|국)장?)\)$"
 )
-_TITLE_AFTER_COMPANY = re.compile(r"\s*(?:대\s*표\s*이\s*사|대\s*표|회\s*장|사\s*장)(?:\s+[가-힣]{2,4})?\s*$")
+_TITLE_AFTER_COMPANY = re.compile(
+    r"(?:\s*대\s*표\s*이\s*사|(?:\s+|(?<=[)㈜]))(?:대\s*표|(?:회|사|이\s*사|조\s*합)\s*장))(?:\s+[가-힣]{2,4})?\s*$"
+)
+"""A title apart from the name, or behind its legal form: `…협회장` is one word, the office that is written to."""
 _COMPANY = re.compile(
     r"주\s?식\s?회\s?사|\(주\)|㈜|유한회사|\(사\)|\(재\)|사단법인|재단법인|협회|조합|재단|상사|기업|회사"
 )
+_PLACE = re.compile(r"[가-힣](?:특별시|광역시|특별자치[시도])$")
+PLACE_ALONE = 0.5
+"""How sure a place is as an addressee: letters go to its office (`…시장`), or to it with 귀중 or 귀하 behind it."""
 
 
 def see_list(value: Placed) -> bool:
@@ -57,6 +65,7 @@ def _party(text: Placed) -> dict[str, Read]:
         unit = text.cut(lost.start("unit"), lost.end("unit"))
         return {"name": as_written(text.cut(0, lost.end("name"))), "attention": as_written(unit)}
     addressed = _honorific_start(text.plain)
+    honoured = _HONOURED.search(text.plain) is not None
     to_company = re.search(r"귀\s*중", text.plain[addressed:]) is not None
     text = text.cut(0, addressed)
     tree: dict[str, Read] = {}
@@ -68,10 +77,9 @@ def _party(text: Placed) -> dict[str, Read]:
         if unit:
             tree["attention"] = as_written(unit)
         name = name.cut(0, _honorific_start(name.plain))
-    if _COMPANY.search(name.plain):
-        title = _TITLE_AFTER_COMPANY.search(name.plain)
-        if title and title.start() > 0:
-            name = name.cut(0, title.start())
+    title = _TITLE_AFTER_COMPANY.search(name.plain)
+    if title and _COMPANY.search(name.plain[: title.start()]):
+        name = name.cut(0, title.start())
     if not re.search(r"[가-힣A-Za-z]", name.plain) or _REFERENCE.match(name.plain):
         return {}
     if re.fullmatch(r"[a-z]{1,5}", name.plain):
@@ -81,6 +89,8 @@ def _party(text: Placed) -> dict[str, Read]:
     written = repaired_office(as_written(_compact(name.cut(stray.end()) if stray else name)))
     if to_company or re.match(r"[(\[]?\s?주\s?[)\]]", str(written.value)):
         written = unmasked_company(written)
+    if not honoured and name.confidence() < 1.0 and _PLACE.search(str(written.value)):
+        written = replace(written, certainty=PLACE_ALONE)
     return {"name": written, **tree}
 
 

@@ -4,15 +4,17 @@ import re
 from collections.abc import Iterable
 
 from processors.llm.gongmun.dates import find_dates
-from processors.llm.gongmun.numbers import unit_number
+from processors.llm.gongmun.numbers import FIGURES, unit_number
 from processors.llm.gongmun.placed import Placed, Read, as_written
 
 _CITED = re.compile(
-    r"(?P<number>[가-힣A-Z][가-힣A-Za-z0-9·]*[가-힣]\s?[-ㅡ]\s?\d{1,6})\s*(?:호\s*)?[(\[]\s*(?P<date>[^()\[\]]{6,16})[)\]]\s*호?"
+    rf"(?P<number>{FIGURES}[가-힣A-Z][가-힣A-Za-z0-9·]*[가-힣]\s?[-ㅡ]\s?\d{{1,6}})\s*"
+    r"(?:호\s*)?[(\[]\s*(?P<date>[^()\[\]]{6,16})[)\]]\s*호?"
 )
 _NAMED = re.compile(
     r"(?P<number>[가-힣A-Za-z·]{0,12}\s?제\s?\d{4}\s?-\s?\d+\s?호|[A-Z]{2,8}-\d{2,4}-\d{1,5})\s*[(\[]\s*(?P<date>[^()\[\]]{6,16})[)\]]"
 )
+_BARE = re.compile(rf"{FIGURES}[가-힣]+(?:과|팀|실|관|국|단|원|소)\s?-\s?\d{{1,6}}")
 _QUOTED = re.compile(r"[「『“\"](?P<title>[^」』”\"]{2,80})[」』”\"]")
 _OPENS = re.compile(r"^\s*관\s?련\s*(?:근\s?거|문\s?서|공\s?문)?\s*[:;]")
 
@@ -28,7 +30,7 @@ def find_related(texts: Iterable[Placed]) -> list[dict[str, Read]]:
                 if entry:
                     found.append(entry)
         if opens and not any(pattern.search(text.plain) for pattern in (_CITED, _NAMED)):
-            plain = re.search(r"(?P<number>[가-힣]+(?:과|팀|실|관|국|단|원|소)\s?-\s?\d{1,6})", text.plain)
+            plain = _BARE.search(text.plain)
             if plain:
                 number = text.cut(plain.start(), plain.end())
                 found.append({"document_number": as_written(number.squeeze())})

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from processors.llm.gongmun.lines import Line
+from processors.llm.gongmun.markers import read_marker
 from processors.llm.gongmun.placed import Placed, Read, as_written
 from schemas.pages import Document
 
@@ -12,12 +13,34 @@ _OMITTED = re.compile(
 )
 
 
+_GOES_ON = re.compile(r"[은는을를의에와과도및]\s*$")
+_OFFICE_BESIDE = re.compile(r"^\s*\s\s\S{2,16}(?:장|수|감|지사|관|사)\s*$")
+_NOISE = re.compile(r"^[^가-힣]{0,6}$")
+
+
 def find_omitted(lines: Sequence[Line]) -> Placed | None:
-    """Return the words 관인생략 (or 직인생략, 서명생략) when they are printed."""
+    """Return the words 관인생략 (or 직인생략, 서명생략) when they are printed in place of a seal."""
     for line in reversed(lines):
-        match = _OMITTED.search(line.plain)
+        match = _standing_for_a_seal(line)
         if match:
             return line.text.cut(match.start("words"), match.end("words"))
+    return None
+
+
+def is_omission(line: Line) -> bool:
+    """Tell whether a line says that the seal is left out."""
+    return _standing_for_a_seal(line) is not None
+
+
+def _standing_for_a_seal(line: Line) -> re.Match[str] | None:
+    """Find the words alone, behind an office or in front of one; a sentence is about them."""
+    match = _OMITTED.search(line.plain)
+    if match is None or read_marker(line.plain):
+        return None
+    before, behind = line.plain[: match.start()], line.plain[match.end("words") :]
+    alone = not re.search(r"[가-힣]", before)
+    if _NOISE.match(behind) or (alone and _OFFICE_BESIDE.match(behind)):
+        return None if _GOES_ON.search(before) else match
     return None
 
 
@@ -38,6 +61,7 @@ def read_seal(document: Document, lines: Sequence[Line], foreign: bool = False) 
     seals = [(page.number, mark) for page in document.pages for mark in page.marks if mark.kind == "seal"]
     if seals:
         return {"status": Read("present", areas=tuple((page, mark.box) for page, mark in seals))}
-    # A page without a picture (plain text) was not looked at, so that nothing can be said of a seal.
-    looked = foreign or all(page.width for page in document.pages)
+    # Seals are known by their red: of a page without a picture (plain text), or of a scan without colour, nothing can
+    # be said.
+    looked = foreign or all(page.width and not (page.source == "ocr" and page.grey) for page in document.pages)
     return {"status": Read("none")} if looked else {}

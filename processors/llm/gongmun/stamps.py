@@ -70,7 +70,7 @@ def receipt_number(value: Placed) -> Read | None:
 
 
 def _region(page: Page) -> Box | None:
-    """Return the box of the stamp: that of a seen mark that holds its labels, else grown around the labels."""
+    """Return the box of the stamp, grown around its labels."""
     rows = [
         (line, cell)
         for line in page_lines(page)
@@ -80,9 +80,6 @@ def _region(page: Page) -> Box | None:
     if not rows:
         return None
     boxes = [glyph.box for _, cell in rows for glyph in cell.text.glyphs if glyph]
-    for mark in page.marks:
-        if mark.kind == "stamp" and any(_inside(box, mark.box) for box in boxes):
-            return mark.box
     if len(rows) < _MIN_ROWS and not any(_STRONG.search(cell.text.plain) for _, cell in rows):
         return None
     left = min(box[0] for box in boxes)

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from processors.llm.gongmun.lost_letters import has_lost_letters
 from processors.llm.gongmun.placed import Read
+from processors.llm.gongmun.recipients import PLACE_ALONE
 from processors.llm.gongmun.result import Tree
 from processors.llm.gongmun.sender_name import TWO_NAMES
 from schemas.file_kinds import ENCLOSED
@@ -31,17 +32,17 @@ _NO_ABBREVIATION = re.compile(r"\((?:\d{3}|0|(?=\d*[&%$#])[\d&%$#]{2,4})\)$")
 """What capitals in brackets come out as; three figures in brackets, no year and no edition, end no name."""
 _NO_END = re.compile(r"\s각\s*\S{1,4}$|(?<=[A-Za-z])\s\d{2}$|^0\d{1,2}\s")
 """A count whose unit was lost, and figures that Latin letters come out as: no name ends or begins so."""
-_LARGEST_SERIAL = 40_000
-"""Letters of one unit are counted by the year: behind a dash a 1 comes out as 7 or 4."""
+_LARGE_SERIAL, _SURE_SERIAL = 40_000, 0.9
+"""Few units count so high in a year, and behind a dash a 1 comes out as 7 or 4: such a number has to be read well."""
 _NO_NUMBER = re.compile(r"(?<![A-Za-z])[a-z]{2,}[A-Z]?\s?(?=[가-힣])|[A-Z][l|](?=\d{4}-)|[\^{}|\\×÷=*【】]")
 """Small Latin letters before Hangul are what syllables come out as; a number has capitals."""
-_GOES_ON = re.compile(r"(?:(?<=[가-힣])[을를에의와과]|\s(?:및|따른|위한|관한|대한|통한))$")
-"""A title ends in what is asked for or told; one that ends so was not read to its end."""
+_GOES_ON = re.compile(r"(?:(?P<before>[가-힣])(?P<particle>[을를에와])|\s(?:및|따른|위한|관한|대한|통한))$")
+"""A title ends in what is asked for or told; one that ends so was not read to its end. 의 and 과 end too many nouns
+(회의, 결과) to tell."""
 _YEAR = re.compile(r"(?:19|20)\d\d(?:년도?)?")
 """A year has a grammar of its own."""
 _JAMO = re.compile(r"[\u1100-\u11ff\u3131-\u318e]")
 """A lone consonant or vowel is half a letter, or a circle that stands for a name."""
-_NO_OFFICE = re.compile(r"[가-힣](?:특별시|광역시|특별자치[시도])$")
 _AREA = re.compile(r"0(?:2|3[0-3]|4[1-4]|5[0-5]|6[0-4]|1[016-9]|70|80)")
 _LISTED = (("attachments", "name"), ("recipients", "name"), ("contacts", "email"), ("contacts", "phone"))
 _BRACKETS = ("()", "「」", "『』", "[]")
@@ -56,7 +57,7 @@ def without_unsure(tree: Tree) -> Tree:
         warnings.append(_warning("/document_number", number, "its figures are not sure"))
     title = tree.get("title")
     if isinstance(title, Read) and _is_read(title):
-        why = "it goes on where nothing was read" if _GOES_ON.search(str(title.value)) else _unsure_words(title)
+        why = "it goes on where nothing was read" if _goes_on(str(title.value)) else _unsure_words(title)
         if why:
             del kept["title"]
             warnings.append(_warning("/title", title, why))
@@ -86,6 +87,15 @@ def is_name(text: str) -> bool:
     return not any(pattern.search(text) for pattern in odd)
 
 
+def _goes_on(title: str) -> bool:
+    """Tell whether a title stops at a particle: 을 stands behind a final consonant, 를 and 와 behind a vowel."""
+    match = _GOES_ON.search(title)
+    if match is None or match["particle"] in (None, "에"):
+        return match is not None
+    closed = (ord(match["before"]) - ord("가")) % 28 != 0
+    return closed == (match["particle"] == "을") and not title.endswith("기와")
+
+
 def _is_paired(text: str) -> bool:
     return all(text.count(opening) == text.count(closing) for opening, closing in _BRACKETS)
 
@@ -112,7 +122,7 @@ def _why_not(field: str, key: str, read: Read) -> str:
         return _unsure_words(read) if is_name(str(read.value)) else "no attachment is called so"
     if key == "phone":
         return _phone_fault(str(read.value)) or _least(read, LEAST_FOR_A_NUMBER)
-    if field == "recipients" and _NO_OFFICE.search(str(read.value)):
+    if field == "recipients" and read.certainty <= PLACE_ALONE:
         return "a place is no office: its name goes on"
     if field == "recipients" and (not _is_paired(str(read.value)) or _JAMO.search(str(read.value))):
         return "nobody is called so"
@@ -150,7 +160,7 @@ def _is_sure_number(number: Read) -> bool:
     if number.at.weakest() < LEAST_FOR_A_NUMBER or number.certainty < LEAST_FOR_A_NUMBER:
         return False
     serial = re.search(r"[가-힣]-(\d+)$", str(number.value))
-    if serial and int(serial[1]) >= _LARGEST_SERIAL:
+    if serial and int(serial[1]) >= _LARGE_SERIAL and number.at.weakest() < _SURE_SERIAL:
         return False
     return not _NO_NUMBER.search(str(number.value))
 

@@ -11,13 +11,12 @@ from processors.llm.gongmun.labels import Field, labelled
 from processors.llm.gongmun.lines import Line
 from processors.llm.gongmun.markers import read_marker
 from processors.llm.gongmun.placed import EMPTY, Placed, joined
+from processors.llm.gongmun.seal import is_omission
+from processors.llm.gongmun.signature import is_office_apart, signature_start
 from processors.llm.gongmun.unlabelled import head_by_form
 
 _TAIL_START = re.compile(
-    r"^\s*(?:수\s*신\s*자\s|[★☆⊙]|협\s*조\s*자|[시사]\s*행\s+\S*[가-힣]\S*\s*-?\s*\d|기\s*안\s*자)|[(\[]?[관직]\s?인\s?생\s?[략락]"
-)
-_SIGNATURE = re.compile(
-    r"대\s*표\s*이\s*사|대\s*표\s+[가-힣]{2,4}\s*$|(?:회|이\s?사|원|소|조합|센터|협회|위원|본부|사무총|총|관|교)\s?장\s+[가-힣]\s?[가-힣]\s?[가-힣]{0,2}\s*(?:[(\[]|$)"
+    r"^\s*(?:수\s*신\s*자\s|[★☆⊙]|협\s*조\s*자|[시사]\s*행\s+\S*[가-힣]\S*\s*-?\s*\d|기\s*안\s*자)"
 )
 _HEAD_REACH = 0.75
 _LARGE = 1.2
@@ -109,7 +108,7 @@ def _unlabelled(lines: Sequence[Line], fields: Sequence[Field]) -> list[Field]:
 
 
 def _by_place(lines: Sequence[Line], index: int, name: str, fields: Sequence[Field]) -> list[Field]:
-    if not 0 <= index < len(lines) or not fields:
+    if not 0 <= index < len(lines) or any(field.index == index for field in fields):
         return []
     line = lines[index]
     label_x = min(field.label_x for field in fields)
@@ -150,7 +149,10 @@ def _body_end(lines: Sequence[Line], start: int) -> tuple[int, bool]:
     usual = median(sizes) if sizes else 0.0
     for index in range(start, len(lines)):
         line = lines[index]
-        if _TAIL_START.search(line.plain) or (_SIGNATURE.search(line.plain) and len(line.plain) < 60):
+        signed = signature_start(lines, index, start)
+        if signed is not None or _TAIL_START.search(line.plain) or is_omission(line):
+            return index if signed is None else signed, False
+        if index > start and is_office_apart(line, lines[index - 1], min(other.x0 for other in lines[start:index])):
             return index, False
         short = len(line.plain.replace(" ", "")) <= 24
         if (
@@ -176,7 +178,8 @@ def _attachments_end(lines: Sequence[Line], start: int) -> int:
             and line.y - previous.y < 2.2 * line.em
             and line.page == previous.page
         )
-        if not numbered and not (wrapped and line.size < _LARGE * previous.em and not _SIGNATURE.search(line.plain)):
+        goes_on = wrapped and line.size < _LARGE * previous.em and signature_start(lines, index, start) is None
+        if not numbered and not goes_on:
             break
         index += 1
     return index

@@ -29,9 +29,57 @@ def test_markers(text: str, kind: str, order: int) -> None:
     assert (marker.kind, marker.order) == (kind, order)
 
 
-@pytest.mark.parametrize("text", ["3.(목)까지 제출", "14.까지 제출", "2.5배 늘어", "가나다 순", "제1항"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("3.(목)까지 제출", "14.까지 제출", "2.5배 늘어", "가나다 순", "제1항"),
+        *("3. 14.(금)까지 제출", "3. 14(금)까지", "4. 2.(수) 18:00까지", "3. 14까지", "3. 14. ~ 3. 20.", "5. 1. 현재"),
+    ],
+)
 def test_what_only_looks_like_a_marker(text: str) -> None:
     assert read_marker(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2. 3. 14.(금)까지 제출", "2. 3.14.까지 제출", "2. 2025. 3. 14.까지 제출", "2. 7. 4., 7. 11. 양일"),
+        *(
+            "2. 14.5% 인상",
+            "2. 10명 이내",
+            "2. 10~20명",
+            "2. 12:00부터",
+            "2. 3월 14일까지",
+            "2. 119 신고",
+            "2. 5,000원",
+        ),
+    ],
+)
+def test_an_item_may_begin_with_a_date_or_a_figure(text: str) -> None:
+    marker = read_marker(text)
+
+    assert marker is not None
+    assert marker.order == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1. 관련: 총무과-7(2025. 2. 3.)호\n2. 붙임 서식에 따라 작성하여\n   3. 14.(금)까지 제출하여 주시기 바랍니다.",
+        "1. 안내\n2. 결과를 작성하여 주시기 바라며,\n4. 2.(수) 18:00까지 제출하여 주시기 바랍니다.",
+        "1. 안내\n2. 행사를 2025.\n   3. 14.(금) 10:00에 엽니다.",
+        "1. 안내\n2. 기간은 2025. 3. 3. ~\n   3. 14.이니 알려 주시기 바랍니다.",
+    ],
+)
+def test_a_line_that_begins_with_the_next_numbers_date_goes_on(text: str) -> None:
+    assert [item.marker and item.marker.written for item in read_items(lines_of(text))] == ["1.", "2."]
+
+
+@pytest.mark.parametrize(
+    "text", ["1. 기준일: 2025. 12. 31.\n2. 대상", "1. 접수: 3. 3. ~ 3. 20.\n2. 대상", "1. 기준일 '25. 2. 1.\n2. 대상"]
+)
+def test_a_whole_date_at_a_lines_end_takes_no_item_along(text: str) -> None:
+    assert len(read_items(lines_of(text))) == 2
 
 
 def test_items_nest_by_their_numbering_and_take_continuation_lines() -> None:

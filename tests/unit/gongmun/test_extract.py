@@ -89,6 +89,56 @@ def test_a_public_letter() -> None:
     SCHEMA.validate(result)
 
 
+RARE_FORMS = """\
+                                   해 맑 은 군
+
+수신    나루건설협회장(총무부장)
+(경유)
+제목    2025년 하반기 다리 안전점검 결과
+
+1. 관련: 1인가구지원과-77(2025. 9. 6.)호
+2. 2025. 9. 30.까지의 집행 실적을 확인하여, 붙임 서식에 따라 작성하여
+   1. 16.(금) 18:00까지 제출하여 주시기 바랍니다.
+3. 다리 통행이 2025. 12. 31.까지 제한되오니 회원 안내에 협조하여 주시기 바랍니다.
+4. 총사업비: 1억 2,000만원
+5. 문의: 119구급과 하나래(☎ 033-555-0284, FAX 033-555-0285)
+
+붙임  1. 점검표 2부.  2. 위치도 1부.  끝.
+
+
+                                     해맑은군수
+
+★주무관 하나래      팀장 두별      과장 전결 2025. 10. 20. 서찬
+협조자  감사팀장 너울
+시행  119구급과-45210 (2025. 10. 20.)
+접수  주민복지과-775 (2025. 10. 21. 09:30)
+우 25300  솔빛도 해맑은군 둑길 2          / http://www.haemalgeun.go.example
+TEL/FAX (033)555-0200 / (033)555-0290  / road@haemalgeun.go.example  / 대국민공개
+"""
+
+
+@pytest.mark.parametrize("source", ["text", "ocr"])
+def test_a_letter_of_rarer_forms(source: str) -> None:
+    result = extract(document_of(RARE_FORMS, source=source))
+
+    assert result["recipients"] == [{"name": "나루건설협회장", "attention": "총무부장"}]
+    assert result["title"] == "2025년 하반기 다리 안전점검 결과"
+    assert (result["document_number"], result["issue_date"]) == ("119구급과-45210", "2025-10-20")
+    assert result["sender"]["department"] == "119구급과"
+    assert (result["direction"], result["receipt"]["number"]) == ("incoming", "주민복지과-775")
+    assert [item["marker"] for item in result["body"]["items"]] == ["1.", "2.", "3.", "4.", "5."]
+    dues = [(action["due_date"], action["due_time"]) for action in result["requested_actions"]]
+    assert dues == [("2026-01-16", "18:00")]
+    assert [attachment["name"] for attachment in result["attachments"]] == ["점검표", "위치도"]
+    assert [amount["value"] for amount in result["amounts"]] == [120_000_000]
+    reached = [(contact["phone"], contact["fax"]) for contact in result["contacts"]]
+    assert reached == [("(033)555-0200", "(033)555-0290"), ("033-555-0284", "033-555-0285")]
+    assert result["contacts"][1]["person"] == "하나래"
+    assert result["related_documents"][0]["document_number"] == "1인가구지원과-77"
+    assert "warnings" not in result
+    SCHEMA.validate(result)
+
+
 def test_a_signature_whose_name_a_seal_covers_still_names_the_sender() -> None:
     covered = PRIVATE.replace("                          ㈜한울소재\n", "", 1).replace("길도담  (직인생략)", "염4:")
     sender = extract(document_of(covered))["sender"]

@@ -2,7 +2,7 @@ import pytest
 
 from processors.llm.gongmun.amounts import find_amounts
 from processors.llm.gongmun.hangul_numerals import hangul_number
-from processors.llm.gongmun.numbers import unit_number, unit_of
+from processors.llm.gongmun.numbers import find_unit_number, may_be_torn, unit_number, unit_of
 from tests.unit.gongmun.pages import placed
 
 
@@ -14,6 +14,10 @@ from tests.unit.gongmun.pages import placed
         ("농촌활력과512", "농촌활력과-512"),
         ("AI행정팀-205", "AI행정팀-205"),
         ("정보통신담당관 -1790", "정보통신담당관-1790"),
+        ("1인가구지원과-77", "1인가구지원과-77"),
+        ("119구급과 - 12", "119구급과-12"),
+        ("4차산업혁명과12", "4차산업혁명과-12"),
+        ("4·3지원과-9", "4·3지원과-9"),
     ],
 )
 def test_a_document_number_is_repaired_by_its_grammar(text: str, number: str) -> None:
@@ -21,6 +25,31 @@ def test_a_document_number_is_repaired_by_its_grammar(text: str, number: str) ->
 
     assert read is not None
     assert read[0] == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("시행 119구급과-12 (2025. 2. 3.)", "119구급과-12"),
+        ("시행 119구급과 12 (2025. 2. 3.)", "119구급과 12"),
+        ("2025. 2. 3.총무과-7", "총무과-7"),
+        ("관련 2.총무과-7", "총무과-7"),
+        ("3층 총무과-7", "총무과-7"),
+        ("2025년 3월 예산 12억원", None),
+    ],
+)
+def test_a_number_is_found_with_the_figure_its_unit_is_called_by(text: str, number: str | None) -> None:
+    match = find_unit_number(text)
+
+    assert (match and match.group()) == number
+
+
+@pytest.mark.parametrize(
+    ("unit", "torn"),
+    [("1행정팀", True), ("1인가구지원과", False), ("119구급과", False), ("행정팀", False), ("3농정책과", False)],
+)
+def test_one_figure_before_a_unit_may_be_a_torn_letter(unit: str, torn: bool) -> None:
+    assert may_be_torn(unit) is torn
 
 
 def test_repairs_cost_certainty() -> None:

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import orjson
 import pytest
 
 from processors.llm.gongmun_stage import GONGMUN, check_result
 from schemas.errors import InvalidInput, WorkFailed
 from schemas.events import JobRef, StageRequest, Step
-from schemas.pages import encode_document
+from schemas.pages import Document, decode_document, encode_document
 from schemas.payloads import Payload, json_payload
 from streams.runtime.testing import FakeContext
 from tests.unit.gongmun.pages import PUBLIC, document_of
@@ -26,6 +28,17 @@ async def test_pages_become_a_result() -> None:
     assert body["direction"] == "incoming"
     assert result.model.startswith("rules-")
     assert result.usage.work_seconds > 0
+
+
+def test_pages_that_an_earlier_version_wrote_are_read() -> None:
+    document = document_of(PUBLIC)
+    body = orjson.loads(encode_document(document))
+    for page in body["pages"]:
+        del page["grey"]
+
+    assert not decode_document(orjson.dumps(body)).pages[0].grey
+    grey = Document(tuple(replace(page, grey=True) for page in document.pages))
+    assert decode_document(encode_document(grey)).pages[0].grey
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[1]", b'{"pages":[1],"engine":"","warnings":[]}', b'"text"'])

@@ -3,13 +3,11 @@ from dataclasses import replace
 import pytest
 
 from processors.llm.gongmun.approval import read_approval
-from processors.llm.gongmun.contacts import body_contacts, read_block
 from processors.llm.gongmun.disclosure import read_disclosure
-from processors.llm.gongmun.phones import find_reachables
 from processors.llm.gongmun.placed import Placed, Read
 from processors.llm.gongmun.public_tail import read_issue, read_received, split_tail
 from processors.llm.gongmun.recipients import read_parties
-from processors.llm.gongmun.repairs import repaired_name, repaired_title, same_domain
+from processors.llm.gongmun.repairs import repaired_name, repaired_title
 from processors.llm.gongmun.seal import find_omitted, read_seal, without_omitted
 from processors.llm.gongmun.sender_name import TWO_NAMES, body_of, company_sender, public_sender, trimmed_office
 from schemas.pages import Document, Mark, Page
@@ -72,6 +70,7 @@ def test_a_word_that_holds_the_level_is_no_disclosure() -> None:
         ("습지보전과 -1187 (2025. 6. 30.)", "습지보전과-1187", "2025-06-30"),
         ("안전종괄과-2329 (2025. 6. 30.)", "안전총괄과-2329", "2025-06-30"),
         ("습지보전과-1187 (2025. 8. 110", "습지보전과-1187", "2025-08-11"),
+        ("1인가구지원과-77 (2025. 4. 2.)", "1인가구지원과-77", "2025-04-02"),
     ],
 )
 def test_the_issue_line(text: str, number: str, date: str) -> None:
@@ -99,11 +98,68 @@ def test_empty_brackets_behind_the_issue_date_are_those_of_the_receipt(behind: s
     assert [read and read.value for read in read_issue(tail.issued)] == ["도로과-512", "2025-02-24"]
 
 
+_ROW = "시행  도로과-512 (2025. 2. 24.)"
+
+
+@pytest.mark.parametrize(
+    ("rows", "received"),
+    [
+        (f"{_ROW}     접수  주민복지과-775 (2025. 2. 25. 09:30)", "주민복지과-775"),
+        (f"{_ROW}\n접수  주민복지과-775 (2025. 2. 25. 09:30)", "주민복지과-775"),
+        (f"{_ROW}\n                        접수  주민복지과-775 (2025. 2. 25.)", "주민복지과-775"),
+        (f"접수  주민복지과-775 (2025. 2. 25. 09:30)\n{_ROW}", "주민복지과-775"),
+        (f"{_ROW}\n접 수 : 119구급과-12 (2025. 2. 25.)", "119구급과-12"),
+        (f"{_ROW}\n접수         (          )", None),
+        (f"{_ROW}\n접수", None),
+        ("시행  도로과-512\n(2025. 2. 24.)     접수  주민복지과-775 (2025. 2. 25.)", "주민복지과-775"),
+        ("A행 도로과-512 (2025. 2. 24.)     접수  주민복지과-775 (2025. 2. 25.)", "주민복지과-775"),
+    ],
+)
+def test_the_receipt_beside_above_or_below_the_issue_line(rows: str, received: str | None) -> None:
+    tail = split_tail(
+        lines_of(f"          해맑은군수\n\n★주무관 하나래\n협조자  감사팀장 너울\n{rows}\n우 25300  솔빛도 둑길 2\n")
+    )
+    number, date = read_issue(tail.issued)
+
+    assert [read and read.value for read in (number, date)] == ["도로과-512", "2025-02-24"]
+    assert tail.received is not None
+    assert values(read_received(tail.received)).get("number") == received
+    assert [value.text for value in tail.cooperators] == ["감사팀장 너울"]
+    assert [line.text.single_spaced().text for line in tail.contact] == ["우 25300 솔빛도 둑길 2"]
+
+
+def test_a_receipt_alone_is_no_issue() -> None:
+    tail = split_tail(
+        lines_of("          해맑은군수\n\n협조자\n접수  주민복지과-775 (2025. 2. 25.)\n우 25300  둑길 2\n")
+    )
+
+    assert not tail.issued
+    assert tail.received is not None
+
+
+@pytest.mark.parametrize("below", ["접수번호 확인은 총무과", "접수처: 총무과 (전화 051-555-0911)", "우 25300  둑길 2"])
+def test_what_only_begins_as_a_receipt_is_none(below: str) -> None:
+    tail = split_tail(lines_of(f"          해맑은군수\n\n협조자\n{_ROW}\n{below}\n"))
+
+    assert tail.received is None
+    assert read_issue(tail.issued)[0] is not None
+
+
 def test_a_unit_that_a_letter_touches_is_torn() -> None:
     number, _ = read_issue(placed("/1행정팀-21504 (2026. 3. 19.)"))
 
     assert number is not None
     assert number.certainty < 0.5
+
+
+@pytest.mark.parametrize(("confidence", "sure"), [(1.0, True), (0.9, False)])
+def test_a_figure_before_a_unit_is_doubted_in_a_picture_only(confidence: float, sure: bool) -> None:
+    issued = placed("1행정팀-9 (2025. 4. 2.)")
+    issued = replace(issued, glyphs=tuple(g and replace(g, confidence=confidence) for g in issued.glyphs))
+    number, _ = read_issue(issued)
+
+    assert number is not None
+    assert (number.certainty > 0.6) is sure
 
 
 def test_a_receipt_with_time() -> None:
@@ -112,54 +168,6 @@ def test_a_receipt_with_time() -> None:
         "date": "2025-07-01",
         "time": "14:05",
     }
-
-
-def test_the_contact_block_keeps_phone_and_fax_apart() -> None:
-    block = values(
-        read_block(
-            lines_of(
-                "우 25300  산들도 갈숲시 도청길 2      / http://www.sandeul.go.example\n"
-                "전화번호 (033)555-0200  팩스번호 (033)555-0290  / hanuri@sandeul.go.example  / 공개"
-            )
-        )
-    )
-
-    assert block == {
-        "phone": "(033)555-0200",
-        "fax": "(033)555-0290",
-        "email": "hanuri@sandeul.go.example",
-        "address": "산들도 갈숲시 도청길 2",
-        "postal_code": "25300",
-        "homepage": "http://www.sandeul.go.example",
-    }
-
-
-@pytest.mark.parametrize(
-    ("text", "contact"),
-    [
-        (
-            "문의: 농촌활력과 하누리 주무관(033-555-0284)",
-            {"person": "하누리", "title": "주무관", "department": "농촌활력과", "phone": "033-555-0284"},
-        ),
-        (
-            "문의처: 총무과 팀장 서찬, 전화 055-555-7172",
-            {"person": "서찬", "title": "팀장", "department": "총무과", "phone": "055-555-7172"},
-        ),
-    ],
-)
-def test_contacts_in_the_body(text: str, contact: dict[str, str]) -> None:
-    assert values(body_contacts([placed(text)])) == [contact]
-
-
-@pytest.mark.parametrize(
-    ("text", "email"),
-    [
-        ("T. 064-555-7049 E.contact@gilram.or.example", "contact@gilram.or.example"),
-        ("전화 064-555-7049 e.contact@gilram.or.example", "e.contact@gilram.or.example"),
-    ],
-)
-def test_a_label_of_one_letter_is_no_part_of_an_address(text: str, email: str) -> None:
-    assert next(found for found in find_reachables(placed(text)) if found.kind == "email").read.value == email
 
 
 def test_a_comma_that_was_wrapped_parts_two_addressees() -> None:
@@ -177,16 +185,6 @@ def test_a_comma_that_was_wrapped_parts_two_addressees() -> None:
         *("가람시장", "새론특별자치시 한별구청장", "가람교육지원청교육장", "해담도지사"),
         *("유산지킴청장", "푸른솔도교육감"),
     ]
-
-
-def test_amounts_and_dates_are_no_phones() -> None:
-    assert body_contacts([placed("금113,560,000원 2025-02-24 제2025-41호 12345-67890")]) == []
-
-
-def test_a_lost_dot_of_a_domain_comes_back_from_the_homepage() -> None:
-    contact = {"email": Read("a@bgo.example"), "homepage": Read("http://www.b.go.example")}
-
-    assert same_domain(contact, public=True)["email"].value == "a@b.go.example"
 
 
 @pytest.mark.parametrize(
@@ -300,12 +298,6 @@ def test_a_company_with_a_misread_legal_form(readings: list[str], name: str) -> 
 
     assert read is not None
     assert read.value == name
-
-
-@pytest.mark.parametrize("written", ["02-555-ㅡ1483", "02555-1483", "02-555-1483"])
-def test_a_phone_number_with_a_lost_or_doubled_dash(written: str) -> None:
-    contacts = body_contacts([placed(f"문의: 정보통신과 장예린 주무관({written})")])
-    assert "".join(filter(str.isdigit, str(contacts[0]["phone"].value))) == "025551483"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from processors.llm.gongmun.placed import Placed, Read
+from processors.llm.gongmun.recipients import PLACE_ALONE, read_parties
 from processors.llm.gongmun.unsure import is_name, without_unsure
 from tests.unit.gongmun.pages import placed
 
@@ -90,9 +91,9 @@ def _two(first: tuple[str, float], second: tuple[str, float]) -> Placed:
     [
         ({"contacts": [{"phone": _read("065-555-9713"), "fax": _read("055-555-9713")}]}, "/contacts/0/phone"),
         ({"contacts": [{"phone": _read("051-555-9713", 0.55), "fax": _read("055-555-9713")}]}, "/contacts/0/phone"),
-        ({"document_number": _read("체납징수팀-72454")}, "/document_number"),
+        ({"document_number": _read("체납징수팀-72454", 0.85)}, "/document_number"),
         ({"sender": {"organisation": _read("느보 ㄷ")}}, "/sender/organisation"),
-        ({"recipients": [{"name": _read("새론특별자치시")}]}, "/recipients/0/name"),
+        ({"recipients": [{"name": _read("새론특별자치시", certainty=PLACE_ALONE)}]}, "/recipients/0/name"),
         ({"recipients": [{"name": _read("ㅠ을교육장")}]}, "/recipients/0/name"),
         ({"recipients": [{"name": _read("솔빛군수(1수")}]}, "/recipients/0/name"),
         ({"disclosure": {"level": Read("partial", _read("부분공개", 0.5).at)}}, "/disclosure"),
@@ -121,6 +122,18 @@ def test_numbers_as_they_are_given_out_are_kept(number: str) -> None:
         pytest.param(Read("참가 신청", _two(("참가", 0.9), ("신정", 0.5))), True, id="grammar put it right"),
         pytest.param(_read("「지역상생 발전을"), False, id="the next line was lost"),
         pytest.param(_read("특별법 시행에 따른"), False, id="the same"),
+        *(
+            pytest.param(_read(title), False, id=title)
+            for title in ("지역 발전에", "조례 개정안 및", "안전사고를", "농업기술센터와")
+        ),
+        *(
+            pytest.param(_read(title), True, id=title)
+            for title in (
+                *("정기 안전점검 결과", "운영위원회 회의", "정보공개 청구 관련 협의", "도로 점용 관련 법령 질의"),
+                *("민원 사항 문의", "하천정비사업 성과", "태양광 설비 설치 효과", "조례안 심의", "주민 동의"),
+                *("살기 좋은 마을", "독서의 가을", "담당 부서: 총무과", "한옥 지붕 기와"),
+            )
+        ),
         pytest.param(_read("AWAY 과학축전", 0.4, source="text_layer"), True, id="a text layer is not doubted"),
     ],
 )
@@ -169,6 +182,16 @@ def test_unsure_addressees_and_addresses_are_left_out_and_what_is_beside_them_st
 
 
 @pytest.mark.parametrize(
+    ("written", "kept"),
+    [("물빛광역시", False), ("물빛광역시 귀중", True), ("물빛특별시 귀 하", True), ("물빛시장", True)],
+)
+def test_a_place_is_an_addressee_when_it_is_addressed_as_one(written: str, kept: bool) -> None:
+    tree = without_unsure({"recipients": read_parties(_read(written).at)})
+
+    assert bool(tree["recipients"]) == kept
+
+
+@pytest.mark.parametrize(
     ("number", "kept"),
     [
         pytest.param(_read("도로과-512"), True, id="well read"),
@@ -176,6 +199,9 @@ def test_unsure_addressees_and_addresses_are_left_out_and_what_is_beside_them_st
         pytest.param(_read("행정팀-512", certainty=0.4), False, id="torn"),
         pytest.param(_read("oes 제2025-41호"), False, id="syllables as Latin letters"),
         pytest.param(_read("NR-2026-118"), True, id="capitals are a company's own"),
+        pytest.param(_read("건설과-45210", 0.91), True, id="a high serial, well read"),
+        pytest.param(_read("건설과-45210", 0.8), False, id="a high serial in doubt"),
+        pytest.param(_read("건설과-15210", 0.8), True, id="the doubt is about high ones"),
         pytest.param(_read("oes 제2025-41호", 1.0, source="text_layer"), True, id="a text layer is not doubted"),
     ],
 )
