@@ -9,24 +9,28 @@ from processors.llm.gongmun.english_dates import EnglishDate, find_english_dates
 from processors.llm.gongmun.english_deadlines import find_english_actions
 from processors.llm.gongmun.english_events import find_english_events
 from processors.llm.gongmun.english_lists import find_copies, find_enclosures
-from processors.llm.gongmun.english_marks import CLOSE, OUR_REF, REF, SALUTATION, YOUR_REF
+from processors.llm.gongmun.english_marks import COPY, SALUTATION
+from processors.llm.gongmun.english_numbers import own_number
 from processors.llm.gongmun.english_parts import EnglishParts, divide
 from processors.llm.gongmun.english_people import find_recipients, find_sender, find_signatory
 from processors.llm.gongmun.items import body_text, items_tree, read_items, walk
 from processors.llm.gongmun.lines import Line
-from processors.llm.gongmun.placed import EMPTY, Placed, Read, as_written
+from processors.llm.gongmun.placed import Read, as_written
 from processors.llm.gongmun.result import Tree
 
-_AMERICAN = re.compile(r"\b(?:USA|U\.S\.A\.|United States)\b|,\s[A-Z]{2}\s\d{5}(?:-\d{4})?\b|\bUS\$|\+1[\s(.-]")
+_AMERICA = re.compile(r"\b(?:USA|U\.S\.A\.|United States)(?!\w)")
+_AMERICAN_PLACE = re.compile(r",\s[A-Z]{2}\s\d{5}(?:-\d{4})?\b|(?<![\w+])\+\s?1[\s(.-]")
 
 
 def read_foreign(lines: Sequence[Line], stamp: dict[str, Read]) -> Tree:
     """Read an English letter from its lines; `stamp` is what the Korean receipt stamp says."""
     whole = "\n".join(line.plain for line in lines)
-    leads = month_first(whole, bool(_AMERICAN.search(whole)))
+    # Which line has the date is known before its order is: that depends on who writes, and that on the parts.
+    date_line = next((at[0] for order in (False, True) if (at := _issue_date(lines, order))), None)
+    parts = divide(lines, date_line)
+    leads = month_first(whole, is_american(parts))
     date_at = _issue_date(lines, leads)
     issued = date_at[1].iso() if date_at else None
-    parts = divide(lines, date_at[0] if date_at else None)
     tree: Tree = {"origin": "foreign", "language": "en"}
     signature = find_signatory(parts.after)
     tree["sender"] = find_sender(parts.head) | signature
@@ -34,7 +38,7 @@ def read_foreign(lines: Sequence[Line], stamp: dict[str, Read]) -> Tree:
     tree["references"] = find_copies(parts.after)
     if parts.title:
         tree["title"] = as_written(parts.title)
-    number = _reference(lines)
+    number = own_number(lines[: len(lines) - len(parts.body) - len(parts.after)])
     if number:
         tree["document_number"] = as_written(number)
     if date_at and issued:
@@ -70,16 +74,16 @@ def _issue_date(lines: Sequence[Line], leads: bool) -> tuple[int, EnglishDate] |
     return None
 
 
-def _reference(lines: Sequence[Line]) -> Placed:
-    end = next((i for i, line in enumerate(lines) if CLOSE.match(line.plain)), len(lines))
-    for pattern in (OUR_REF, REF):
-        for line in lines[:end]:
-            for match in pattern.finditer(line.plain):
-                if pattern is REF and YOUR_REF.search(line.plain[: match.end()]):
-                    continue
-                if re.search(r"\d", match["value"]):
-                    return line.text.cut(match.start("value"), match.end("value")).strip(".,;:")
-    return EMPTY
+def is_american(parts: EnglishParts) -> bool:
+    """Tell whether the sender is American, by letterhead and footer; sums in dollars and addressees say nothing."""
+    if any(_AMERICA.search(line.plain) or _AMERICAN_PLACE.search(line.plain) for line in parts.head):
+        return True
+    copied = False
+    for line in parts.after:
+        copied = COPY.match(line.plain) is not None or (copied and "@" not in line.plain)
+        if not copied and _AMERICAN_PLACE.search(line.plain):
+            return True
+    return False
 
 
 def _contacts(parts: EnglishParts) -> list[Tree]:

@@ -1,8 +1,8 @@
 """Where a letter ends in a file that holds its attachments too. Pure.
 
-A page is the letter's last one when the tail (결문) of a public letter, the signature of a private one or the close of an
-English one is on it, or when the page behind it says that it is attached. What a signed letter still may have on its
-next page is the rest of its own end: attachments, copies, addresses.
+A page is the letter's last one when the tail (결문) of a public letter, the signature of a private one or the close of
+an English one is on it, or when the page behind it says that it is attached. What a signed letter still may have on
+its next page is the rest of its own end: attachments, copies, addresses.
 """
 
 import re
