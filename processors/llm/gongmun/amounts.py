@@ -4,30 +4,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from processors.llm.gongmun.foreign_sums import find_foreign_sums
 from processors.llm.gongmun.hangul_numerals import hangul_number
 from processors.llm.gongmun.placed import Placed, Read
 
 _KRW = re.compile(
     r"(?P<label>금\s*|일금\s*|₩\s*)?(?P<digits>\d+(?:\s?[,.]\s?\d{3})+|\d+)\s*(?P<scale>천만|백만|십만|억|만|천)?\s*원(?!칙|인|장|활|산|본|서|격|거)(?P<words>\s*\(\s*(?:일?금\s*)?(?P<hangul>[가-힣\s]+?)\s*원?\s*(?:정|整)?\s*\))?"
-)
-_CODES = "EUR|USD|GBP|JPY|CHF|CNY|AUD|CAD|SEK|NOK|DKK|SGD|HKD|NZD|KRW|THB|VND|INR"
-_SIGNS = {
-    "US$": "USD",
-    "A$": "AUD",
-    "C$": "CAD",
-    "S$": "SGD",
-    "HK$": "HKD",
-    "NZ$": "NZD",
-    "$": "USD",
-    "€": "EUR",
-    "£": "GBP",
-    "¥": "JPY",
-    "₩": "KRW",
-}
-_SIGN = "|".join(re.escape(sign) for sign in sorted(_SIGNS, key=len, reverse=True))
-_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?|\d+(?:\.\d{1,2})?"
-_FOREIGN = re.compile(
-    rf"(?:(?P<code>\b(?:{_CODES}))\s?|(?P<sign>{_SIGN})\s?)(?P<digits>{_NUMBER})(?!\d)|(?P<digits2>{_NUMBER})\s?(?P<code2>(?:{_CODES})\b|euros?\b)"
 )
 _SCALES = {"천": 10**3, "만": 10**4, "십만": 10**5, "백만": 10**6, "천만": 10**7, "억": 10**8}
 _LABEL = re.compile(r"(?P<label>[가-힣A-Za-z·\s]{2,24}?)\s*(?:[:은는이가]|[:])?\s*$")
@@ -81,13 +63,8 @@ def find_amounts(text: Placed) -> Iterator[Amount]:
             label=_label(text, match.start()),
             words_match=None if words is None else words == value,
         )
-    for match in _FOREIGN.finditer(plain):
-        digits = (match["digits"] or match["digits2"]).replace(",", "")
-        code = match["code"] or match["code2"] or _SIGNS[match["sign"]]
-        code = "EUR" if code.lower().startswith("euro") else code
-        number = float(digits)
-        value = int(number) if code == "KRW" else number
-        yield Amount(value, code, text.cut(match.start(), match.end()), text.cut(0, 0), None)
+    for found in find_foreign_sums(plain):
+        yield Amount(found.value, found.currency, text.cut(found.start, found.end), text.cut(0, 0), None)
 
 
 def _label(text: Placed, end: int) -> Placed:
