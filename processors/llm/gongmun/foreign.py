@@ -24,11 +24,8 @@ _AMERICAN_PLACE = re.compile(r",\s[A-Z]{2}\s\d{5}(?:-\d{4})?\b|(?<![\w+])\+\s?1[
 
 def read_foreign(lines: Sequence[Line], stamp: dict[str, Read]) -> Tree:
     """Read an English letter from its lines; `stamp` is what the Korean receipt stamp says."""
-    whole = "\n".join(line.plain for line in lines)
-    # Which line has the date is known before its order is: that depends on who writes, and that on the parts.
-    date_line = next((at[0] for order in (False, True) if (at := _issue_date(lines, order))), None)
-    parts = divide(lines, date_line)
-    leads = month_first(whole, is_american(parts))
+    parts = foreign_parts(lines)
+    leads = months_lead(lines, parts)
     date_at = _issue_date(lines, leads)
     issued = date_at[1].iso() if date_at else None
     tree: Tree = {"origin": "foreign", "language": "en"}
@@ -56,6 +53,16 @@ def read_foreign(lines: Sequence[Line], stamp: dict[str, Read]) -> Tree:
     tree["attachments"] = find_enclosures(parts.after)
     tree["contacts"] = _contacts(parts)
     return tree
+
+
+def foreign_parts(lines: Sequence[Line]) -> EnglishParts:
+    """Divide a letter. Which line has the date is known before its order is, which depends on who writes."""
+    return divide(lines, next((at[0] for order in (False, True) if (at := _issue_date(lines, order))), None))
+
+
+def months_lead(lines: Sequence[Line], parts: EnglishParts) -> bool:
+    """Tell whether the letter's dates in figures have the month first."""
+    return month_first("\n".join(line.plain for line in lines), is_american(parts))
 
 
 def _issue_date(lines: Sequence[Line], leads: bool) -> tuple[int, EnglishDate] | None:

@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from processors.llm.gongmun.lines import Line, page_lines
+from processors.llm.gongmun.letter_lines import letter_lines
+from processors.llm.gongmun.lines import Line
 from schemas.pages import Document
 
 FIELDS: Mapping[str, str] = {
@@ -51,9 +52,8 @@ def _own_prompt() -> str:
 
 
 def lines_by_id(document: Document) -> dict[str, Line]:
-    """Return the letter's lines by their ids, in reading order."""
-    lines = (line for page in document.pages for line in page_lines(page))
-    return {f"L{number}": line for number, line in enumerate(lines, 1)}
+    """Return the lines that the rules read the letter's fields from, by their ids, in reading order."""
+    return {f"L{number}": line for number, line in enumerate(letter_lines(document).lines, 1)}
 
 
 def question(lines: Mapping[str, Line]) -> str:
