@@ -25,7 +25,7 @@ _CHECK = "processors.llm.answer_check:problem"
 _ASK = "processors.llm.gongmun.child:ask"
 _JOIN = "processors.llm.gongmun.child:join"
 _CHILD_S = 30.0
-_MOST_TOKENS = 1200
+_MOST_TOKENS = 3000
 
 
 @dataclass(frozen=True, slots=True)

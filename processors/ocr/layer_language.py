@@ -14,7 +14,7 @@ _VOWELS = re.compile("[aeiouy]")
 
 _ENOUGH_HANGUL, _LEAST_COMMON = 80, 0.15
 _ENOUGH_SMALL, _LEAST_VOWELS = 200, 0.22
-"""Languages in Latin letters have 35 to 48 % vowels; moved in the alphabet they have mostly less than 20 %."""
+"""Languages in Latin letters have 35 to 48 % vowels; moved in the alphabet they often have less than 20 %."""
 _ENOUGH_MANGLED, _MOST_MANGLED = 40, 0.4
 
 

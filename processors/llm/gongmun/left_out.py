@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from processors.llm.gongmun.model_find import Found, changed, squeezed
@@ -11,21 +12,37 @@ from processors.llm.gongmun.unsure import LEAST_FOR_A_NAME, LEAST_FOR_A_NUMBER
 _READ_AS = "; read as: "
 
 
-def left_out(warnings: Sequence[Mapping[str, Any]], pointer: str) -> str | None:
-    """Return what was read for a field and left out as unsure, None when nothing was."""
-    for warning in warnings:
-        if warning.get("code") == "unsure" and warning.get("pointer") == pointer:
-            return str(warning.get("message", "")).partition(_READ_AS)[2]
-    return None
+def left_out(warnings: Sequence[Mapping[str, Any]], pointer: str) -> list[str]:
+    """Return what was read for a field, or the fields below it, and left out as unsure."""
+    return [_read(warning) for warning in warnings if _concerns(warning, pointer)]
 
 
-def is_better(found: Found, read: str | None) -> bool:
-    """Tell whether a model's value may stand where the rules have none; `read` is what they left out.
+def without_answered(warnings: Sequence[Mapping[str, Any]], pointer: str, found: Found) -> list[Mapping[str, Any]]:
+    """Return the warnings without that of the reading which a model's value takes the place of: the most like it."""
+    likest = max(
+        (warning for warning in warnings if _concerns(warning, pointer)),
+        key=lambda warning: SequenceMatcher(None, squeezed(_read(warning)), squeezed(found.value)).ratio(),
+        default=None,
+    )
+    return [warning for warning in warnings if warning is not likest]
 
-    A copy of it is not: the model sees the same letters. Nor is a figure that the engine was not sure of, for nothing
+
+def _concerns(warning: Mapping[str, Any], pointer: str) -> bool:
+    own = str(warning.get("pointer", ""))
+    return warning.get("code") == "unsure" and (own == pointer or own.startswith(f"{pointer}/"))
+
+
+def _read(warning: Mapping[str, Any]) -> str:
+    return str(warning.get("message", "")).partition(_READ_AS)[2]
+
+
+def is_better(found: Found, reads: Sequence[str]) -> bool:
+    """Tell whether a model's value may stand where the rules have none; `reads` is what they left out.
+
+    A copy of that is not: the model sees the same letters. Nor is a figure that the engine was not sure of, for nothing
     else proves figures, nor a word that it was not sure of and that the model left as it was.
     """
-    if read is not None and squeezed(read) == squeezed(found.value):
+    if squeezed(found.value) in map(squeezed, reads):
         return False
     text = found.at.squeeze()
     doubtful = [glyph for glyph in text.glyphs if glyph and glyph.source == "ocr"]

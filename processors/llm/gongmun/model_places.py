@@ -16,6 +16,7 @@ from processors.llm.gongmun.labels import labelled
 from processors.llm.gongmun.lines import Line
 from processors.llm.gongmun.model_find import squeezed
 from processors.llm.gongmun.placed import Placed
+from processors.llm.gongmun.public_tail import split_tail
 from processors.llm.gongmun.zones import split_zones
 
 IN_BODY, IN_SENTENCE = "model_value_in_body", "model_value_in_sentence"
@@ -61,6 +62,7 @@ class Places:
     listed: frozenset[str]
     body_text: str
     months_lead: bool
+    _addressees: frozenset[object]
     _spots: Mapping[str, Sequence[Spot]]
 
     @classmethod
@@ -77,12 +79,16 @@ class Places:
                 len(parts.after),
             )
             listed = [line for line in parts.after[start:] if not _reaches(line)]
+            addressees = {glyph for line in parts.address for glyph in _glyphs(line.text)}
         else:
             zones = split_zones(ordered)
             body, listed = zones.body, list(zones.attachments)
+            addressees = set(_glyphs(zones.field("recipient")))
+            if origin == "domestic_public":
+                addressees |= set(_glyphs(split_tail(zones.tail).recipients))
         text = squeezed(str(cast(Tree, result.get("body") or {}).get("text", "")))
         spots = {pointer: [_spot(entry) for entry in entries] for pointer, entries in _evidence(result).items()}
-        return cls(origin, _ids(lines, body), _ids(lines, listed), text, leads, spots)
+        return cls(origin, _ids(lines, body), _ids(lines, listed), text, leads, frozenset(addressees), spots)
 
     def why_closed(self, name: str, line_id: str, line: Line, place: Placed) -> str:
         """Return the code of why a place is closed to a field of head or tail, or nothing when it is open."""
@@ -98,35 +104,41 @@ class Places:
             return OUT_OF_PLACE  # an office signs, and its seal; nobody's name stands there
         return OUT_OF_PLACE if self._is_beyond(name, spot) else ""
 
-    def holds(self, pointer: str, place: Placed) -> bool:
-        """Tell whether the rules read the value at `pointer`, or one below it, from that place."""
+    def is_addressee(self, place: Placed) -> bool:
+        """Tell whether a place is part of what the letter says it is addressed to."""
+        glyphs = _glyphs(place)
+        return bool(glyphs) and self._addressees.issuperset(glyphs)
+
+    def is_anothers(self, own: str, place: Placed) -> bool:
+        """Tell whether the rules read another field than `own`, or the title, from a place."""
         spot = _spot_of(place)
-        return any(
-            touch(spot, other)
-            for name, spots in self._spots.items()
-            if name == pointer or name.startswith(f"{pointer}/")
-            for other in spots
-        )
+        roots = (*(name for name in _OTHERS if name != own), "title")
+        return any(touch(spot, other) for name in roots for other in self.below(name))
+
+    def is_beyond(self, place: Placed) -> bool:
+        """Tell whether a place is behind the end of a public letter, whose last lines are known."""
+        return self.origin == "domestic_public" and self._is_beyond("", _spot_of(place))
 
     def _is_another(self, spot: Spot) -> bool:
-        return any(touch(spot, other) for name in _OTHERS for other in self._below(name))
+        return any(touch(spot, other) for name in _OTHERS for other in self.below(name))
 
     def _is_beyond(self, name: str, spot: Spot) -> bool:
         """Tell whether a value stands behind the letter's end, or a title beside its place in the head."""
         page, y = spot[0], (spot[2] + spot[4]) / 2
         if name == "title":
-            first = min(((other[0], other[2]) for other in self._below("body")), default=None)
+            first = min(((other[0], other[2]) for other in self.below("body")), default=None)
             if first is not None and (page, y) > first:
                 return True
-            above = min(((other[0], other[2]) for other in self._below("recipients")), default=None)
+            above = min(((other[0], other[2]) for other in self.below("recipients")), default=None)
             # Where many are addressed they stand below the body, and say nothing of the title's place.
             if self.origin != "foreign" and above is not None and (first is None or above < first):
                 return (page, y) < above
         ends = _PUBLIC_ENDS if self.origin == "domestic_public" else ("sender/signatory_",)
-        end = max(((other[0], other[4]) for root in ends for other in self._below(root)), default=None)
+        end = max(((other[0], other[4]) for root in ends for other in self.below(root)), default=None)
         return end is not None and (page, y) > end
 
-    def _below(self, root: str) -> list[Spot]:
+    def below(self, root: str) -> list[Spot]:
+        """Return where the rules read what is below a field."""
         return [spot for pointer, spots in self._spots.items() if pointer.startswith(f"/{root}") for spot in spots]
 
 

@@ -17,7 +17,17 @@ FIELDS: Mapping[str, str] = {
     "document_number": "/document_number",
     "issue_date": "/issue_date",
 }
-"""The answer's fields and where the result has them."""
+"""The answer's fields that are one value, and where the result has them; `disclosure` is one more, of several parts."""
+
+LISTS: Mapping[str, int] = {
+    "recipients": 40,
+    "attachments": 30,
+    "deadlines": 10,
+    "phones": 2,
+    "emails": 2,
+    "related_documents": 10,
+}
+"""The answer's lists and how many entries each may have."""
 
 MOST_CHARACTERS = 12_000
 """Head and tail of a letter hold what is asked; of a longer one the middle is left out."""
@@ -37,7 +47,9 @@ def answer_schema() -> dict[str, Any]:
             "line": {"type": "string", "maxLength": 8},
         },
     }
-    return {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(FIELDS, value)}
+    lists = {name: {"type": "array", "maxItems": most, "items": value} for name, most in LISTS.items()}
+    one = dict.fromkeys((*FIELDS, "disclosure"), value)
+    return {"type": "object", "additionalProperties": False, "properties": {**one, **lists}}
 
 
 def prompt(given: object = None) -> tuple[str, str]:

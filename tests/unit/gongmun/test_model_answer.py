@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from processors.llm.gongmun.extract import extract
 from processors.llm.gongmun.model_answer import merge
-from processors.llm.gongmun.model_question import FIELDS, answer_schema, lines_by_id, prompt, question
+from processors.llm.gongmun.model_question import FIELDS, LISTS, answer_schema, lines_by_id, prompt, question
 from processors.llm.gongmun_stage import check_result
 from schemas.pages import Document
 from tests.unit.gongmun.pages import PUBLIC, document_of
@@ -416,4 +416,4 @@ def test_the_question_numbers_its_lines_and_the_prompt_has_a_version() -> None:
     version, text = prompt()
     assert version.isdigit()
     assert text.startswith("You read")
-    assert set(answer_schema()["properties"]) == set(STEERED)
+    assert set(answer_schema()["properties"]) == {*STEERED, "disclosure", *LISTS}
