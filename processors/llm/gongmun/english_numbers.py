@@ -25,7 +25,7 @@ def own_number(head: Sequence[Line]) -> Placed:
             for label in pattern.finditer(line.plain):
                 if pattern is not OUR_REF and YOUR_REF.search(line.plain[: label.end()]):
                     continue
-                found = _value(line.text.cut(label.end()), bare=pattern is BARE_NUMBER)
+                found = number_at(line.text.cut(label.end()), bare=pattern is BARE_NUMBER)
                 if found:
                     return found
     return EMPTY
@@ -39,7 +39,8 @@ def is_reference(plain: str) -> bool:
     return label is not None and bool(_COLON.search(label.group()) or re.search(r"\d", plain[label.end() :]))
 
 
-def _value(text: Placed, *, bare: bool) -> Placed:
+def number_at(text: Placed, *, bare: bool = False) -> Placed:
+    """Return the number that a text begins with, empty for none; a `bare` one has no label but `No.`."""
     plain = text.plain
     stop = min([len(plain), *(d.start for d in find_english_dates(plain) if d.start)])
     cell = plain[:stop].split("  ")[0].rstrip()
@@ -56,7 +57,7 @@ def _value(text: Placed, *, bare: bool) -> Placed:
     end = first.end()
     while more := _MORE.match(cell, end):
         end = more.end()
-    value = text.cut(0, end).strip(".,;:")
+    value = text.cut(0, end).strip(".,;:" if "(" in plain[:end] else ".,;:)")
     if bare and not (_COMPOSED.search(value.plain) and _ENDS.match(plain[end:])):
         return EMPTY
     return value

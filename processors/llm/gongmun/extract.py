@@ -36,7 +36,7 @@ def extract(document: Document, own_organisation: str = "") -> dict[str, Any]:
     if tree is None:
         message = "no text was found" if not lines else "neither the labels of a letter nor its salutation were found"
         warning = {"code": "no_text" if not lines else "not_a_letter", "message": message}
-        return {"schema_version": "1.0", "warnings": [warning]}
+        return {"schema_version": "1.0", "warnings": [warning, *_unread(document)]}
     tree["seal"] = read_seal(letter.document, lines, tree["origin"] == "foreign")
     tree["direction"] = direction_for(own_organisation, tree)
     if tree["origin"] != "foreign":
@@ -44,7 +44,13 @@ def extract(document: Document, own_organisation: str = "") -> dict[str, Any]:
     if end is not None:
         message = f"the pages after page {end} are attachments; the letter's fields are read from those before them"
         tree.setdefault("warnings", []).append({"code": "attachment_pages", "message": message})
-    return {"schema_version": "1.0", **render(tree)}
+    tree["warnings"] = [*tree.get("warnings", []), *_unread(document)]
+    return {"schema_version": "1.0", **render(tree, lines[0].page)}
+
+
+def _unread(document: Document) -> list[dict[str, str]]:
+    """Return what went wrong when the document was read: a letter with an unread page is not complete."""
+    return [{"code": "reading", "message": message} for message in document.warnings]
 
 
 def _letter(lines: Sequence[Line], stamp: dict[str, Read]) -> Tree | None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from processors.llm.gongmun.amounts import find_amounts
+from processors.llm.gongmun.citations import find_english_citations
 from processors.llm.gongmun.english_contacts import read_english_block
 from processors.llm.gongmun.english_dates import EnglishDate, find_english_dates, month_first
 from processors.llm.gongmun.english_deadlines import find_english_actions
@@ -50,6 +51,7 @@ def read_foreign(lines: Sequence[Line], stamp: dict[str, Read]) -> Tree:
     tree["requested_actions"] = find_english_actions(texts, issued, leads)
     tree["events"] = find_english_events(texts, issued, leads)
     tree["amounts"] = [amount.tree() for text in texts for amount in find_amounts(text)]
+    tree["related_documents"] = find_english_citations(texts, leads)
     tree["attachments"] = find_enclosures(parts.after)
     tree["contacts"] = _contacts(parts)
     return tree

@@ -86,10 +86,7 @@ def drop(tree: Tree, code: str, pointer: str, entry: Mapping[str, Any]) -> None:
 def copied(tree: Tree) -> Tree:
     """Return a copy whose fields, evidence and warnings can be written to."""
     copy = {
-        key: [dict(entry) if isinstance(entry, dict) else entry for entry in value]
-        if isinstance(value, list)
-        else value
-        for key, value in tree.items()
+        key: _copied_list(cast(list[Any], value)) if isinstance(value, list) else value for key, value in tree.items()
     }
     for key in ("sender", "evidence", "disclosure"):
         if key in copy:
