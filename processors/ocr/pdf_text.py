@@ -74,23 +74,29 @@ def read_layer(page: pdfium.PdfPage) -> Layer:
 def _with_objects(page: pdfium.PdfPage, to_fractions: Matrix, letters: tuple[Letter, ...], broken: int) -> Layer:
     """Add what the page's objects tell; they come in the order in which they are painted, so later images lie above."""
     images: list[Box] = []
+    waiting: list[pdfium.PdfObject] = []
     texts: list[Box] = []
+    runs = 0
     hidden = 0
     buried: set[int] = set()
     kinds = [pdfium_c.FPDF_PAGEOBJ_IMAGE, pdfium_c.FPDF_PAGEOBJ_TEXT]
     for item in page.get_objects(filter=kinds):
-        # Inside a form the bounds are the form's own units; such objects are rare and only make us careful.
-        box = _map(to_fractions, *item.get_bounds())
         if isinstance(item, pdfium.PdfImage):
+            # Inside a form the bounds are the form's own units; such objects are rare and only make us careful.
+            box = _map(to_fractions, *item.get_bounds())
             images.append(box)
+            # Where runs of text stand takes a millisecond a page: pages without images do without.
+            texts += [_map(to_fractions, *text.get_bounds()) for text in waiting]
+            waiting = []
             below = {i for i, text in enumerate(texts) if i not in buried and _is_within(text, box)}
             if below and item.level == 0 and _is_opaque(item):
                 buried |= below
         elif pdfium_c.FPDFTextObj_GetTextRenderMode(item.raw) == pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE:
             hidden += 1
         else:
-            texts.append(box)
-    return Layer(letters, broken, hidden, tuple(images), len(buried), len(texts))
+            waiting.append(item)
+            runs += 1
+    return Layer(letters, broken, hidden, tuple(images), len(buried), runs)
 
 
 def _is_within(inner: Box, outer: Box) -> bool:
@@ -106,10 +112,8 @@ def _is_opaque(image: pdfium.PdfImage) -> bool:
         bitmap = image.get_bitmap(render=True, scale_to_original=False)
     except pdfium.PdfiumError:
         return False
-    pixels = bitmap.to_numpy()
-    opaque = pixels.ndim < 3 or pixels.shape[2] < 4 or float((pixels[..., 3] > _OPAQUE).mean()) > _MOSTLY
-    bitmap.close()
-    return opaque
+    pixels = bitmap.to_numpy()  # a view: the bitmap has to live as long
+    return pixels.ndim < 3 or pixels.shape[2] < 4 or float((pixels[..., 3] > _OPAQUE).mean()) > _MOSTLY
 
 
 def _page_matrix(page: pdfium.PdfPage) -> Matrix:

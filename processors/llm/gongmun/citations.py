@@ -1,4 +1,4 @@
-"""Citations in other forms than `처리과-번호(날짜)`: a company's numbers, brackets with more than a date, English ones."""
+"""Citations in other forms than `처리과-번호(날짜)`: companies' numbers, more than a date in brackets, English ones."""
 
 import re
 from collections.abc import Sequence
