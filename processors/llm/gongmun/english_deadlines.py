@@ -23,6 +23,7 @@ _DONE = (
     r"due|paid|received|sent|delivered|completed|signed|issued|held|shipped|payable|submitted|returned|agreed|"
     r"announced|finished|closed|reached"
 )
+_DOES = "reach|submit|return|send|provide|pay|deliver|confirm|inform|notify|reply|respond|complete|sign"
 _TOLD = re.compile(
     # What has been done, but not in a clause that only says which thing is meant (`the forms that were sent`).
     r"(?<!that )(?<!which )(?<!who )(?<!must )(?<!should )"
@@ -36,7 +37,8 @@ _TOLD = re.compile(
 _STRONG = (
     r"please|kindly|(?:could|would)\s+you|we\s+(?:would\s+)?(?:ask|request|appreciate|welcome|be\s+grateful|invite)|"
     r"(?:you|(?:all\s+)?(?:applicants|participants|members))\s+are\s+(?:kindly\s+)?(?:asked|requested|invited|required|expected)|"
-    r"should\s+(?:be|reach)|shall|must|(?:has|have|is|are)\s+to\s+be|(?:is|are|falls?|becomes?)\s+(?:due|payable)|"
+    rf"should\s+(?:be|reach)|shall\s+(?:be\s+(?:made|filed|provided|{_DONE})|{_DOES})|must|"
+    r"(?:has|have|is|are)\s+to\s+be|(?:is|are|falls?|becomes?)\s+(?:due|payable)|"
     r"to\s+be\s+(?:sent|returned|submitted|paid|received)|look\s+forward|let\s+us\s+have|"
     r"if\s+you\s+(?:confirm|reply|respond|register|apply|return)"
 )

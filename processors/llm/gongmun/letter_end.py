@@ -73,7 +73,7 @@ def letter_end(lines: Sequence[Line]) -> int | None:
             return number
         if _HEADING.match(first) or _has_named_heading([line.plain for line in following], signed or listed):
             return number
-        if signed and not _is_rest(first):
+        if signed and not _is_rest(following):
             return number
     return None
 
@@ -121,9 +121,10 @@ def _is_last(behind: Sequence[Line]) -> bool:
     )
 
 
-def _is_rest(first_line: str) -> bool:
-    """Tell whether a page behind the signature begins with the rest of the letter."""
-    if _OWN_END.search(first_line) or ENCLOSURES.match(first_line) or COPY.match(first_line):
+def _is_rest(page: Sequence[Line]) -> bool:
+    """Tell whether a page behind the signature begins with the rest of the letter, or has a public letter's tail."""
+    first = page[0].plain
+    if _OWN_END.search(first) or ENCLOSURES.match(first) or COPY.match(first):
         return True
-    marker = read_marker(first_line)
-    return marker is not None and marker.order > 1
+    marker = read_marker(first)
+    return (marker is not None and marker.order > 1) or _has_tail([line.plain for line in page])

@@ -70,6 +70,8 @@ def test_the_time_of_a_deadline() -> None:
         ("Tenders must have been received by 14 March 2025.", ["2025-03-14"]),
         ("The remaining sum of EUR 400 is payable on or before 14 March 2025.", ["2025-03-14"]),
         ("Completed questionnaires shall be returned by 14 March 2025.", ["2025-03-14"]),
+        ("The Agency shall submit the counts by 14 March 2025.", ["2025-03-14"]),
+        ("This agreement shall end by 29 August 2025.", []),
         ("We would welcome your remarks by 14 March 2025.", ["2025-03-14"]),
         ("The form should reach us no later than 14 March 2025.", ["2025-03-14"]),
         ("Nominations are accepted until 14 March 2025.", ["2025-03-14"]),

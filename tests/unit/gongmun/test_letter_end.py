@@ -59,6 +59,12 @@ def test_a_tail_alone_on_the_last_page_belongs_to_the_letter() -> None:
     assert _end(head, "주무관" + tail, PLAN) == 2
 
 
+def test_a_tail_on_the_page_behind_a_sealed_signature_belongs_to_the_letter() -> None:
+    head, tail = LETTER.replace("너른군수", "너른교육원장 (직인생략)").split("주무관", 1)
+    assert _end(head, "★주무관" + tail) is None
+    assert _end(head, "★주무관" + tail, PLAN) == 2
+
+
 def test_a_tail_may_run_over_two_pages() -> None:
     before, after = LETTER.split("전화번호", 1)
     assert _end(before, "전화번호" + after) is None

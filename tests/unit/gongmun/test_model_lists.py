@@ -11,6 +11,7 @@ from processors.llm.gongmun.model_answer import merge
 from processors.llm.gongmun.model_question import LISTS, lines_by_id
 from processors.llm.gongmun_stage import check_result
 from schemas.pages import Document
+from tests.unit.gongmun.model_results import facts, line_of
 from tests.unit.gongmun.pages import PUBLIC, document_of
 
 LETTER = PUBLIC.replace("수신    가람시장(도로과장)", "수신    수신자 참조")
@@ -56,19 +57,11 @@ def _without(document: Document, *roots: str) -> dict[str, Any]:
     return rules
 
 
-def _line(document: Document, part: str) -> str:
-    return next(name for name, line in lines_by_id(document).items() if part in line.plain)
-
-
 def _merged(document: Document, rules: dict[str, Any], name: str, *pairs: tuple[str, str]) -> dict[str, Any]:
-    entries = [{"value": value, "line": _line(document, part)} for value, part in pairs]
+    entries = [{"value": value, "line": line_of(document, part)} for value, part in pairs]
     merged = merge(rules, lines_by_id(document), {name: entries[0] if name == "disclosure" else entries})
     check_result(orjson.dumps(merged))
     return merged
-
-
-def _facts(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in result.items() if key != "warnings"}
 
 
 @pytest.mark.parametrize(
@@ -157,7 +150,7 @@ def test_what_the_letter_does_not_have_as_such_is_dropped(name: str, value: str,
     rules = _without(document, ROOTS.get(name, name))
     merged = _merged(document, rules, name, (value, part))
 
-    assert _facts(merged) == _facts(rules)
+    assert facts(merged) == facts(rules)
     assert len(merged["warnings"]) == len(rules.get("warnings", [])) + 1
 
 
@@ -270,9 +263,10 @@ def test_a_list_that_the_rules_read_is_not_said_twice() -> None:
     }
     assert said.keys() == LISTS.keys()
     answer = {
-        name: [{"value": value, "line": _line(document, part)} for value, part in pairs] for name, pairs in said.items()
+        name: [{"value": value, "line": line_of(document, part)} for value, part in pairs]
+        for name, pairs in said.items()
     }
     merged = merge(rules, lines, answer)
 
-    assert _facts(merged) == _facts(rules)
+    assert facts(merged) == facts(rules)
     assert merged.get("warnings", []) == rules.get("warnings", [])
