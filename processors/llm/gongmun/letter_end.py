@@ -49,7 +49,9 @@ _HEAD_OF = (
 _SEALED = r"[(\[]?\s*(?:인|印|직\s*인|직\s*인\s*생\s*략|서\s*명\s*생\s*략)\s*[)\]]?"
 _SIGNED = re.compile(
     rf"^\s*(?:[^:.]{{2,40}}?\s)?(?:{_HEAD_OF})\s+[가-힣](?:\s*[가-힣]){{1,3}}\s*(?:{_SEALED})?\s*$|"
-    rf"^\s*(?:[^:.]{{2,40}})?(?:{_HEAD_OF})\s*{_SEALED}\s*$"
+    rf"^\s*(?:[^:.]{{2,40}})?(?:{_HEAD_OF})\s*{_SEALED}\s*$|"
+    # What is read where a seal covers the name.
+    r"^\s*(?:[^:.]{2,40}\s)?대\s*표\s*이\s*사\s+(?=\S*[^가-힣\s.,])\S{1,6}\s*$"
 )
 _PLAINEST = 3
 """A letter that is signed has little below: addresses, who is in charge, a seal's letters; a body goes on with more."""

@@ -124,6 +124,7 @@ def test_a_letter_that_goes_on_is_no_attachment(first: str) -> None:
         "대표이사  홍 길 동",
         "사단법인 나루협회 회장 김하늘 (직인생략)",
         "나루상인조합장 (직인)",
+        "나루 주식회사  대표이사  염4:",
     ],
 )
 def test_what_follows_a_signature_is_attached(signature: str, first: str) -> None:
