@@ -121,6 +121,15 @@ def test_what_the_rules_left_out_as_unsure_stays_out_when_a_model_says_it_again(
     assert codes(merged) == ["unsure", "model_value_unsure"]
 
 
+def test_what_no_grammar_allows_stays_out_however_well_it_was_read() -> None:
+    cut = "다리 안전점검 협조 요청을"
+    document = document_of(PUBLIC.replace("다리 안전점검 결과 제출 협조 요청", cut), source="ocr")
+    rules, merged = joined_with(document, {"title": {"value": cut, "line": line_of(document, "제목")}})
+
+    assert codes(rules) == ["unsure"]
+    assert facts(merged) == facts(rules)
+
+
 def test_figures_that_were_badly_read_are_no_better_for_a_corrected_word() -> None:
     document = _unsure_number("도로꽈-712")
     answer = {"document_number": {"value": "도로과-712", "line": line_of(document, "-712")}}
