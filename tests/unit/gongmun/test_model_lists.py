@@ -5,10 +5,12 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from processors.llm.gongmun.extract import extract
 from processors.llm.gongmun.model_answer import merge
-from processors.llm.gongmun.model_question import LISTS, lines_by_id
+from processors.llm.gongmun.model_question import FIELDS, LISTS, lines_by_id
 from processors.llm.gongmun_stage import check_result
 from schemas.pages import Document
 from tests.unit.gongmun.model_results import facts, line_of
@@ -269,3 +271,37 @@ def test_a_list_that_the_rules_read_is_not_said_twice() -> None:
 
     assert facts(merged) == facts(rules)
     assert merged.get("warnings", []) == rules.get("warnings", [])
+
+
+GAPS = ("recipients", "attachments", "contacts", "disclosure", "title")
+_LINES = lines_by_id(document_of(PUBLIC))
+
+
+@st.composite
+def _answers(draw: st.DrawFn) -> dict[str, Any]:
+    """Any lines' words, or others, under any field: what a model of no use might say."""
+    said = st.one_of(
+        st.text(max_size=20), st.sampled_from([cell.text.text for line in _LINES.values() for cell in line.cells])
+    )
+    entry = st.fixed_dictionaries({"value": said, "line": st.sampled_from([*_LINES, "L999", ""])})
+    one = st.fixed_dictionaries({}, optional=dict.fromkeys((*FIELDS, "disclosure"), entry))
+    many = st.fixed_dictionaries({}, optional=dict.fromkeys(LISTS, st.lists(entry, max_size=4)))
+    return {**draw(one), **draw(many)}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    answer=_answers(), gaps=st.sets(st.sampled_from(["recipients", "attachments", "contacts", "disclosure", "title"]))
+)
+def test_no_answer_at_all_breaks_the_schema_or_names_what_has_no_place(answer: dict[str, Any], gaps: set[str]) -> None:
+    document = document_of(PUBLIC)
+    rules = _without(document, *gaps)
+    rules["evidence"] = {pointer: e for pointer, e in rules["evidence"].items() if pointer.split("/")[1] not in gaps}
+    merged = merge(rules, _LINES, answer)
+
+    check_result(orjson.dumps(merged))
+    for entries in merged["evidence"].values():
+        if any(entry["source"] == "model" for entry in entries):
+            assert all(0 <= value <= 1 for entry in entries for value in entry["bbox"])
+    kept = {key: rules[key] for key in ("document_number", "issue_date", "approval", "body") if key in rules}
+    assert {key: merged[key] for key in kept} == kept
