@@ -4,6 +4,7 @@ Nothing here parses a document: that is done in a child process of the processor
 """
 
 from schemas.errors import InvalidInput
+from schemas.plain_text import looks_like_text
 
 SNIFF_BYTES = 4096
 """How much of a file's beginning is looked at."""
@@ -29,6 +30,9 @@ INPUT_KINDS: dict[str, str] = {
 """Media type to the kind of input that modules declare; types without a kind can only be stored."""
 
 _READABLE = "PDF, HWPX, PNG, JPEG, TIFF, WebP, BMP, HEIC, plain text, or sound as WAV, MP3, M4A, MP4, OGG, FLAC or WebM"
+
+_REAL_TYPE = "send the file under its real type, or export it again from the program that made it"
+_SAVE_AS_TEXT = "save the text as UTF-8 and send it again, or send the file under its real type"
 
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _MP4_BRANDS = frozenset(
@@ -80,7 +84,7 @@ _ZIP_BASED = frozenset({HWPX, ZIP})
 
 def sniff(head: bytes) -> str:
     """Return the media type that a file's first `SNIFF_BYTES` show; UNKNOWN when they show none."""
-    return _by_mark(head) or (TEXT if _is_text(head) else UNKNOWN)
+    return _by_mark(head) or (TEXT if looks_like_text(head) else UNKNOWN)
 
 
 def media_type_of(head: bytes, name: str, content_type: str) -> str:
@@ -101,7 +105,7 @@ def media_type_of(head: bytes, name: str, content_type: str) -> str:
         raise InvalidInput(
             f"{_called(name)} claims to be {claimed}, but its content is {what}",
             code="not_what_it_claims",
-            remedy="send the file under its real type, or export it again from the program that made it",
+            remedy=_SAVE_AS_TEXT if claimed == TEXT and found == UNKNOWN else _REAL_TYPE,
         )
     return HWPX if found == ZIP and claimed == HWPX else found
 
@@ -160,18 +164,6 @@ def _sound_by_mark(head: bytes) -> str | None:
     if head.startswith(b"ID3") or (frame & _MPEG_FRAME_BITS == _MPEG_FRAME_BITS and 0 < (frame >> 1 & 3) < 3):
         return "audio/mpeg"
     return None
-
-
-def _is_text(head: bytes) -> bool:
-    if b"\x00" in head:
-        return False
-    for cut in range(4):  # the last character may be cut in the middle
-        try:
-            head[: len(head) - cut].decode()
-        except UnicodeDecodeError:
-            continue
-        return True
-    return False
 
 
 def _claim(name: str, content_type: str) -> str | None:

@@ -31,7 +31,7 @@ _WITHOUT_MODEL = frozenset(("ocr", "stt"))
 _EXTRACT = "gongmun.extract"
 # The extractor shows head and tail of a letter only (12,000 characters and the lines' ids), beside its own question.
 _EXTRACT_MOST_PROMPT = 16_000
-_EXTRACT_QUESTION, _EXTRACT_ANSWER = 800, 1_200
+_EXTRACT_QUESTION, _EXTRACT_ANSWER = 1_200, 2_000
 # Of a text in parts each answer is a sixteenth of a model's context at most, and is read once more.
 _PARTS_FROM, _PART_ANSWERS = 4_000, 16
 

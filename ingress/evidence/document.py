@@ -172,7 +172,7 @@ def _area(place: Place) -> float:
 def _sections(findings: Sequence[Finding]) -> str:
     members: dict[tuple[str, str], list[str]] = {}
     # What was read comes before what was inferred.
-    for number, finding in sorted(enumerate(findings), key=lambda entry: not entry[1].places):
+    for number, finding in sorted(enumerate(findings), key=lambda entry: entry[1].is_inferred):
         members.setdefault(section_of(finding.pointer), []).append(_field(number, finding))
     order = [*(section for section in ORDER if section in members), *(s for s in members if s not in ORDER)]
     return "".join(f"<h2>{_label(section)}</h2><ul>{''.join(members[section])}</ul>" for section in order)
@@ -200,7 +200,7 @@ def _as_read(finding: Finding) -> str:
 
 
 def _meta(finding: Finding) -> str:
-    if not finding.places:
+    if finding.is_inferred:
         return '<span class="meta"><span>추론 · inferred</span></span>'
     pages = ", ".join(f"{page}쪽" for page in dict.fromkeys(place.page for place in finding.places))
     sources = ", ".join(

@@ -25,11 +25,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One value of a result, by its JSON Pointer; without places it was inferred."""
+    """One value of a result, by its JSON Pointer."""
 
     pointer: str
     value: str
     places: tuple[Place, ...]
+
+    @property
+    def is_inferred(self) -> bool:
+        """Whether it was read nowhere: it has no places, or only such as say so."""
+        return all(place.source == "inferred" for place in self.places)
 
     @property
     def confidence(self) -> float | None:

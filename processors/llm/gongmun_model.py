@@ -25,7 +25,8 @@ _CHECK = "processors.llm.answer_check:problem"
 _ASK = "processors.llm.gongmun.child:ask"
 _JOIN = "processors.llm.gongmun.child:join"
 _CHILD_S = 30.0
-_MOST_TOKENS = 1200
+MOST_TOKENS = 2_000
+"""An answer that names forty addressees has some 1,500 tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def _body(told: str, text: str, schema: Json) -> Json:
     shape = {"name": "letter", "schema": schema, "strict": True}
     return {
         "messages": [{"role": "system", "content": told}, {"role": "user", "content": text}],
-        "max_tokens": _MOST_TOKENS,
+        "max_tokens": MOST_TOKENS,
         "temperature": 0,
         "response_format": {"type": "json_schema", "json_schema": shape},
     }

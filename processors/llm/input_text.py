@@ -7,6 +7,7 @@ import orjson
 
 from schemas.errors import InvalidInput
 from schemas.pages import decode_document, document_text
+from schemas.plain_text import decoded
 from schemas.topics import GONGMUN_EXTRACT
 
 
@@ -22,13 +23,21 @@ class Given:
 def given_text(before: str, media_type: str, content: bytes) -> Given:
     """Return an input as text; `before` is the kind of the stage that gave it, empty for the caller's own text."""
     if media_type.partition(";")[0].strip() != "application/json":
-        return Given(content.decode("utf-8", "replace"), read=bool(before))
+        return Given(text_of(content), read=bool(before))
     if before == "ocr":
         return Given(document_text(decode_document(content)), read=True)
     body: Any = orjson.loads(content)
     if isinstance(body, dict) and isinstance(cast(dict[str, Any], body).get("text"), str):
         return Given(cast(dict[str, str], body)["text"], body, read=True)
     return Given(orjson.dumps(_said(before, body), option=orjson.OPT_INDENT_2).decode(), body, read=True)
+
+
+def text_of(content: bytes) -> str:
+    """Return plain text as it was meant; what is in no usual encoding keeps what of it is UTF-8."""
+    try:
+        return decoded(content)
+    except UnicodeDecodeError:
+        return content.decode("utf-8", "replace")
 
 
 def _said(before: str, body: Any) -> Any:

@@ -8,6 +8,7 @@ import orjson
 
 from processors.llm.asking import Asking, Said
 from processors.llm.errors import NoUpstream
+from processors.llm.input_text import text_of
 from processors.llm.pool.pool import Pool
 from processors.llm.pool.shared import shared_pool
 from processors.llm.pool.values import Caller
@@ -92,7 +93,7 @@ class LlmStage:
         if "prompt" in config:
             return await prompted(self._running(), request, context, config, self._checkpoints)
         options: Json = orjson.loads(request.options or "{}")
-        text = (await context.read(request.inputs[0])).decode("utf-8", "replace")
+        text = text_of(await context.read(request.inputs[0]))
         body = _body(options, text)
         asking = Asking(
             self._running(), Caller(request.job.service, request.job.lane, request.job.job_id), context.spent

@@ -1,11 +1,13 @@
 """Whether a PDF's text layer says what the page shows."""
 
+from collections.abc import Sequence
 from typing import cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from processors.ocr.layer_language import is_language
 from processors.ocr.page_source import Picture, Pixels
 from processors.ocr.pdf_text import Layer
 from schemas.pages import Box
@@ -17,20 +19,26 @@ MIN_INK_SHARE = 0.3
 """Text whose boxes hold less of the page's ink than that is a caption on a picture, not the page's text."""
 
 FULL_PAGE_SHARE = 0.6
+MAX_BURIED_SHARE = 0.5
+"""Of a page's runs of text, more than that under its images is a scan's layer; a logo may lie on a word."""
+
+_GRID = 200
 _SAMPLE_STEP = 2
 
 
 def is_trustworthy(layer: Layer, picture: Picture) -> bool:
     """Tell whether the layer's words may stand for the page.
 
-    Not so when it has no letters, many without Unicode, invisible ones over a full-page image (somebody
-    else's OCR), or when an image or drawing holds most of the ink.
+    Not so when it has no letters, many without Unicode, invisible ones over a full-page image or most of them below it
+    (somebody else's OCR), letters of which no language is made, or when an image or drawing holds most of the ink.
     """
     letters = [letter for letter in layer.letters if not letter.space]
     if not letters or layer.broken > MAX_BROKEN_SHARE * (len(letters) + layer.broken):
         return False
-    covered = max((_area(box) for box in layer.images), default=0.0)
-    if layer.hidden and covered >= FULL_PAGE_SHARE:
+    unseen = layer.hidden > 0 or layer.buried > MAX_BURIED_SHARE * layer.runs
+    if unseen and _covered(layer.images) >= FULL_PAGE_SHARE:
+        return False
+    if not is_language("".join(letter.text for letter in letters)):
         return False
     return ink_share(picture.pixels, [letter.box for letter in letters]) >= MIN_INK_SHARE
 
@@ -52,6 +60,10 @@ def ink_share(pixels: Pixels, boxes: list[Box]) -> float:
     return int((ink & mask).sum()) / total
 
 
-def _area(box: Box) -> float:
-    x0, y0, x1, y1 = (min(1.0, max(0.0, value)) for value in box)
-    return (x1 - x0) * (y1 - y0)
+def _covered(boxes: Sequence[Box]) -> float:
+    """Return which share of the page images cover together: scanners store a page in strips at times."""
+    mask = np.zeros((_GRID, _GRID), dtype=np.bool_)
+    for box in boxes:
+        x0, y0, x1, y1 = (round(min(1.0, max(0.0, value)) * _GRID) for value in box)
+        mask[y0:y1, x0:x1] = True
+    return float(mask.mean())

@@ -13,6 +13,12 @@ from schemas.pages import Box
 _DEVICE = 1_000_000
 """Size of the imaginary device through which page units become fractions of the page."""
 
+_OPAQUE = 240
+"""Alpha (0 to 255) of a pixel that hides what is below it."""
+
+_MOSTLY = 0.9
+"""Share of such pixels in an image that hides it; the corners of a turned one are clear."""
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -27,14 +33,16 @@ class Letter:
 class Layer:
     """A page's letters in the file's order, and the signs by which a layer is judged.
 
-    `broken` counts letters without a usable Unicode value, `hidden` those that are drawn invisibly;
-    `images` are the boxes of the page's images.
+    `broken` counts letters without a usable Unicode value; `hidden` counts runs of text that are drawn invisibly, and
+    `buried` of `runs` lie under an image; `images` are the boxes of the page's images.
     """
 
     letters: tuple[Letter, ...]
     broken: int
     hidden: int
     images: tuple[Box, ...]
+    buried: int = 0
+    runs: int = 0
 
 
 def read_layer(page: pdfium.PdfPage) -> Layer:
@@ -60,21 +68,52 @@ def read_layer(page: pdfium.PdfPage) -> Layer:
             continue  # beyond the edge of the page: nobody sees it
         letters.append(Letter(_text_of(code), box))
     textpage.close()
-    images, hidden = _objects(page, to_fractions)
-    return Layer(tuple(letters), broken, hidden, images)
+    return _with_objects(page, to_fractions, tuple(letters), broken)
 
 
-def _objects(page: pdfium.PdfPage, to_fractions: Matrix) -> tuple[tuple[Box, ...], int]:
+def _with_objects(page: pdfium.PdfPage, to_fractions: Matrix, letters: tuple[Letter, ...], broken: int) -> Layer:
+    """Add what the page's objects tell; they come in the order in which they are painted, so later images lie above."""
     images: list[Box] = []
+    waiting: list[pdfium.PdfObject] = []
+    texts: list[Box] = []
+    runs = 0
     hidden = 0
+    buried: set[int] = set()
     kinds = [pdfium_c.FPDF_PAGEOBJ_IMAGE, pdfium_c.FPDF_PAGEOBJ_TEXT]
     for item in page.get_objects(filter=kinds):
         if isinstance(item, pdfium.PdfImage):
-            # Inside a form the bounds are the form's own units; such images are rare and only make us careful.
-            images.append(_map(to_fractions, *item.get_bounds()))
+            # Inside a form the bounds are the form's own units; such objects are rare and only make us careful.
+            box = _map(to_fractions, *item.get_bounds())
+            images.append(box)
+            # Where runs of text stand takes a millisecond a page: pages without images do without.
+            texts += [_map(to_fractions, *text.get_bounds()) for text in waiting]
+            waiting = []
+            below = {i for i, text in enumerate(texts) if i not in buried and _is_within(text, box)}
+            if below and item.level == 0 and _is_opaque(item):
+                buried |= below
         elif pdfium_c.FPDFTextObj_GetTextRenderMode(item.raw) == pdfium_c.FPDF_TEXTRENDERMODE_INVISIBLE:
             hidden += 1
-    return tuple(images), hidden
+        else:
+            waiting.append(item)
+            runs += 1
+    return Layer(letters, broken, hidden, tuple(images), len(buried), runs)
+
+
+def _is_within(inner: Box, outer: Box) -> bool:
+    x, y = (inner[0] + inner[2]) / 2, (inner[1] + inner[3]) / 2
+    return outer[0] <= x <= outer[2] and outer[1] <= y <= outer[3]
+
+
+def _is_opaque(image: pdfium.PdfImage) -> bool:
+    """Tell whether an image lets nothing through: a watermark or a seal above the text does."""
+    if pdfium_c.FPDFPageObj_HasTransparency(image.raw):
+        return False
+    try:
+        bitmap = image.get_bitmap(render=True, scale_to_original=False)
+    except pdfium.PdfiumError:
+        return False
+    pixels = bitmap.to_numpy()  # a view: the bitmap has to live as long
+    return pixels.ndim < 3 or pixels.shape[2] < 4 or float((pixels[..., 3] > _OPAQUE).mean()) > _MOSTLY
 
 
 def _page_matrix(page: pdfium.PdfPage) -> Matrix:

@@ -1,6 +1,7 @@
 """What a file is, told by its first bytes rather than by its name."""
 
 from schemas.errors import InvalidInput
+from schemas.plain_text import looks_like_text
 
 PDF = "application/pdf"
 TEXT = "text/plain"
@@ -46,7 +47,7 @@ def resolve_media_type(claimed: str, head: bytes, name: str) -> str:
     if not head:
         raise InvalidInput(f"{name} is empty", code="empty_file", remedy="send a file with content")
     found = media_type_of(head)
-    if found is None and (claim == TEXT or claim in _ANYTHING) and b"\x00" not in head:
+    if found is None and (claim == TEXT or claim in _ANYTHING) and (b"\x00" not in head or looks_like_text(head)):
         return TEXT
     if claim in _ANYTHING and found is not None:
         return found

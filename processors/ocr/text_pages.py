@@ -6,10 +6,11 @@ from pathlib import Path
 from processors.ocr.page_source import Picture
 from schemas.errors import InvalidInput
 from schemas.pages import Word
+from schemas.plain_text import decoded
 
 
 class TextFile:
-    """A text file in UTF-8 or, failing that, in the Korean code page that older programs write."""
+    """A text file, in whichever of the usual encodings."""
 
     def __init__(self, path: Path, name: str) -> None:
         text = _decode(path.read_bytes(), name)
@@ -66,13 +67,11 @@ def columns_of(text: str) -> int:
 
 
 def _decode(raw: bytes, name: str) -> str:
-    for encoding in ("utf-8-sig", "cp949"):
-        try:
-            return raw.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise InvalidInput(
-        f"{name} is no text in UTF-8 or in the Korean code page 949",
-        code="not_what_it_claims",
-        remedy="save the text as UTF-8",
-    )
+    try:
+        return decoded(raw)
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"{name} is no text in UTF-8, UTF-16 or the Korean code page 949",
+            code="not_what_it_claims",
+            remedy="save the text as UTF-8",
+        ) from error

@@ -7,6 +7,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from processors.llm.gongmun.model_question import prompt
 from processors.llm.gongmun_model import helped
 from processors.llm.gongmun_stage import GongmunStage
 from processors.llm.pool.opening import open_pool
@@ -52,7 +53,7 @@ async def test_a_scripted_answer_is_merged_and_metered(pool: Pool, sim: Simulato
     counts = await sim.idle()
 
     assert without_notes(body) == without_notes(rules)
-    assert body["x_model"] == {"model": "tiny", "prompt": "gongmun.extract@1"}
+    assert body["x_model"] == {"model": "tiny", "prompt": f"gongmun.extract@{prompt()[0]}"}
     assert body["warnings"][-1]["code"] == "model_value_not_on_page"
     assert result.usage.completion_tokens == counts["tokens_sent"] > 0
     assert result.usage.prompt_tokens == counts["prompt_tokens"]

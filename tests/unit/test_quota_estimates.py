@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from processors.llm.gongmun_model import MOST_TOKENS
 from schemas.events import Step
 from schemas.payloads import BlobRef, Payload
 from schemas.prices import Price, PriceList
@@ -62,7 +63,7 @@ def test_every_step_that_asks_a_model_is_reckoned() -> None:
     both = reckoned(PNG, steps=(OCR, EXTRACT, SUMMARY)).tokens
     alone = reckoned(PNG, steps=(OCR, SUMMARY)).tokens
     assert both == alone + reckoned(PNG, steps=(OCR, EXTRACT)).tokens
-    assert reckoned(PNG, steps=(OCR, EXTRACT)).tokens > PAGE_TOKENS + 1_200
+    assert reckoned(PNG, steps=(OCR, EXTRACT)).tokens > PAGE_TOKENS + MOST_TOKENS
     assert reckoned(PNG, steps=(OCR, EXTRACT), use_model=False) == Estimate(pages=1)
 
 

@@ -39,9 +39,14 @@ class EnglishDate:
 
 
 def month_first(text: str, american: bool) -> bool:
-    """Tell the order of dates in figures: a figure above 12 decides, else the sender's country."""
+    """Tell the order of dates in figures: a figure above 12 decides, else the sender's country.
+
+    Dates with points say nothing of the others: no American writes them.
+    """
     for match in _FIGURES.finditer(text):
         a, b = int(match["a"]), int(match["b"])
+        if match["s"] == ".":
+            continue
         if a > 12 >= b:
             return False
         if b > 12 >= a:
@@ -50,7 +55,7 @@ def month_first(text: str, american: bool) -> bool:
 
 
 def find_english_dates(text: str, months_lead: bool = False) -> list[EnglishDate]:
-    """Find the dates of an English text, in order."""
+    """Find the dates of an English text, in order; with points the day leads, whatever leads elsewhere."""
     found: list[EnglishDate] = []
     for match in _WORDED.finditer(text):
         month = _month(match["m1"] or match["m2"])
@@ -64,7 +69,7 @@ def find_english_dates(text: str, months_lead: bool = False) -> list[EnglishDate
     ]
     for match in _FIGURES.finditer(text):
         a, b, year = int(match["a"]), int(match["b"]), int(match["y"])
-        month, day = (a, b) if months_lead else (b, a)
+        month, day = (a, b) if months_lead and match["s"] != "." else (b, a)
         found.append(EnglishDate(match.start(), match.end(), year + 2000 if year < 100 else year, month, day))
     return sorted((d for d in found if d.iso(2024)), key=lambda d: d.start)
 

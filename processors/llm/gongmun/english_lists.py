@@ -25,6 +25,8 @@ def find_enclosures(lines: Sequence[Line]) -> list[Tree]:
         if COPY.match(line.plain) or re.search(r"@|www\.|\bTel\b|\+\d{2}", line.plain):
             break
         numbered = _ITEM.match(line.plain)
+        if line.page != lines[start].page and not (numbered and _next_number(numbered) == len(entries) + 1):
+            break  # what stands on a further page is attached, unless the numbering goes on
         if not numbered and entries and line.y - _last_y(lines, line) > 2.4 * line.em:
             break
         if numbered or not entries or (line.x0 <= lines[start].x0 + 12 * line.em_x and not _wraps(lines, line)):
@@ -32,6 +34,10 @@ def find_enclosures(lines: Sequence[Line]) -> list[Tree]:
         else:
             entries[-1] = joined([entries[-1], line.text])
     return [entry for entry in map(_enclosure, entries) if entry]
+
+
+def _next_number(item: re.Match[str]) -> int:
+    return int("0" + re.sub(r"\D", "", item.group()))
 
 
 def _last_y(lines: Sequence[Line], line: Line) -> float:
@@ -88,7 +94,8 @@ def find_copies(lines: Sequence[Line]) -> list[Tree]:
     entries = [lines[start].text.cut(label.end() if label else 0)]
     for line in lines[start + 1 :]:
         if (
-            line.y - _last_y(lines, line) > 2.2 * line.em
+            line.page != lines[start].page
+            or line.y - _last_y(lines, line) > 2.2 * line.em
             or line.x0 < lines[start].x0 + line.em_x
             or re.search(r"@|www\.|\+\d", line.plain)
         ):

@@ -2,16 +2,14 @@
 
 import re
 
-OUR_REF = re.compile(
-    r"(?:^|\s)(?:Our\s+ref(?:erence)?|"
-    r"Our\s+no)\s?\.?(?:\s?no\.?)?\s*[:.;]?\s*(?P<value>[A-Z0-9][\w/.\-()]*(?:\s?[/\-]\s?[\w.\-]+)*(?:\s\d[\w\-/]*)?)",
-    re.I,
-)
+OUR_REF = re.compile(r"(?:^|\s)(?:Our\s+ref(?:erence)?|Our\s+no)(?![A-Za-z])\s?\.?(?:\s?no\.?)?\s*[:.;]?\s*", re.I)
 REF = re.compile(
-    r"(?:^|\s{2})(?:Ref(?:erence)?\s?\.?(?:\s?(?:no|number)\.?)?|Letter\s+no\.?|Document\s+no\.?|"
-    r"File\s+(?:no|ref)\.?|No\.)\s*[:;]?\s*(?P<value>[A-Z0-9][\w/.\-()]*(?:\s?[/\-]\s?[\w.\-]+)*)",
+    r"(?:^|\s{2})(?:Ref(?:erence)?\s?\.?(?:\s?(?:no|number)(?![A-Za-z])\.?)?|Letter\s+no\.?|Document\s+no\.?|"
+    r"File\s+(?:no|ref)\.?)(?![A-Za-z])\s*[:;]?\s*",
     re.I,
 )
+BARE_NUMBER = re.compile(r"(?:^|\s{2})No\.\s*[:;]?\s*", re.I)
+"""Before a number with letters or a year; `No. 7 Harbour Road` is where somebody lives."""
 YOUR_REF = re.compile(r"\byour\s+ref", re.I)
 SUBJECT = re.compile(r"^\s*(?:Subject|Subj\.?|RE|Re|Regarding|Title)\s*[:;.]\s*")
 SALUTATION = re.compile(r"^\s*(?:Dear\b|To whom it may concern|Ladies and Gentlemen)", re.I)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from processors.llm.gongmun.english_marks import CLOSE, COPY, ENCLOSURES, OUR_REF, REF, SALUTATION, SUBJECT, YOUR_REF
+from processors.llm.gongmun.english_marks import CLOSE, COPY, ENCLOSURES, SALUTATION, SUBJECT
+from processors.llm.gongmun.english_numbers import is_reference
 from processors.llm.gongmun.lines import Line
 from processors.llm.gongmun.placed import EMPTY, Placed, joined
 
@@ -82,8 +83,7 @@ def _address_start(lines: Sequence[Line], date_line: int | None, end: int) -> in
     """The addressee block begins behind date and references; without these behind the last letterhead line."""
     start = -1
     for i in range(end):
-        plain = lines[i].plain
-        if i == date_line or OUR_REF.search(plain) or YOUR_REF.search(plain) or REF.search(plain):
+        if i == date_line or is_reference(lines[i].plain):
             start = i
     block = _block_above(lines, end)
     if start >= 0 and start + 1 < end:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from processors.llm.gongmun.english_dates import find_english_dates
-from processors.llm.gongmun.english_marks import COPY, ENCLOSURES, OUR_REF, REF, YOUR_REF
+from processors.llm.gongmun.english_marks import COPY, ENCLOSURES
+from processors.llm.gongmun.english_numbers import is_reference
 from processors.llm.gongmun.lines import Line, letter_spaced
 from processors.llm.gongmun.placed import EMPTY, Placed, as_written
 from processors.llm.gongmun.result import Tree
@@ -19,11 +20,17 @@ _ORGANISATION = re.compile(
     r"Museum|Library|Hospital|School|College|Laboratory|Network|Service|Bank|Energy|Trading|Systems|Park|"
     r"Hall|Fund|Partners|Works|Industries|Division|Administration|Organisation|Organization)\b"
 )
+_STREETS = r"Street|Road|Avenue|Lane|Drive|Square|Boulevard|Way"
 _ADDRESS = re.compile(
-    r"^\d+[\w\-]*,?\s|\b(?:Street|Road|Avenue|Lane|Drive|Square|-ro|-gil|-daero|Boulevard|Way|"
+    rf"^(?:No\.?\s?)?\d+[\w\-]*,?\s|\b(?:{_STREETS}|-ro|-gil|-daero|"
     r"P\.?\s?O\.?\s?Box|Floor|Suite)\b|\b\d{4,6}\b|^(?:Republic of Korea|South Korea|Korea|United Kingdom|"
     r"Germany|France|Japan)$|, (?:Republic of )?Korea",
     re.I,
+)
+_STREET_IN_NAME = re.compile(rf"^[^\d,]*\b(?:{_STREETS})\b(?P<behind>[^\d,]*)")
+_NAMED_FOR = re.compile(
+    rf"\b(?:Ministry|Department|Office|Agency|Bureau|Institute|Division|Centre|Center|Commission|Council|Board|"
+    rf"Authority|Society|Association|Friends)\s+(?:of|for|on)\b[^\d,]*\b(?:{_STREETS})\b"
 )
 _POSITION = re.compile(
     r"\b(?:Director|Manager|Coordinator|Head|Officer|President|Chair(?:man|woman|person)?|Secretary|"
@@ -75,7 +82,7 @@ def find_recipients(lines: Sequence[Line]) -> list[Tree]:
     for line in lines:
         text = line.cells[0].text if len(line.cells) > 1 else line.text
         plain = text.plain
-        if OUR_REF.search(plain) or YOUR_REF.search(plain) or find_english_dates(plain) or REF.match(plain):
+        if is_reference(plain) or find_english_dates(plain):
             continue
         to = _TO.match(plain)
         if to:
@@ -89,7 +96,7 @@ def find_recipients(lines: Sequence[Line]) -> list[Tree]:
         text = text.strip(".,;:")
         if _PERSON.match(text.plain):
             person = person or text
-        elif text and not _ADDRESS.search(text.plain):
+        elif text and not _is_address(text.plain):
             names.append(text)
     for name in names:
         if _ORGANISATION.search(name.plain) and not (
@@ -117,6 +124,14 @@ def find_recipients(lines: Sequence[Line]) -> list[Tree]:
     if organisation:
         return [{"name": as_written(organisation), **({"attention": as_written(person)} if person else {})}]
     return [{"name": as_written(person)}] if person else []
+
+
+def _is_address(plain: str) -> bool:
+    """Tell whether a line is part of an address; `Silk Road Foundation` and `Office of Road Safety` are somebody."""
+    if not _ADDRESS.search(plain):
+        return False
+    street = _STREET_IN_NAME.match(plain)
+    return not street or not (_ORGANISATION.search(street["behind"]) or _NAMED_FOR.search(plain))
 
 
 def find_signatory(lines: Sequence[Line]) -> Tree:

@@ -1,12 +1,19 @@
-"""Where a letter ends in a file that holds its attachments too. Pure."""
+"""Where a letter ends in a file that holds its attachments too. Pure.
+
+A page is the letter's last one when the tail (결문) of a public letter, the signature of a private one or the close of
+an English one is on it, or when the page behind it says that it is attached. What a signed letter still may have on
+its next page is the rest of its own end: attachments, copies, addresses.
+"""
 
 import re
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 
+from processors.llm.gongmun.english_marks import CLOSE, COPY, ENCLOSURES
 from processors.llm.gongmun.lines import Line
+from processors.llm.gongmun.markers import read_marker
 
-# The tail (결문) is the last thing of a public letter; what follows it on further pages is attached.
+# The tail is the last thing of a public letter; what follows it on further pages is attached.
 _NUMBER = re.compile(r"시\s*행\s*[가-힣A-Za-z0-9·]{2,}\s*-\s*\d+\s*\(?\s*['\d]")
 _COOPERATION = re.compile(r"^\s*협\s*조\s*자")
 _OTHER_SIGNS = (
@@ -16,20 +23,59 @@ _OTHER_SIGNS = (
     re.compile(r"접\s*수(?:\s|$)"),
 )
 _NEEDED = 2
+_LABEL = r"(?:붙\s*임|별\s*첨|별\s*지|별\s*표|첨\s*부)"
+_ENGLISH_LABEL = r"(?:enclosure|attachment|annexe?|appendix|exhibit|schedule)\s+(?:\d{1,2}|[A-Z])"
 # `붙임 1`, `[별첨]`, `Annex A` alone on the first line: an attachment says what it is. `붙임  1. 계획서 1부.` does not.
 _HEADING = re.compile(
-    r"^\s*(?:[\[<【(〔「]\s*(?:붙\s*임|별\s*첨|별\s*지|첨\s*부)\s*(?:제?\s*\d{1,2}\s*호?)?(?:\s*서식)?\s*[\]>】)〕」]"
-    r"|(?:붙\s*임|별\s*첨|별\s*지|첨\s*부)\s*제?\s*\d{1,2}\s*호?(?:\s*서식)?"
-    r"|(?:enclosure|attachment|annex|appendix)\s+(?:\d{1,2}|[A-Z]))\s*$",
+    rf"^\s*(?:[\[<【(〔「]\s*{_LABEL}\s*(?:제?\s*\d{{1,2}}\s*호?)?(?:\s*서식)?\s*[\]>】)〕」]"
+    rf"|{_LABEL}\s*제?\s*\d{{1,2}}\s*호?(?:\s*서식)?|{_ENGLISH_LABEL})\s*$",
+    re.IGNORECASE,
+)
+_NAMED_HEADING = re.compile(
+    rf"^\s*(?:[\[<【(〔「]\s*{_LABEL}\s*(?:제?\s*\d{{1,2}}\s*(?:-\s*\d{{1,2}})?\s*호?)?(?:\s*서식)?\s*[\]>】)〕」]\s*[:.-]?"
+    rf"|{_LABEL}\s?\d{{1,2}}\s*[:>-])\s*(?P<name>\S.*)$"
+)
+_ENGLISH_HEADING = re.compile(
+    r"^\s*(?:enclosure|attachment|annexe?|appendix|exhibit|schedule)\s+(?:\d{1,2}|[A-Z])\s*(?:[:.]|-{1,2})\s+(?P<name>[A-Z0-9].*)$",
+    re.IGNORECASE,
+)
+_SENTENCE = re.compile(r"(?:[다오요]|것|음|람)\s*\.?\s*$|\d+\s*[부매식종]\s*\.?\s*(?:끝\s*\.?)?\s*$|참\s*[조고]")
+_ENGLISH_SENTENCE = re.compile(r"[.;,]\s*$|\(\s*(?:\d+|one|two|three)\s+(?:copies|copy|pages?)\s*\)\s*$", re.IGNORECASE)
+
+_HEAD_OF = (
+    r"대\s*표\s*이\s*사|대\s*표|공\s*동\s*대\s*표|(?:부\s*)?회\s*장|이\s*사\s*장|사\s*장|원\s*장|소\s*장|조\s*합\s*장|센\s*터\s*장|"
+    r"위\s*원\s*장|본\s*부\s*장|총\s*장|관\s*장|지\s*사\s*장|지\s*부\s*장|단\s*장|학\s*장|교\s*장"
+)
+_SEALED = r"[(\[]?\s*(?:인|印|직\s*인|직\s*인\s*생\s*략|서\s*명\s*생\s*략)\s*[)\]]?"
+_SIGNED = re.compile(
+    rf"^\s*(?:[^:.]{{2,40}}?\s)?(?:{_HEAD_OF})\s+[가-힣](?:\s*[가-힣]){{1,3}}\s*(?:{_SEALED})?\s*$|"
+    rf"^\s*(?:[^:.]{{2,40}})?(?:{_HEAD_OF})\s*{_SEALED}\s*$|"
+    # What is read where a seal covers the name.
+    r"^\s*(?:[^:.]{2,40}\s)?대\s*표\s*이\s*사\s+(?=\S*[^가-힣\s.,])\S{1,6}\s*$"
+)
+_PLAINEST = 3
+"""A letter that is signed has little below: addresses, who is in charge, a seal's letters; a body goes on with more."""
+_OWN_END = re.compile(
+    rf"^\s*{_LABEL}(?:\s|\s*:|$)|^\s*[(\[]?\s*우\s*[):]?\s*\d{{5}}|^\s*(?:담\s*당|주\s*소|문\s*의|참\s*조|수\s*신\s*자)\s*[:자]?|^\s*끝\s*\.?\s*$|"
+    r"[@☎]|www\.|https?:|\b(?:tel|fax|phone)\b|전\s*화|팩\s*스|\+\d{1,3}[\s(]",
     re.IGNORECASE,
 )
 
 
 def letter_end(lines: Sequence[Line]) -> int | None:
     """Return the number of the letter's last page; None when nothing says that it ends before the document does."""
-    pages = [(number, [line.plain for line in group]) for number, group in groupby(lines, key=lambda line: line.page)]
-    for (number, texts), (_, following) in pairwise(pages):
-        if (_has_tail(texts) and not _goes_on(following[0])) or _HEADING.match(following[0]):
+    pages = [(number, list(group)) for number, group in groupby(lines, key=lambda line: line.page)]
+    signed = listed = False
+    for (number, page), (_, following) in pairwise(pages):
+        texts = [line.plain for line in page]
+        first = following[0].plain
+        signed = signed or _is_signed(page)
+        listed = listed or any(_is_list(text) for text in texts)
+        if _has_tail(texts) and not _goes_on(first):
+            return number
+        if _HEADING.match(first) or _has_named_heading([line.plain for line in following], signed or listed):
+            return number
+        if signed and not _is_rest(following):
             return number
     return None
 
@@ -42,3 +88,45 @@ def _has_tail(texts: Sequence[str]) -> bool:
     if not any(_NUMBER.search(text) or _COOPERATION.search(text) for text in texts):
         return False
     return sum(any(sign.search(text) for text in texts) for sign in _OTHER_SIGNS) >= _NEEDED
+
+
+def _is_list(text: str) -> bool:
+    return re.match(rf"^\s*{_LABEL}\s", text) is not None or ENCLOSURES.match(text) is not None
+
+
+def _has_named_heading(texts: Sequence[str], expected: bool) -> bool:
+    """Tell whether a page begins with an attachment's number and name; `Annex A: …` over another one is a list."""
+    named = _NAMED_HEADING.match(texts[0])
+    if named:
+        return not _SENTENCE.search(named["name"])
+    english = _ENGLISH_HEADING.match(texts[0])
+    if english is None or _ENGLISH_SENTENCE.search(english["name"]) or not expected:
+        return False
+    return len(texts) < 2 or not _ENGLISH_HEADING.match(texts[1])
+
+
+def _is_signed(page: Sequence[Line]) -> bool:
+    """Tell whether a letter ends on a page: a signature, or a close with a name below it, and no body behind."""
+    for index, line in enumerate(page):
+        behind = page[index + 1 :]
+        if CLOSE.match(line.plain) and len(line.plain) < 40:
+            if behind and not any(len(other.plain) > 90 for other in behind[:4]):
+                return True
+        elif _SIGNED.match(line.plain) and not read_marker(line.plain) and _is_last(behind):
+            return True
+    return False
+
+
+def _is_last(behind: Sequence[Line]) -> bool:
+    return not any(read_marker(line.plain) for line in behind) and (
+        sum(not _OWN_END.search(line.plain) for line in behind) <= _PLAINEST
+    )
+
+
+def _is_rest(page: Sequence[Line]) -> bool:
+    """Tell whether a page behind the signature begins with the rest of the letter, or has a public letter's tail."""
+    first = page[0].plain
+    if _OWN_END.search(first) or ENCLOSURES.match(first) or COPY.match(first):
+        return True
+    marker = read_marker(first)
+    return (marker is not None and marker.order > 1) or _has_tail([line.plain for line in page])

@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from processors.llm.gongmun.lines import Line, page_lines
+from processors.llm.gongmun.letter_lines import letter_lines
+from processors.llm.gongmun.lines import Line
 from schemas.pages import Document
 
 FIELDS: Mapping[str, str] = {
@@ -16,7 +17,17 @@ FIELDS: Mapping[str, str] = {
     "document_number": "/document_number",
     "issue_date": "/issue_date",
 }
-"""The answer's fields and where the result has them."""
+"""The answer's fields that are one value, and where the result has them; `disclosure` is one more, of several parts."""
+
+LISTS: Mapping[str, int] = {
+    "recipients": 40,
+    "attachments": 30,
+    "deadlines": 10,
+    "phones": 2,
+    "emails": 2,
+    "related_documents": 10,
+}
+"""The answer's lists and how many entries each may have."""
 
 MOST_CHARACTERS = 12_000
 """Head and tail of a letter hold what is asked; of a longer one the middle is left out."""
@@ -36,7 +47,9 @@ def answer_schema() -> dict[str, Any]:
             "line": {"type": "string", "maxLength": 8},
         },
     }
-    return {"type": "object", "additionalProperties": False, "properties": dict.fromkeys(FIELDS, value)}
+    lists = {name: {"type": "array", "maxItems": most, "items": value} for name, most in LISTS.items()}
+    one = dict.fromkeys((*FIELDS, "disclosure"), value)
+    return {"type": "object", "additionalProperties": False, "properties": {**one, **lists}}
 
 
 def prompt(given: object = None) -> tuple[str, str]:
@@ -51,9 +64,8 @@ def _own_prompt() -> str:
 
 
 def lines_by_id(document: Document) -> dict[str, Line]:
-    """Return the letter's lines by their ids, in reading order."""
-    lines = (line for page in document.pages for line in page_lines(page))
-    return {f"L{number}": line for number, line in enumerate(lines, 1)}
+    """Return the lines that the rules read the letter's fields from, by their ids, in reading order."""
+    return {f"L{number}": line for number, line in enumerate(letter_lines(document).lines, 1)}
 
 
 def question(lines: Mapping[str, Line]) -> str:

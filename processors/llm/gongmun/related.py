@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from processors.llm.gongmun.citations import add_further, citing_body
 from processors.llm.gongmun.dates import find_dates
 from processors.llm.gongmun.numbers import FIGURES, unit_number
 from processors.llm.gongmun.placed import Placed, Read, as_written
@@ -34,6 +35,7 @@ def find_related(texts: Iterable[Placed]) -> list[dict[str, Read]]:
             if plain:
                 number = text.cut(plain.start(), plain.end())
                 found.append({"document_number": as_written(number.squeeze())})
+        add_further(text, found)
     return found
 
 
@@ -51,6 +53,9 @@ def _entry(text: Placed, match: re.Match[str], public: bool) -> dict[str, Read] 
     else:
         read = as_written(placed)
     entry = {"document_number": read, "issue_date": Read(iso, text.cut(match.start("date"), match.end("date")))}
+    body = citing_body(text.cut(0, match.start("number")))
+    if body:
+        entry = {"organisation": as_written(body), **entry}
     title = _QUOTED.match(text.plain[match.end() :].lstrip("호 ,"))
     if title:
         start = text.plain.index(title["title"], match.end())

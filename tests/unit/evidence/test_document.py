@@ -52,6 +52,15 @@ def test_value_and_box_are_links_to_one_another() -> None:
     assert "신뢰도 93%" in page.said
 
 
+def test_what_says_that_it_is_inferred_stands_behind_what_was_read() -> None:
+    result = {"origin": "foreign", **_result()}
+    result["evidence"]["/origin"] = [{"page": 1, "source": "inferred"}]
+    page = _page(result)
+
+    assert page.said.index("외국 · foreign") > page.said.index("문자 인식 · OCR")
+    assert page.said.count("추론 · inferred") == 1
+
+
 def test_everything_of_the_document_is_escaped() -> None:
     """In values, attributes, readings, warnings, even the names of unknown fields."""
     result = _result(EVIL, recipients=[{"name": EVIL}], x_note={EVIL: EVIL}, warnings=[{"code": EVIL, "message": EVIL}])

@@ -207,6 +207,25 @@ def test_every_value_that_was_read_has_evidence() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "pointers"), [(PUBLIC, {"/origin", "/language", "/seal/status"}), (ENGLISH, {"/direction"})]
+)
+def test_what_is_inferred_says_so(text: str, pointers: set[str]) -> None:
+    result = extract(document_of(text))
+    inferred = {pointer for pointer, entries in result["evidence"].items() if entries[0]["source"] == "inferred"}
+
+    assert pointers <= inferred <= {"/origin", "/language", "/direction", "/seal/status"}
+    assert all(result["evidence"][pointer] == [{"page": 1, "source": "inferred"}] for pointer in inferred)
+    SCHEMA.validate(result)
+
+
+@pytest.mark.parametrize("text", [PUBLIC, "된장찌개 끓이는 법"])
+def test_a_page_that_could_not_be_read_is_told(text: str) -> None:
+    document = replace(document_of(text), warnings=("page 2: no text found",))
+
+    assert {"code": "reading", "message": "page 2: no text found"} in extract(document)["warnings"]
+
+
+@pytest.mark.parametrize(
     ("own", "direction"), [("해맑은군", "outgoing"), ("가람시", "incoming"), ("먼나라", "outgoing")]
 )
 def test_the_callers_own_organisation_decides_the_direction(own: str, direction: str) -> None:
