@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from socket import gethostname
 
 from schemas.errors import InvalidInput
 from streams.log.bootstrap import MECHANISMS, PROTOCOLS, Bootstrap, Login
@@ -32,6 +33,7 @@ class Settings:
     upstream_slots: int
     stt_model: str
     instance: str
+    host: str
     workers: int
     max_upload_bytes: int
     max_pages: int
@@ -80,6 +82,7 @@ class Settings:
             upstream_slots=read.integer("UPSTREAM_SLOTS", 4),
             stt_model=read.text("STT_MODEL", ""),
             instance=read.text("INSTANCE", ""),
+            host=gethostname(),
             workers=read.integer("WORKERS", 0),
             max_upload_bytes=read.integer("MAX_UPLOAD_MIB", 512) * MIB,
             max_pages=read.integer("MAX_PAGES", 500),
@@ -110,6 +113,10 @@ class Settings:
             # OpenTelemetry's own name, so that what sets it for everything else on a host sets it for us.
             otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip(),
         )
+
+    def called(self, role: str) -> str:
+        """Return what tells this process from others: its own name, else its role and its host (a container, a pod)."""
+        return self.instance or f"{role}-{self.host}"
 
 
 class _Reader:
