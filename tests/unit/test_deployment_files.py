@@ -124,6 +124,16 @@ def test_services_are_bounded_unprivileged_and_pinned(name: str) -> None:
         assert not service["user"].startswith(("0", "root"))
 
 
+def test_uploads_wait_on_a_disk_and_not_in_the_proxys_memory() -> None:
+    """What is in a tmpfs counts as the container's memory, and one recording is larger than all of that."""
+    (folder,) = re.findall(r"client_body_temp_path (/.+)/body;", (ROOT / "ops/proxy/nginx.conf").read_text())
+    proxy = SERVICES["proxy"]
+    assert folder in [
+        volume.split(":")[1] for volume in proxy["volumes"] if volume.split(":")[0] in COMPOSE["kafka"]["volumes"]
+    ]
+    assert [t for t in proxy["tmpfs"] if t.split(":")[0] == folder] == []
+
+
 def test_only_the_three_doors_are_open() -> None:
     assert {name: s["ports"] for name, s in SERVICES.items() if "ports" in s} == {
         "kafka": ["9094:9094"],
