@@ -16,6 +16,11 @@ _WORK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 # From an idle machine to a backlog of a night.
 _WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 43200)
 
+# --- Every process ----------------------------------------------------------------------------
+
+MEMORY_USED = Gauge("gateway_memory_used_bytes", "Memory used in the process's control group: its container or pod")
+MEMORY_LIMIT = Gauge("gateway_memory_limit_bytes", "Memory that this group may use; 0: no limit")
+
 # --- Processors -------------------------------------------------------------------------------
 
 STAGE_BUFFERED = Gauge("gateway_stage_buffered", "Requests read and waiting for a slot", ["stage", "lane"])

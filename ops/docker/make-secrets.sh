@@ -16,6 +16,9 @@ for name in proxy kafka; do
 done
 # Kafka takes key and certificate as one file.
 [[ -s kafka_keystore.pem ]] || cat kafka_key.pem kafka_cert.pem >kafka_keystore.pem
+# Where alerts are posted to, which only you know: empty until you fill them in.
+touch alert_page alert_ticket
+[[ -s alert_page && -s alert_ticket ]] || echo "nobody is told of alerts yet: put addresses (a URL each) into ops/secrets/alert_page and alert_ticket" >&2
 # Compose mounts them as they are, and the containers are not root: the folder, not the files, keeps others out.
 chmod 644 ./*
 chmod 700 .

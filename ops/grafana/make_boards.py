@@ -30,6 +30,11 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
             ("Answer time p95", "s", {"{{route}}": _p95("gateway_http_request_seconds", "route")}),
             ("Requests being answered", "short", {"in flight": "sum(gateway_http_in_flight)"}),
             (
+                "Alerts that fire",
+                "short",
+                {"{{alertname}}": 'sum by (alertname) (ALERTS{alertstate="firing"}) or vector(0)'},
+            ),
+            (
                 "Jobs and calls ended by service",
                 "reqps",
                 {
@@ -80,6 +85,14 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
             ),
             ("Held back by an outage", "short", {"stages": "sum(gateway_stage_paused) or vector(0)"}),
             ("Processes", "short", {"{{job}}": "sum by (job) (up)"}),
+            (
+                "Memory of the largest process",
+                "bytes",
+                {
+                    "{{job}}": "max by (job) (process_resident_memory_bytes)",
+                    "{{job}} may use": "min by (job) (gateway_memory_limit_bytes)",
+                },
+            ),
             (
                 "Batch requests",
                 "reqps",

@@ -19,7 +19,7 @@ from schemas.errors import InvalidInput, Outage, WorkFailed
 from schemas.events import StageRequest, Usage
 from schemas.pages import Document, Page, document_text, encode_document
 from schemas.payloads import BlobRef, Payload, json_payload
-from streams.cores import cores
+from streams.container import cores
 from streams.runtime.processor import Context, PoolSpec, Processor, Result
 from streams.serving import Choice, lack_of
 from streams.settings import Settings

@@ -18,7 +18,7 @@ from processors.stt.engine import RATE, Engine
 from processors.stt.segments import shift
 from processors.stt.windows import plan
 from processors.stt.work import EngineChoice, Recording, WindowDone, WindowWork
-from streams.cores import cores
+from streams.container import cores
 
 if TYPE_CHECKING:
     from processors.stt.audio import AudioFacts

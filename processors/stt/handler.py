@@ -21,7 +21,7 @@ from schemas import topics
 from schemas.errors import InvalidInput
 from schemas.events import StageRequest, Usage
 from schemas.payloads import Payload
-from streams.cores import cores
+from streams.container import cores
 from streams.runtime.processor import Context, Processor, Result
 from streams.settings import MIB, Settings
 from streams.storage.checkpoints import Checkpoints, checkpoint_key

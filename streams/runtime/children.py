@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from schemas.errors import GatewayError, Transient
-from streams.cores import cores
+from streams.container import cores
 from streams.logs import get_logger
 from streams.metrics import CHILDREN_ALIVE, CHILDREN_ENDED
 from streams.runtime import child_main, foreign_child

@@ -51,8 +51,9 @@ def read_variables() -> set[str]:
 
 def named_variables() -> list[tuple[str, str]]:
     files = [*ROOT.glob("compose.*.yml"), *(ROOT / "ops").rglob("*.yml"), ROOT / "ops/docker/Dockerfile"]
-    # These are for the files themselves: image tags, and the host name that a broker tells its clients.
-    own = {"GATEWAY_VERSION", "GATEWAY_DOOR_HOST"}
+    # These are for the files themselves: image tags, the host name that a broker tells its clients, limits.
+    own = {"GATEWAY_VERSION", "GATEWAY_DOOR_HOST", "GATEWAY_REDIS_MAXMEMORY"}
+    own |= {f"GATEWAY_{name}_MEMORY" for name in ("REDIS", "JOB_STATE", "METERING")}
     return [
         (file.name, name)
         for file in files

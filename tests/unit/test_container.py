@@ -1,4 +1,4 @@
-"""Cores are those of the container, not of its host; the files of control groups are made up here."""
+"""Cores and memory are those of the container, not of its host; the files of control groups are made up here."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from processors.ocr.handler import build_processor
-from streams.cores import cores
+from streams.container import Memory, cores, memory
 from streams.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,11 +51,63 @@ def sixteen(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_the_groups_limit_holds(tmp_path: Path, group: str, files: dict[str, str], expected: int) -> None:
-    proc, groups = tmp_path / "proc", tmp_path / "cgroup"
+    assert cores(*written(tmp_path, group, files)) == expected
+
+
+def written(folder: Path, group: str, files: dict[str, str]) -> tuple[Path, Path]:
+    """Write what a process's `/proc` and the groups' folder tell."""
+    proc, groups = folder / "proc", folder / "cgroup"
     for file, text in {proc / "self/cgroup": f"{group}\n", **{groups / name: t for name, t in files.items()}}.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
-    assert cores(proc, groups) == expected
+    return proc, groups
+
+
+V1_NONE = "9223372036854771712\n"
+
+
+@pytest.mark.parametrize(
+    ("group", "files", "expected"),
+    [
+        pytest.param("0::/", {}, Memory(0, 0), id="nothing-told"),
+        pytest.param("0::/", {"memory.current": "700\n", "memory.max": "max\n"}, Memory(700, 0), id="v2-unlimited"),
+        pytest.param(
+            "0::/",
+            {"memory.current": "700\n", "memory.max": "1000\n", "memory.stat": "anon 500\ninactive_file 150\n"},
+            Memory(550, 1000),
+            id="v2-container-without-what-can-be-taken-back",
+        ),
+        pytest.param(
+            "0::/pod/one",
+            {
+                "pod/one/memory.current": "300\n",
+                "pod/one/memory.max": "max\n",
+                "pod/memory.current": "500\n",
+                "pod/memory.max": "900\n",
+            },
+            Memory(500, 900),
+            id="v2-the-narrowest-of-those-above",
+        ),
+        pytest.param(
+            "4:memory:/docker/abc",
+            {
+                "memory/memory.usage_in_bytes": "700\n",
+                "memory/memory.limit_in_bytes": "1000\n",
+                "memory/memory.stat": "inactive_file 9\ntotal_inactive_file 100\n",
+            },
+            Memory(600, 1000),
+            id="v1-container",
+        ),
+        pytest.param(
+            "4:memory:/",
+            {"memory/memory.usage_in_bytes": "700\n", "memory/memory.limit_in_bytes": V1_NONE},
+            Memory(700, 0),
+            id="v1-unlimited",
+        ),
+    ],
+)
+def test_memory_is_the_groups(tmp_path: Path, group: str, files: dict[str, str], expected: Memory) -> None:
+    assert memory(*written(tmp_path, group, files)) == expected
 
 
 def test_affinity_holds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
