@@ -1,12 +1,13 @@
 """The gateway's settings: one frozen value, read from the environment at the edge."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from socket import gethostname
 
 from schemas.errors import InvalidInput
 from streams.log.bootstrap import MECHANISMS, PROTOCOLS, Bootstrap, Login
+from streams.storage.address import BlobUrl, S3Access
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -25,11 +26,12 @@ class Settings:
     kafka_bootstrap: Bootstrap
     kafka_admin: Bootstrap
     redis_url: str
-    blob_url: str
+    blob_url: BlobUrl
     modules_dir: Path
     noop: bool
     ollama_urls: tuple[str, ...]
     default_model: str
+    upstream_keys: Mapping[str, str] = field(repr=False)
     upstream_slots: int
     stt_model: str
     instance: str
@@ -74,11 +76,20 @@ class Settings:
             kafka_bootstrap=kafka,
             kafka_admin=kafka_admin,
             redis_url=read.text("REDIS_URL", "") or f"redis://127.0.0.1:{read.integer('REDIS_PORT', 16379)}/0",
-            blob_url=read.text("BLOB_URL", "") or f"file:{data_dir / 'blobs'}",
+            blob_url=BlobUrl(
+                read.text("BLOB_URL", "") or f"file:{data_dir / 'blobs'}",
+                S3Access(
+                    endpoint=read.text("S3_ENDPOINT", ""),
+                    region=read.text("S3_REGION", ""),
+                    access_key=read.text("S3_ACCESS_KEY", ""),
+                    secret_key=read.text("S3_SECRET_KEY", ""),
+                ),
+            ),
             modules_dir=Path(read.text("MODULES_DIR", "modules")).resolve(),
             noop=read.flag("NOOP", False),
             ollama_urls=read.names("OLLAMA_URLS"),
             default_model=read.text("DEFAULT_MODEL", ""),
+            upstream_keys=read.assignments("UPSTREAM_KEYS"),
             upstream_slots=read.integer("UPSTREAM_SLOTS", 4),
             stt_model=read.text("STT_MODEL", ""),
             instance=read.text("INSTANCE", ""),
@@ -133,6 +144,17 @@ class _Reader:
 
     def names(self, name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.text(name, "").split(",") if part.strip())
+
+    def assignments(self, name: str) -> dict[str, str]:
+        """Return what lines of NAME=value say, without those that are empty or begin with #."""
+        lines = (line.strip() for line in self.text(name, "").splitlines())
+        pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
+        if any(not (key.strip() and mark) for key, mark, _ in pairs):
+            raise InvalidInput(
+                f"GATEWAY_{name} has a line that is not NAME=value",  # not quoted: it may be a key
+                remedy=f"write one NAME=value a line in GATEWAY_{name} or its file, or leave it out",
+            )
+        return {key.strip(): value.strip() for key, _, value in pairs}
 
     def integer(self, name: str, default: int) -> int:
         raw = self.text(name, "")

@@ -27,7 +27,11 @@ async def shared_pool(settings: Settings, redis: Redis, env: Mapping[str, str]) 
     """
     try:
         catalogue, discover = catalogue_from(
-            settings.models_file, settings.ollama_urls, env, settings.upstream_slots, settings.default_model
+            settings.models_file,
+            settings.ollama_urls,
+            {**env, **settings.upstream_keys},
+            settings.upstream_slots,
+            settings.default_model,
         )
     except InvalidInput as e:
         log.error("models.unusable", reason=e.message, remedy=e.remedy)
