@@ -107,7 +107,7 @@ def test_every_role_has_its_image_its_service_and_its_scrape_job(role: str) -> N
 
 def test_images_run_modules_that_exist_and_are_the_supervisors() -> None:
     modules = dict(re.findall(r'AS ([a-z-]+)\n(?:(?!FROM).*\n)*?CMD \["python", "-m", "([\w.]+)"\]', DOCKERFILE))
-    assert modules == {kind.name: kind.module for kind in PROCESS_KINDS}
+    assert modules == {kind.name: kind.module for kind in PROCESS_KINDS} | {"stt-gpu": "processors.stt"}
     assert all(find_spec(f"{module}.__main__") for module in modules.values())
 
 
@@ -211,6 +211,18 @@ def test_what_is_mounted_and_named_exists() -> None:
         assert set(waits) <= set(SERVICES)
     for name, secret in compose["secrets"].items():
         assert Path(secret["file"]).stem.rsplit("_", 1)[0] in made, name
+
+
+def test_speech_on_a_gpu_has_the_image_with_cudas_libraries() -> None:
+    """The runtime of the host brings the driver alone, and speech that sees a GPU uses it."""
+    speech = COMPOSE["gpu"]["services"]["stt"]
+    target = speech["build"]["target"]
+    (stage,) = re.findall(rf"^FROM root AS {target}\n((?:(?!FROM).*\n)*)", DOCKERFILE, re.M)
+    (packages,) = re.findall(r"COPY --from=(packages\S+) ", stage)
+    assert re.search(rf"^FROM \S+ AS {packages}\nRUN uv sync .* --extra cuda ", DOCKERFILE, re.M)
+    assert re.search(r"^ENV LD_LIBRARY_PATH=.*/nvidia/cublas/lib$", stage, re.M)
+    assert "device" not in SERVICES["stt"].get("deploy", {}).get("resources", {}).get("reservations", {})
+    assert SERVICES["stt"]["build"]["target"] == "stt"
 
 
 def test_overlays_change_only_services_that_exist_or_are_brokers() -> None:
