@@ -170,6 +170,14 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
                 {"{{service}}": "sum by (service) (increase(gateway_usage_audio_seconds_total[1d])) or vector(0)"},
             ),
             (
+                "Cost today, by the prices of models.yml",
+                "short",
+                {
+                    "{{service}} {{model}}": "sum by (service, model) "
+                    "(increase(gateway_usage_cost_total[1d])) or vector(0)",
+                },
+            ),
+            (
                 "Work, charged and wasted",
                 "s",
                 {"charged: {{charged}}": "sum by (charged) (increase(gateway_usage_work_seconds_total[1d]))"},
@@ -231,7 +239,14 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
             ("Redis connections", "short", {"clients": "max(gateway_redis_clients)"}),
             ("Redis commands", "reqps", {"commands": "max(deriv(gateway_redis_commands[1m]))"}),
             ("Views rebuilt", "short", {"partitions": "sum(increase(gateway_view_rebuilds_total[1h])) or vector(0)"}),
-            ("Free disk", "bytes", {"free": "min(gateway_disk_free_bytes)"}),
+            (
+                "Free disk",
+                "bytes",
+                {
+                    "blobs": "min(gateway_disk_free_bytes)",
+                    "Kafka, broker {{broker}}": "max by (broker) (gateway_log_disk_free_bytes)",
+                },
+            ),
         ],
     ),
 }

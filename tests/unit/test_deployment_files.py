@@ -56,9 +56,11 @@ def read_variables() -> set[str]:
 
 def named_variables() -> list[tuple[str, str]]:
     files = [*ROOT.glob("compose.*.yml"), *(ROOT / "ops").rglob("*.yml"), ROOT / "ops/docker/Dockerfile"]
+    files.append(ROOT / "docs/howto/containers.md")
     # These are for the files themselves: image tags, the host name that a broker tells its clients, limits.
     own = {"GATEWAY_VERSION", "GATEWAY_DOOR_HOST", "GATEWAY_REDIS_MAXMEMORY"}
-    own |= {f"GATEWAY_{name}_MEMORY" for name in ("REDIS", "JOB_STATE", "METERING")}
+    own |= {f"GATEWAY_{name}_MEMORY" for name in ("REDIS", "JOB_STATE", "METERING", "OCR", "STT")}
+    own |= {"GATEWAY_OCR_CPUS", "GATEWAY_STT_CPUS"}
     own |= {replicas_variable(role) for role in ROLES}
     return [
         (file.name, name)
