@@ -26,6 +26,7 @@ def local_configuration(ports: list[int], listen: int, folder: Path) -> str:
         ("listen 8443 ssl;", f"listen 127.0.0.1:{listen};"),
         ("    ssl_certificate /run/secrets/proxy_cert;\n", ""),
         ("    ssl_certificate_key /run/secrets/proxy_key;\n", ""),
+        ("/var/tmp/", "/tmp/"),
         ("/tmp/", f"{folder}/"),
         ("error_log /dev/stderr", f"error_log {folder}/error.log"),
     ):

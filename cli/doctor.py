@@ -251,9 +251,8 @@ async def check_model_servers(installation: Installation) -> Check:
 
     settings, name = installation.stack.settings, "model servers"
     try:
-        catalogue, _ = catalogue_from(
-            settings.models_file, settings.ollama_urls, installation.env, settings.upstream_slots, ""
-        )
+        keys = {**installation.env, **settings.upstream_keys}
+        catalogue, _ = catalogue_from(settings.models_file, settings.ollama_urls, keys, settings.upstream_slots, "")
     except GatewayError as e:
         return Check(name, False, e.message, e.remedy)
     if not catalogue.upstreams:

@@ -189,7 +189,7 @@ async def _until_serving(dependencies: Dependencies) -> None:
 def main() -> None:
     """Start from the environment."""
     settings = Settings.from_env(os.environ)
-    configure_logging(settings.log_level, settings.instance or "ingress")
+    configure_logging(settings.log_level, settings.called("ingress"))
     settle_collector()
     health = Health()
     server = start_metrics_server(settings.metrics_port, health, host=settings.metrics_host)

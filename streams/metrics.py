@@ -16,6 +16,11 @@ _WORK_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 # From an idle machine to a backlog of a night.
 _WAIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 1800, 7200, 43200)
 
+# --- Every process ----------------------------------------------------------------------------
+
+MEMORY_USED = Gauge("gateway_memory_used_bytes", "Memory used in the process's control group: its container or pod")
+MEMORY_LIMIT = Gauge("gateway_memory_limit_bytes", "Memory that this group may use; 0: no limit")
+
 # --- Processors -------------------------------------------------------------------------------
 
 STAGE_BUFFERED = Gauge("gateway_stage_buffered", "Requests read and waiting for a slot", ["stage", "lane"])
@@ -82,6 +87,8 @@ LOG_LAG = Gauge(
 )
 LOG_OLDEST_SECONDS = Gauge("gateway_log_oldest_seconds", "Age of the oldest of those records", ["group", "topic"])
 LOG_RETENTION_SECONDS = Gauge("gateway_log_retention_seconds", "How long a topic keeps its records", ["topic"])
+LOG_DISK_FREE = Gauge("gateway_log_disk_free_bytes", "Free space of a broker's fullest folder", ["broker"])
+LOG_DISK_SIZE = Gauge("gateway_log_disk_size_bytes", "Size of that folder's file system", ["broker"])
 REDIS_UP = Gauge("gateway_redis_up", "1 while Redis answers")
 REDIS_MEMORY = Gauge("gateway_redis_memory_bytes", "Memory that Redis uses")
 REDIS_MEMORY_LIMIT = Gauge("gateway_redis_memory_limit_bytes", "Memory that Redis may use; else what its machine has")
@@ -126,6 +133,11 @@ USAGE_PAGES = Counter("gateway_usage_pages_total", "Pages charged", ["service", 
 USAGE_AUDIO_SECONDS = Counter("gateway_usage_audio_seconds_total", "Audio charged", ["service", "module"])
 USAGE_WORK_SECONDS = Counter(
     "gateway_usage_work_seconds_total", "Work, by whether it is charged or waste", ["service", "module", "charged"]
+)
+USAGE_COST = Counter(
+    "gateway_usage_cost_total",
+    "Cost charged, in the currency of models.yml, by the prices that hold when it is counted",
+    ["service", "module", "model"],
 )
 LEDGER_ENTRIES = Gauge("gateway_ledger_entries", "Jobs and calls in this process's ledger")
 LEDGER_ROWS = Gauge("gateway_ledger_rows", "Rows of hours and days in this process's ledger")

@@ -15,6 +15,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from schemas.errors import InvalidInput
+from streams.container import memory
+from streams.metrics import MEMORY_LIMIT, MEMORY_USED
 
 STARTING = "starting"
 READY = "ready"
@@ -106,6 +108,8 @@ def start_metrics_server(
             code="port_taken",
             remedy="set GATEWAY_METRICS_PORT to a free port, or to 0 for any",
         ) from e
+    MEMORY_USED.set_function(lambda: memory().used)
+    MEMORY_LIMIT.set_function(lambda: memory().limit)
     return MetricsServer(server)
 
 

@@ -156,7 +156,7 @@ async def announcing(settings: Settings, lacks: Mapping[str, Callable[[], Lack |
     """Tell what this process serves for the duration of the context."""
     redis = redis_client(settings.redis_url)
     try:
-        async with Announcer(redis, f"{settings.instance or 'gateway'}-{os.getpid()}", lacks):
+        async with Announcer(redis, f"{settings.called('gateway')}-{os.getpid()}", lacks):
             yield
     finally:
         await redis.aclose()

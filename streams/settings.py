@@ -1,11 +1,13 @@
 """The gateway's settings: one frozen value, read from the environment at the edge."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from socket import gethostname
 
 from schemas.errors import InvalidInput
 from streams.log.bootstrap import MECHANISMS, PROTOCOLS, Bootstrap, Login
+from streams.storage.address import BlobUrl, S3Access
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -24,14 +26,16 @@ class Settings:
     kafka_bootstrap: Bootstrap
     kafka_admin: Bootstrap
     redis_url: str
-    blob_url: str
+    blob_url: BlobUrl
     modules_dir: Path
     noop: bool
     ollama_urls: tuple[str, ...]
     default_model: str
+    upstream_keys: Mapping[str, str] = field(repr=False)
     upstream_slots: int
     stt_model: str
     instance: str
+    host: str
     workers: int
     max_upload_bytes: int
     max_pages: int
@@ -72,14 +76,24 @@ class Settings:
             kafka_bootstrap=kafka,
             kafka_admin=kafka_admin,
             redis_url=read.text("REDIS_URL", "") or f"redis://127.0.0.1:{read.integer('REDIS_PORT', 16379)}/0",
-            blob_url=read.text("BLOB_URL", "") or f"file:{data_dir / 'blobs'}",
+            blob_url=BlobUrl(
+                read.text("BLOB_URL", "") or f"file:{data_dir / 'blobs'}",
+                S3Access(
+                    endpoint=read.text("S3_ENDPOINT", ""),
+                    region=read.text("S3_REGION", ""),
+                    access_key=read.text("S3_ACCESS_KEY", ""),
+                    secret_key=read.text("S3_SECRET_KEY", ""),
+                ),
+            ),
             modules_dir=Path(read.text("MODULES_DIR", "modules")).resolve(),
             noop=read.flag("NOOP", False),
             ollama_urls=read.names("OLLAMA_URLS"),
             default_model=read.text("DEFAULT_MODEL", ""),
+            upstream_keys=read.assignments("UPSTREAM_KEYS"),
             upstream_slots=read.integer("UPSTREAM_SLOTS", 4),
             stt_model=read.text("STT_MODEL", ""),
             instance=read.text("INSTANCE", ""),
+            host=gethostname(),
             workers=read.integer("WORKERS", 0),
             max_upload_bytes=read.integer("MAX_UPLOAD_MIB", 512) * MIB,
             max_pages=read.integer("MAX_PAGES", 500),
@@ -111,6 +125,10 @@ class Settings:
             otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip(),
         )
 
+    def called(self, role: str) -> str:
+        """Return what tells this process from others: its own name, else its role and its host (a container, a pod)."""
+        return self.instance or f"{role}-{self.host}"
+
 
 class _Reader:
     def __init__(self, env: Mapping[str, str]) -> None:
@@ -126,6 +144,17 @@ class _Reader:
 
     def names(self, name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.text(name, "").split(",") if part.strip())
+
+    def assignments(self, name: str) -> dict[str, str]:
+        """Return what lines of NAME=value say, without those that are empty or begin with #."""
+        lines = (line.strip() for line in self.text(name, "").splitlines())
+        pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
+        if any(not (key.strip() and mark) for key, mark, _ in pairs):
+            raise InvalidInput(
+                f"GATEWAY_{name} has a line that is not NAME=value",  # not quoted: it may be a key
+                remedy=f"write one NAME=value a line in GATEWAY_{name} or its file, or leave it out",
+            )
+        return {key.strip(): value.strip() for key, _, value in pairs}
 
     def integer(self, name: str, default: int) -> int:
         raw = self.text(name, "")

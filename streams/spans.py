@@ -185,9 +185,11 @@ def _provider(settings: Settings, role: str) -> "TracerProvider":
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    about = {"service.name": role, "service.namespace": "llm-gateway"}
-    if settings.instance:
-        about["service.instance.id"] = settings.instance
+    about = {
+        "service.name": role,
+        "service.namespace": "llm-gateway",
+        "service.instance.id": settings.called(role),
+    }
     provider = TracerProvider(resource=Resource.create(about), shutdown_on_exit=False)
     exporter = OTLPSpanExporter(f"{settings.otlp_endpoint.rstrip('/')}/v1/traces", timeout=_EXPORT_TIMEOUT_S)
     provider.add_span_processor(BatchSpanProcessor(exporter))

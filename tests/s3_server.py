@@ -28,6 +28,8 @@ class S3Server(ThreadingHTTPServer):
         self.modified: dict[str, float] = {}
         self.uploads: dict[str, dict[int, bytes]] = {}
         self.down = False
+        self.asked_by: set[str] = set()
+        """The access keys of those who wrote."""
 
     @property
     def endpoint(self) -> str:
@@ -66,6 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         path, query, body = self._split()
+        self.server.asked_by.update(re.findall(r"Credential=([^/]+)/", self.headers.get("Authorization", "")))
         source = self.headers.get("x-amz-copy-source")
         if self.server.down:
             self._answer(503)

@@ -7,7 +7,7 @@ umask 077
 
 password() { [[ -s "$1" ]] || openssl rand -hex 24 >"$1"; }
 
-for name in redis_password kafka_admin grafana_password minio_password; do password "$name"; done
+for name in redis_password kafka_admin grafana_password s3_secret_key; do password "$name"; done
 [[ -s redis_url ]] || printf 'redis://:%s@redis:6379/0\n' "$(cat redis_password)" >redis_url
 for name in proxy kafka; do
   [[ -s "${name}_cert.pem" ]] || openssl req -x509 -newkey rsa:3072 -nodes -days 365 -subj "/CN=localhost" \
@@ -16,6 +16,11 @@ for name in proxy kafka; do
 done
 # Kafka takes key and certificate as one file.
 [[ -s kafka_keystore.pem ]] || cat kafka_key.pem kafka_cert.pem >kafka_keystore.pem
+# Keys of model servers that models.yml names by variable: a line NAME=key each.
+touch upstream_keys
+# Where alerts are posted to, which only you know: empty until you fill them in.
+touch alert_page alert_ticket
+[[ -s alert_page && -s alert_ticket ]] || echo "nobody is told of alerts yet: put addresses (a URL each) into ops/secrets/alert_page and alert_ticket" >&2
 # Compose mounts them as they are, and the containers are not root: the folder, not the files, keeps others out.
 chmod 644 ./*
 chmod 700 .

@@ -30,6 +30,11 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
             ("Answer time p95", "s", {"{{route}}": _p95("gateway_http_request_seconds", "route")}),
             ("Requests being answered", "short", {"in flight": "sum(gateway_http_in_flight)"}),
             (
+                "Alerts that fire",
+                "short",
+                {"{{alertname}}": 'sum by (alertname) (ALERTS{alertstate="firing"}) or vector(0)'},
+            ),
+            (
                 "Jobs and calls ended by service",
                 "reqps",
                 {
@@ -80,6 +85,14 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
             ),
             ("Held back by an outage", "short", {"stages": "sum(gateway_stage_paused) or vector(0)"}),
             ("Processes", "short", {"{{job}}": "sum by (job) (up)"}),
+            (
+                "Memory of the largest process",
+                "bytes",
+                {
+                    "{{job}}": "max by (job) (process_resident_memory_bytes)",
+                    "{{job}} may use": "min by (job) (gateway_memory_limit_bytes)",
+                },
+            ),
             (
                 "Batch requests",
                 "reqps",
@@ -157,6 +170,14 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
                 {"{{service}}": "sum by (service) (increase(gateway_usage_audio_seconds_total[1d])) or vector(0)"},
             ),
             (
+                "Cost today, by the prices of models.yml",
+                "short",
+                {
+                    "{{service}} {{model}}": "sum by (service, model) "
+                    "(increase(gateway_usage_cost_total[1d])) or vector(0)",
+                },
+            ),
+            (
                 "Work, charged and wasted",
                 "s",
                 {"charged: {{charged}}": "sum by (charged) (increase(gateway_usage_work_seconds_total[1d]))"},
@@ -218,7 +239,14 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
             ("Redis connections", "short", {"clients": "max(gateway_redis_clients)"}),
             ("Redis commands", "reqps", {"commands": "max(deriv(gateway_redis_commands[1m]))"}),
             ("Views rebuilt", "short", {"partitions": "sum(increase(gateway_view_rebuilds_total[1h])) or vector(0)"}),
-            ("Free disk", "bytes", {"free": "min(gateway_disk_free_bytes)"}),
+            (
+                "Free disk",
+                "bytes",
+                {
+                    "blobs": "min(gateway_disk_free_bytes)",
+                    "Kafka, broker {{broker}}": "max by (broker) (gateway_log_disk_free_bytes)",
+                },
+            ),
         ],
     ),
 }

@@ -16,7 +16,7 @@ from streams.settings import Settings
 def main() -> None:
     """Wait for the engine of the settings, then serve `ocr.requests` until SIGTERM."""
     settings = Settings.from_env(os.environ)
-    configure_logging(settings.log_level, settings.instance or "ocr")
+    configure_logging(settings.log_level, settings.called("ocr"))
     if settings.ocr_engine == PADDLE:
         find = partial(usable_models, places_of(settings))
         if asyncio.run(wait_until_usable(find, settings, "ocr")) is None:

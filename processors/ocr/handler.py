@@ -1,7 +1,6 @@
 """The `ocr` stage: files in, the words of their pages out, a picture of each page beside them."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
@@ -20,6 +19,7 @@ from schemas.errors import InvalidInput, Outage, WorkFailed
 from schemas.events import StageRequest, Usage
 from schemas.pages import Document, Page, document_text, encode_document
 from schemas.payloads import BlobRef, Payload, json_payload
+from streams.container import cores
 from streams.runtime.processor import Context, PoolSpec, Processor, Result
 from streams.serving import Choice, lack_of
 from streams.settings import Settings
@@ -143,12 +143,12 @@ class OcrHandler:
 
 def build_processor(settings: Settings) -> Processor:
     """Return the `ocr` processor as the settings want it."""
-    workers = settings.workers or os.cpu_count() or 1
+    workers = settings.workers or cores()
     readers = settings.paddle_workers or 1
     find_paddle = partial(
         usable_models,
         places_of(settings),
-        threads=max(1, (os.cpu_count() or 1) // readers),
+        threads=max(1, cores() // readers),
         pages_at_once=settings.paddle_batch_pages or 1,
     )
     handler = OcrHandler(

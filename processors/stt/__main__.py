@@ -21,7 +21,7 @@ def main() -> None:
     settings = Settings.from_env(os.environ)
     # As many child processes as there shall be models in memory, rather than one for each core.
     settings = replace(settings, workers=child_count(settings))
-    configure_logging(settings.log_level, settings.instance or "stt")
+    configure_logging(settings.log_level, settings.called("stt"))
     find = partial(usable_model, settings.stt_model, model_folders(settings.data_dir, os.environ))
     model = asyncio.run(wait_until_usable(find, settings, "stt"))
     if model is not None:

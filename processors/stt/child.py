@@ -18,6 +18,7 @@ from processors.stt.engine import RATE, Engine
 from processors.stt.segments import shift
 from processors.stt.windows import plan
 from processors.stt.work import EngineChoice, Recording, WindowDone, WindowWork
+from streams.container import cores
 
 if TYPE_CHECKING:
     from processors.stt.audio import AudioFacts
@@ -117,7 +118,7 @@ def _engine(choice: EngineChoice) -> Engine:
     # look-up; children are held to one thread by the others, which a model that is alone in its child is not.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ.pop("OMP_THREAD_LIMIT", None)
-    os.environ["OMP_NUM_THREADS"] = str(choice.threads or os.cpu_count() or 1)
+    os.environ["OMP_NUM_THREADS"] = str(choice.threads or cores())
     with _installed():
         from processors.stt.faster_whisper_engine import open_engine
 

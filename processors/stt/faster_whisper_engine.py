@@ -25,7 +25,7 @@ _FRAMES = 3_000
 """Steps of the spectrum in 30 s."""
 
 _NO_MODEL = "convert it again for CTranslate2 4, or set GATEWAY_STT_MODEL to another"
-_NO_CUDA = "install cuBLAS 12 and cuDNN 9, or hide the GPU with CUDA_VISIBLE_DEVICES="
+_NO_CUDA = "install cuBLAS 12 (the extra `cuda`), or hide the GPU with CUDA_VISIBLE_DEVICES="
 
 
 class _Word(Protocol):

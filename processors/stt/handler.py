@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
@@ -22,6 +21,7 @@ from schemas import topics
 from schemas.errors import InvalidInput
 from schemas.events import StageRequest, Usage
 from schemas.payloads import Payload
+from streams.container import cores
 from streams.runtime.processor import Context, Processor, Result
 from streams.settings import MIB, Settings
 from streams.storage.checkpoints import Checkpoints, checkpoint_key
@@ -163,7 +163,7 @@ def child_count(settings: Settings) -> int:
 
 def threads_of_a_child(children: int) -> int:
     """Return how many cores each of several children may use."""
-    return max(1, (os.cpu_count() or 1) // children)
+    return max(1, cores() // children)
 
 
 def _only_recording(request: StageRequest) -> Payload:

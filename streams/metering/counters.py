@@ -1,11 +1,13 @@
 """Prometheus counters of each service, counted up by what the ledger takes."""
 
-from collections import Counter
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 
 from schemas.usage_rows import COLUMNS, ZERO, Amounts, RowId
 from streams.metrics import (
     USAGE_AUDIO_SECONDS,
+    USAGE_COST,
     USAGE_PAGES,
     USAGE_REQUESTS,
     USAGE_TOKENS,
@@ -22,10 +24,15 @@ Labels = tuple[str, str, str, str]
 
 
 class UsageCounters:
-    """Counts what is new of entries; Prometheus is told once a batch, for it costs more than the adding up."""
+    """Counts what is new of entries; Prometheus is told once a batch, for it costs more than the adding up.
 
-    def __init__(self) -> None:
+    `cost_of` tells what amounts of a row cost.
+    """
+
+    def __init__(self, cost_of: Callable[[RowId, Amounts], Decimal]) -> None:
+        self._cost_of = cost_of
         self._new: Counter[tuple[str, Labels]] = Counter()
+        self._cost: defaultdict[tuple[str, str, str], Decimal] = defaultdict(Decimal)
 
     def count(self, before: Mapping[RowId, Amounts], after: Mapping[RowId, Amounts]) -> None:
         """Count what `after` has more than `before`.
@@ -39,12 +46,23 @@ class UsageCounters:
                 more = amounts[at] - held[at]
                 if more > 0 and not (ended and column == "requests"):
                     self._new[column, (row.service, row.module, row.model, row.outcome)] += more
+            self._spend(row, self._cost_of(row, amounts) - self._cost_of(row, held))
+        for row in before.keys() - after.keys():  # what another attempt is charged for now
+            self._spend(row, -self._cost_of(row, before[row]))
+
+    def _spend(self, row: RowId, cost: Decimal) -> None:
+        if cost:
+            self._cost[row.service, row.module, row.model] += cost
 
     def tell(self) -> None:
         """Tell Prometheus."""
         for (column, labels), more in self._new.items():
             _tell(column, labels, more)
         self._new.clear()
+        for labels, cost in self._cost.items():
+            # A counter cannot go back: an attempt that costs less than the one whose place it takes adds nothing.
+            USAGE_COST.labels(*labels).inc(max(0.0, float(cost)))
+        self._cost.clear()
 
 
 def _tell(column: str, labels: Labels, more: int) -> None:

@@ -70,7 +70,7 @@ class Ledger(Contents[UsageEvent]):
         self._closed_keys: dict[bytes, int] = {}
         self._rows = rows
         self._prices, self._repriced = prices, False
-        self._counters = UsageCounters()
+        self._counters = UsageCounters(rows.spent.cost)
         self._round: Iterator[tuple[int, bytes]] = iter(())
         # Days that are no longer kept: first their rows leave Redis, then the day leaves the table.
         self._emptied: dict[tuple[int, int], frozenset[bytes]] = {}

@@ -72,8 +72,7 @@ class Spent:
 
     def add(self, partition: int, row: RowId, amounts: Amounts) -> tuple[bytes, bytes]:
         """Add what a row has more than before (less, where it is negative); return the keys that changed."""
-        price = self._price(row) if self._prices.entries else None
-        cost = price.cost(amounts) if price is not None else _NOTHING
+        cost = self.cost(row, amounts)
         keys = _keys(partition, row.service, row.key, _month(row.start_ms))
         sums = self._sums[partition]
         for key in keys:
@@ -82,6 +81,11 @@ class Spent:
                 held = sums[key] = _Sum()
             held.add(amounts, cost)
         return keys
+
+    def cost(self, row: RowId, amounts: Amounts) -> Decimal:
+        """Return what amounts of a row cost; 0 where there is no price."""
+        price = self._price(row) if self._prices.entries else None
+        return price.cost(amounts) if price is not None else _NOTHING
 
     def reprice(self, prices: PriceList, rows: Iterable[tuple[int, RowId, Amounts]]) -> None:
         """Begin anew with other prices, from the rows of hours with their partitions."""

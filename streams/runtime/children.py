@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from schemas.errors import GatewayError, Transient
+from streams.container import cores
 from streams.logs import get_logger
 from streams.metrics import CHILDREN_ALIVE, CHILDREN_ENDED
 from streams.runtime import child_main, foreign_child
@@ -43,7 +44,7 @@ class ChildPool:
     """
 
     def __init__(self, size: int | None = None, *, preload: Sequence[str] = (), python: Path | None = None) -> None:
-        self.size = size or os.cpu_count() or 1
+        self.size = size or cores()
         self._program = _program(python)
         self._preload = tuple(preload)
         self._free = asyncio.Semaphore(self.size)

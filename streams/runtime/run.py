@@ -57,7 +57,7 @@ def run(
     `prepare` makes inside the event loop what handlers need, before the first request; `absent` tells of
     kinds that this process would serve if it had what they need.
     """
-    configure_logging(settings.log_level, settings.instance or name)
+    configure_logging(settings.log_level, settings.called(name))
     settle_collector()
     try:
         with exporting(settings, name):

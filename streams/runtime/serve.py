@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> int:
     """Serve until SIGTERM. Return 2 when there is no such kind or it is none that can be served."""
     settings = Settings.from_env(os.environ)
     name = arguments[0] if len(arguments) == 1 else ""
-    configure_logging(settings.log_level, settings.instance or name)
+    configure_logging(settings.log_level, settings.called(name))
     try:
         processor = asyncio.run(wait_until_usable(partial(load, kind_called(name), settings), settings, name))
     except GatewayError as error:

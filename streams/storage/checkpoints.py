@@ -24,6 +24,7 @@ from schemas.errors import Outage
 from schemas.events import StageRequest
 from schemas.topics import STAGES
 from streams.logs import get_logger
+from streams.storage.address import access_to
 from streams.tasks import background, end_tasks
 
 log = get_logger(__name__)
@@ -179,7 +180,7 @@ def open_checkpoints(blob_url: str) -> StoredCheckpoints:
     if blob_url.startswith("file:"):
         folder = Path("/" + blob_url.removeprefix("file:").lstrip("/"))
         return StoredCheckpoints(LocalStore(folder, mkdir=True, automatic_cleanup=True))
-    return StoredCheckpoints(from_url(blob_url))
+    return StoredCheckpoints(from_url(blob_url, **access_to(blob_url).options()))
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 
 from schemas.errors import InvalidInput, Outage
 from schemas.payloads import BlobRef
+from streams.storage.address import access_to
 from streams.storage.blobs import BlobStore
 from streams.storage.keeping import ObstoreKeeping
 from streams.storage.paths import aside_path, blob_path, is_sha256, ref_path, upload_path
@@ -41,7 +42,7 @@ UNKNOWN_TYPE = "application/octet-stream"
 def open_blob_store(url: str) -> BlobStore:
     """Open the store at `file:/path` (made when missing) or `s3://bucket/prefix`.
 
-    S3 reads its region, endpoint and credentials from the usual `AWS_…` variables. Raises
+    S3 takes what a BlobUrl tells, and the rest from the usual `AWS_…` variables. Raises
     InvalidInput when the URL names neither, and Outage when the folder cannot be made.
     """
     return ObstoreBlobs(*_place(url))
@@ -69,6 +70,7 @@ def _place(url: str) -> tuple[ObjectStore, Path | None]:
         store = S3Store(
             parts.netloc,
             prefix=parts.path.strip("/") or None,
+            **access_to(url).options(),
             # An outage must show within seconds; who waits for the end of it is the caller.
             retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=10)},
         )

@@ -24,7 +24,7 @@ Run = Callable[[Settings, Health, asyncio.Event], Awaitable[str]]
 def serve_table(name: str, run: Run) -> None:
     """Serve until SIGTERM or SIGINT, then exit: 0 when asked to stop, 1 when `run` says why it must be restarted."""
     settings = Settings.from_env(os.environ)
-    configure_logging(settings.log_level, settings.instance or name)
+    configure_logging(settings.log_level, settings.called(name))
     settle_collector()
     # As the policy, so that the thread in which Faust keeps its consumer has a fast loop too.
     uvloop.install()

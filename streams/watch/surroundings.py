@@ -22,6 +22,8 @@ from streams.metrics import (
     DISK_FREE,
     DISK_SIZE,
     LOG_BROKERS,
+    LOG_DISK_FREE,
+    LOG_DISK_SIZE,
     LOG_END,
     LOG_LAG,
     LOG_LEADERLESS,
@@ -39,6 +41,7 @@ from streams.redis_client import REDIS_FAILURES
 from streams.stages import all_stages
 from streams.tasks import background, end_tasks
 from streams.watch.lateness import measure, replication_of
+from streams.watch.log_disks import log_disks
 
 log = get_logger(__name__)
 
@@ -105,6 +108,9 @@ class Surroundings:
         LOG_BROKERS.set(state.brokers)
         LOG_UNDER_REPLICATED.set(state.under_replicated)
         LOG_LEADERLESS.set(state.leaderless)
+        for disk in await log_disks(client, [broker["node_id"] for broker in cluster["brokers"]]):
+            LOG_DISK_FREE.labels(disk.broker).set(disk.free)
+            LOG_DISK_SIZE.labels(disk.broker).set(disk.size)
         partitions = {topic["topic"]: len(topic["partitions"]) for topic in described}
         retention = {topic.name: topic.retention for topics in groups.values() for topic in topics}
         for late in await measure(client, consumer, groups, partitions):

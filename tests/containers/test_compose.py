@@ -130,6 +130,14 @@ def test_parts_are_scaled_without_further_change(compose: Compose, http: httpx.C
     until(lambda: '"4"]' in compose("exec", "-T", "prometheus", *query), 120, every_s=2)
 
 
+def test_a_recording_that_is_larger_than_the_proxys_memory_comes_in(compose: Compose, http: httpx.Client) -> None:
+    mib = bytes(1024 * 1024)
+    answer = http.post("/v1/blobs", content=(mib for _ in range(400)), headers={"Content-Type": "audio/wav"})
+    assert (answer.status_code, answer.json()["size"]) == (201, 400 * len(mib)), answer.text
+    (proxy,) = [c for c in compose.containers() if c["service"] == "proxy"]
+    assert (proxy["State"]["OOMKilled"], proxy["RestartCount"]) == (False, 0)
+
+
 def test_containers_have_no_more_rights_than_they_need(compose: Compose, http: httpx.Client) -> None:
     for container in compose.containers():
         name, host = container["Name"], container["HostConfig"]

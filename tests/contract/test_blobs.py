@@ -11,8 +11,10 @@ from obstore.store import MemoryStore
 
 from schemas.errors import InvalidInput, Outage
 from schemas.payloads import json_payload
+from streams.settings import Settings
 from streams.storage import claim_check
 from streams.storage.blobs import BlobMissing, BlobStore
+from streams.storage.checkpoints import CheckpointKey, open_checkpoints
 from streams.storage.fake import FakeBlobs
 from streams.storage.store import ObstoreBlobs, open_blob_store
 from tests.s3_server import S3Server, s3_server
@@ -140,6 +142,26 @@ async def test_s3_keeps_blobs_under_the_prefix_and_nothing_else(s3: S3Server):
     ref = await open_blob_store("s3://bucket/some/prefix").put("team-a", "text/plain", _chunks(LARGE))
     assert list(s3.objects) == [f"/bucket/some/prefix/team-a/{ref.sha256[:2]}/{ref.sha256}"]
     assert s3.uploads == {}
+
+
+async def test_s3_is_entered_as_the_settings_say(s3: S3Server, tmp_path: Path):
+    """The secret from a file; blobs and checkpoints alike, and nothing of it from AWS's variables."""
+    (tmp_path / "key").write_text("hidden\n")
+    env = {
+        "GATEWAY_BLOB_URL": "s3://bucket/ours",
+        "GATEWAY_S3_ENDPOINT": s3.endpoint,
+        "GATEWAY_S3_REGION": "local",
+        "GATEWAY_S3_ACCESS_KEY": "gateway",
+        "GATEWAY_S3_SECRET_KEY_FILE": str(tmp_path / "key"),
+    }
+    settings = Settings.from_env(env)
+    assert settings.blob_url.access.secret_key == "hidden"
+    assert "hidden" not in repr(settings)
+    s3.asked_by.clear()
+    await open_blob_store(settings.blob_url).put_bytes("team-a", "text/plain", b"hello")
+    await open_checkpoints(settings.blob_url).save(CheckpointKey("team-a", "job-1", 0, "stt", "mark", 3), b"half")
+    assert s3.asked_by == {"gateway"}
+    assert len([name for name in s3.objects if name.startswith("/bucket/ours/")]) == 2
 
 
 @pytest.mark.usefixtures("s3_environment")

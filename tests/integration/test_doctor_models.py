@@ -18,10 +18,10 @@ models:
 _GONE = ", {upstream: gone, model: tiny}"
 
 
-async def examined(folder: Path, text: str, key: str = "sim-secret") -> Check:
+async def examined(folder: Path, text: str, key: str = "sim-secret", **env: str) -> Check:
     """Have the doctor look at an installation with this `models.yml`."""
     (folder / "models.yml").write_text(text)
-    env = {
+    env |= {
         "GATEWAY_DATA_DIR": str(folder),
         "GATEWAY_MODELS_FILE": str(folder / "models.yml"),
         "SIM_KEY": key,
@@ -52,6 +52,13 @@ async def test_a_wrong_key_and_a_missing_model_are_told(sims: Sims, tmp_path: Pa
 async def test_all_is_well_when_all_answer(sims: Sims, tmp_path: Path) -> None:
     lines = [line for line in written(sims, more="").splitlines() if "gone" not in line]
     check = await examined(tmp_path, "\n".join(lines))
+    assert (check.ok, check.remedy) == (True, "")
+
+
+async def test_a_key_may_come_from_a_file_of_keys(sims: Sims, tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("# of the simulator\n\nSIM_KEY = sim-secret\n")
+    lines = [line for line in written(sims, more="").splitlines() if "gone" not in line]
+    check = await examined(tmp_path, "\n".join(lines), key="", GATEWAY_UPSTREAM_KEYS_FILE=str(tmp_path / "keys"))
     assert (check.ok, check.remedy) == (True, "")
 
 

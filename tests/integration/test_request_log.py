@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 from uuid import uuid4
 
@@ -79,7 +80,7 @@ async def requests(
 async def test_each_request_has_a_line_and_no_line_has_a_key_a_text_or_a_prompt(requests: Requests, key: str) -> None:
     answer, line = await requests.line_of("/v1/noop", json={"text": TEXT})
     assert answer.status_code == 202, answer.text
-    assert (line["event"], line["level"], line["process"]) == ("http.request", "info", "ingress")
+    assert (line["event"], line["level"], line["process"]) == ("http.request", "info", f"ingress-{gethostname()}")
     assert (line["method"], line["route"], line["status"]) == ("POST", "/v1/{module}", 202)
     assert (line["service"], line["job_id"]) == ("discreet", answer.json()["job_id"])
     assert line["duration_ms"] > 0

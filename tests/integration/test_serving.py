@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
@@ -14,6 +14,7 @@ from cli.stack.launch import Stack
 from streams import redis_keys
 from streams.redis_client import redis_client
 from streams.serving import GRACE_MS, Lack, Serving, announcing, lacking
+from streams.settings import Settings
 from tests.integration.ingress_harness import ViewFolder, own_database, running_ingress, settings_for
 from tests.integration.real_processor import real_processor
 from tests.sim.launch import simulator
@@ -42,6 +43,22 @@ def test_only_a_kind_that_surely_cannot_be_served_is_refused(
 ) -> None:
     """Unknown is available, and so is what was ready within the last minute."""
     assert lacking("stt", said, ready_at_ms, NOW) == expected
+
+
+async def test_two_containers_say_each_what_it_serves(redis_url: str, wait_until: WaitUntil) -> None:
+    """Each of them is process 1 in its own; and one that leaves takes back only what it said itself."""
+    settings = replace(Settings.from_env({}), redis_url=own_database(redis_url, 14))
+    redis = redis_client(settings.redis_url)
+    await redis.delete(redis_keys.SERVING)
+
+    async def said(by: int) -> bool:
+        return len(cast(dict[bytes, bytes], await cast(Any, redis.hgetall(redis_keys.SERVING)))) == by
+
+    async with announcing(replace(settings, host="one"), {"stt": lambda: None}):
+        async with announcing(replace(settings, host="two"), {"stt": lambda: LACK}):
+            await wait_until(lambda: said(by=2))
+        assert await said(by=1)
+    await redis.aclose()
 
 
 @pytest.mark.kafka

@@ -14,12 +14,15 @@ import pytest
 import yaml
 
 from cli.stack.services import PROCESS_KINDS
+from processors.stt.models import model_folders
 from schemas.errors import InvalidInput
 from streams.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "ops/docker/Dockerfile").read_text()
-COMPOSE = {name: yaml.safe_load((ROOT / f"compose.{name}.yml").read_text()) for name in ("kafka", "gpu", "cluster")}
+COMPOSE = {
+    name: yaml.safe_load((ROOT / f"compose.{name}.yml").read_text()) for name in ("kafka", "gpu", "cluster", "out")
+}
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["kafka"]["services"]
 K8S = [
     document
@@ -28,6 +31,8 @@ K8S = [
     for document in yaml.safe_load_all(file.read_text())
 ]
 ROLES = {kind.name for kind in PROCESS_KINDS}
+ONCE = {"topics", "bucket"}
+"""What does its work and ends."""
 
 
 class Asked(dict[str, str]):
@@ -51,13 +56,22 @@ def read_variables() -> set[str]:
 
 def named_variables() -> list[tuple[str, str]]:
     files = [*ROOT.glob("compose.*.yml"), *(ROOT / "ops").rglob("*.yml"), ROOT / "ops/docker/Dockerfile"]
-    # These are for the files themselves: image tags, and the host name that a broker tells its clients.
-    own = {"GATEWAY_VERSION", "GATEWAY_DOOR_HOST"}
+    files.append(ROOT / "docs/howto/containers.md")
+    # These are for the files themselves: image tags, the host name that a broker tells its clients, limits.
+    own = {"GATEWAY_VERSION", "GATEWAY_DOOR_HOST", "GATEWAY_REDIS_MAXMEMORY"}
+    own |= {f"GATEWAY_{name}_MEMORY" for name in ("REDIS", "JOB_STATE", "METERING", "OCR", "STT")}
+    own |= {"GATEWAY_OCR_CPUS", "GATEWAY_STT_CPUS"}
+    own |= {replicas_variable(role) for role in ROLES}
     return [
         (file.name, name)
         for file in files
         for name in sorted(set(re.findall(r"\bGATEWAY_[A-Z_]+[A-Z]\b", file.read_text())) - own)
     ]
+
+
+def replicas_variable(role: str) -> str:
+    """What says in `.env` how many of a role there are."""
+    return f"GATEWAY_{role.upper().replace('-', '_')}_REPLICAS"
 
 
 @pytest.mark.parametrize(("file", "name"), named_variables())
@@ -76,6 +90,13 @@ def test_secrets_come_from_files(tmp_path: Path) -> None:
     assert settings.redis_url == "redis://:hidden@redis/0"
     with pytest.raises(InvalidInput, match="GATEWAY_REDIS_URL_FILE"):
         Settings.from_env({"GATEWAY_REDIS_URL_FILE": str(tmp_path / "none")})
+    (tmp_path / "keys").write_text("# paid\nPAID_KEY=sk-1=\n\nOTHER = sk-2\n")
+    settings = Settings.from_env({"GATEWAY_UPSTREAM_KEYS_FILE": str(tmp_path / "keys")})
+    assert settings.upstream_keys == {"PAID_KEY": "sk-1=", "OTHER": "sk-2"}
+    assert "sk-" not in repr(settings)
+    with pytest.raises(InvalidInput, match="GATEWAY_UPSTREAM_KEYS") as caught:
+        Settings.from_env({"GATEWAY_UPSTREAM_KEYS": "sk-3"})
+    assert "sk-3" not in f"{caught.value} {caught.value.remedy}"
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))
@@ -88,7 +109,7 @@ def test_every_role_has_its_image_its_service_and_its_scrape_job(role: str) -> N
 
 def test_images_run_modules_that_exist_and_are_the_supervisors() -> None:
     modules = dict(re.findall(r'AS ([a-z-]+)\n(?:(?!FROM).*\n)*?CMD \["python", "-m", "([\w.]+)"\]', DOCKERFILE))
-    assert modules == {kind.name: kind.module for kind in PROCESS_KINDS}
+    assert modules == {kind.name: kind.module for kind in PROCESS_KINDS} | {"stt-gpu": "processors.stt"}
     assert all(find_spec(f"{module}.__main__") for module in modules.values())
 
 
@@ -114,7 +135,7 @@ def test_services_are_bounded_unprivileged_and_pinned(name: str) -> None:
     service = SERVICES[name]
     assert "latest" not in service["image"]
     assert ":" in service["image"]
-    if name == "topics":
+    if name in ONCE:
         return
     assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
     assert service["restart"] == "unless-stopped"
@@ -124,12 +145,55 @@ def test_services_are_bounded_unprivileged_and_pinned(name: str) -> None:
         assert not service["user"].startswith(("0", "root"))
 
 
+def test_uploads_wait_on_a_disk_and_not_in_the_proxys_memory() -> None:
+    """What is in a tmpfs counts as the container's memory, and one recording is larger than all of that."""
+    (folder,) = re.findall(r"client_body_temp_path (/.+)/body;", (ROOT / "ops/proxy/nginx.conf").read_text())
+    proxy = SERVICES["proxy"]
+    assert folder in [
+        volume.split(":")[1] for volume in proxy["volumes"] if volume.split(":")[0] in COMPOSE["kafka"]["volumes"]
+    ]
+    assert [t for t in proxy["tmpfs"] if t.split(":")[0] == folder] == []
+
+
 def test_only_the_three_doors_are_open() -> None:
     assert {name: s["ports"] for name, s in SERVICES.items() if "ports" in s} == {
         "kafka": ["9094:9094"],
         "proxy": ["8443:8443"],
         "grafana": ["3000:3000"],
     }
+
+
+def test_models_come_in_and_model_servers_elsewhere_are_reached() -> None:
+    """What opens other people's documents has no way out, unless the overlay for it is chosen."""
+    networks = COMPOSE["kafka"]["networks"]
+    assert networks["inside"]["internal"] is True
+    ways_out = {name for name, net in networks.items() if not (net or {}).get("internal")} - {"door"}
+    assert ways_out == {"out"}
+    assert {name for name, s in SERVICES.items() if "out" in s["networks"]} == {"ingress", "llm", "ollama"}
+    overlay = COMPOSE["out"]["services"]
+    assert overlay.keys() == ROLES - {"ingress", "llm"}
+    assert all("out" in service["networks"] for service in overlay.values())
+    for role in ROLES:
+        assert "./ops/models:/models:ro" in SERVICES[role]["volumes"], role
+        assert SERVICES[role]["environment"]["GATEWAY_MODELS_FILE"].startswith("/models/"), role
+    # Where a speech model that is named, and not told by its folder, is looked for.
+    stt = SERVICES["stt"]["environment"]
+    assert Path("/models") in model_folders(Path("/var/lib/gateway"), stt)
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_how_many_there_are_can_be_kept_in_a_file(role: str) -> None:
+    """`up` without `--scale` makes it this many again."""
+    default = 2 if role == "ingress" else 1
+    assert SERVICES[role]["deploy"]["replicas"] == f"${{{replicas_variable(role)}:-{default}}}"
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_every_role_can_use_s3_with_a_secret_from_a_file(role: str) -> None:
+    service = SERVICES[role]
+    assert service["environment"]["GATEWAY_S3_SECRET_KEY_FILE"] == "/run/secrets/s3_secret_key"
+    named = {v for k, v in service["environment"].items() if k.endswith("_FILE") and v.startswith("/run/secrets/")}
+    assert named == {f"/run/secrets/{name}" for name in service["secrets"]}
 
 
 def test_nothing_that_scales_has_a_name_or_a_port_of_its_own() -> None:
@@ -151,8 +215,20 @@ def test_what_is_mounted_and_named_exists() -> None:
         assert Path(secret["file"]).stem.rsplit("_", 1)[0] in made, name
 
 
+def test_speech_on_a_gpu_has_the_image_with_cudas_libraries() -> None:
+    """The runtime of the host brings the driver alone, and speech that sees a GPU uses it."""
+    speech = COMPOSE["gpu"]["services"]["stt"]
+    target = speech["build"]["target"]
+    (stage,) = re.findall(rf"^FROM root AS {target}\n((?:(?!FROM).*\n)*)", DOCKERFILE, re.M)
+    (packages,) = re.findall(r"COPY --from=(packages\S+) ", stage)
+    assert re.search(rf"^FROM \S+ AS {packages}\nRUN uv sync .* --extra cuda ", DOCKERFILE, re.M)
+    assert re.search(r"^ENV LD_LIBRARY_PATH=.*/nvidia/cublas/lib$", stage, re.M)
+    assert "device" not in SERVICES["stt"].get("deploy", {}).get("resources", {}).get("reservations", {})
+    assert SERVICES["stt"]["build"]["target"] == "stt"
+
+
 def test_overlays_change_only_services_that_exist_or_are_brokers() -> None:
-    for overlay in ("gpu", "cluster"):
+    for overlay in COMPOSE.keys() - {"kafka"}:
         for name in COMPOSE[overlay]["services"]:
             assert name in SERVICES or re.fullmatch(r"kafka-\d", name)
 
@@ -175,7 +251,7 @@ def test_stopping_takes_no_longer_than_it_is_given() -> None:
     assert int(ingress["stop_grace_period"].rstrip("s")) > int(ingress["environment"]["GATEWAY_DRAIN_SECONDS"])
 
 
-@pytest.mark.parametrize("script", ["ops/docker/make-secrets.sh", "ops/kafka/start-container.sh"])
+@pytest.mark.parametrize("script", ["ops/docker/make-secrets.sh", "ops/docker/roll.sh", "ops/kafka/start-container.sh"])
 def test_scripts_are_bash(script: str) -> None:
     assert subprocess.run(["bash", "-n", ROOT / script]).returncode == 0
 

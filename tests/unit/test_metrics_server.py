@@ -5,6 +5,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from schemas.errors import InvalidInput
+from streams.container import Memory
 from streams.metrics_server import Health, start_metrics_server
 
 
@@ -32,6 +33,20 @@ def test_metrics_are_those_of_the_registry() -> None:
     try:
         assert "letters_read_total 1.0" in httpx.get(f"http://127.0.0.1:{server.port}/metrics").text
         assert httpx.get(f"http://127.0.0.1:{server.port}/").status_code == 404
+    finally:
+        server.close()
+
+
+def test_a_process_tells_the_memory_of_its_container_as_it_is_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [Memory(700, 1000)]
+    monkeypatch.setattr("streams.metrics_server.memory", lambda: now[0])
+    server = start_metrics_server(0, Health())
+    try:
+        for memory in (Memory(700, 1000), Memory(900, 1000)):
+            now[0] = memory
+            told = httpx.get(f"http://127.0.0.1:{server.port}/metrics").text.splitlines()
+            assert f"gateway_memory_used_bytes {memory.used:.1f}" in told
+            assert f"gateway_memory_limit_bytes {memory.limit:.1f}" in told
     finally:
         server.close()
 

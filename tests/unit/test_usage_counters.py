@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 
 from prometheus_client import REGISTRY
 
 from schemas.events import Usage, UsageEvent
+from schemas.prices import Price, PriceList
 from schemas.usage_ledger import ABORTED, LedgerEntry, fold_usage
 from schemas.usage_rows import Amounts, RowId, entry_rows
 from streams.metering.counters import UsageCounters
+from streams.metering.spent import Spent
 from tests.unit.test_usage_ledger import usage
+
+PRICES = PriceList("KRW", {("priced", ""): (Price(date(2020, 1, 1), prompt=Decimal(100_000), page=Decimal(3)),)})
 
 
 def told(service: str, name: str) -> dict[str, float]:
@@ -24,7 +30,7 @@ def told(service: str, name: str) -> dict[str, float]:
 
 def count(*events: UsageEvent) -> None:
     """Count events of one request, each in a batch of its own."""
-    counters, entry, before = UsageCounters(), None, dict[RowId, Amounts]()
+    counters, entry, before = UsageCounters(Spent(PRICES).cost), None, dict[RowId, Amounts]()
     for offset, event in enumerate(events):
         entry = fold_usage(entry, event, offset)
         before = _count(counters, entry, before)
@@ -55,3 +61,15 @@ def test_a_request_is_counted_when_it_ends_and_not_before() -> None:
     assert told("counted-c", "gateway_usage_requests_total") == {}
     count(usage(service="counted-d"), usage("extract", service="counted-d", final=True))
     assert told("counted-d", "gateway_usage_requests_total") == {"done": 1}
+
+
+def test_what_has_a_price_costs_once_and_what_has_none_costs_nothing() -> None:
+    """A call of 30 prompt tokens at 100,000 a million, told twice; and a page at 3."""
+    call = replace(usage(service="counted-e", final=True), model="priced", usage=Usage(prompt_tokens=30))
+    count(call, call)
+    assert told("counted-e", "gateway_usage_cost_total") == {"": 3.0}
+    pages = replace(usage(service="counted-f", final=True), model="priced", usage=Usage(pages=2))
+    count(replace(pages, outcome=ABORTED, usage=Usage(pages=1)), pages)
+    assert told("counted-f", "gateway_usage_cost_total") == {"": 6.0}
+    count(replace(usage(service="counted-g", final=True), model="free"))
+    assert told("counted-g", "gateway_usage_cost_total") == {}

@@ -27,13 +27,17 @@ async def shared_pool(settings: Settings, redis: Redis, env: Mapping[str, str]) 
     """
     try:
         catalogue, discover = catalogue_from(
-            settings.models_file, settings.ollama_urls, env, settings.upstream_slots, settings.default_model
+            settings.models_file,
+            settings.ollama_urls,
+            {**env, **settings.upstream_keys},
+            settings.upstream_slots,
+            settings.default_model,
         )
     except InvalidInput as e:
         log.error("models.unusable", reason=e.message, remedy=e.remedy)
         catalogue, discover = Catalogue({}, {}), False
     limits = {name: upstream.limit for name, upstream in catalogue.upstreams.items()}
-    leases = Leases(redis, f"{settings.instance or 'gateway'}-{os.getpid()}-{os.urandom(4).hex()}", limits)
+    leases = Leases(redis, f"{settings.called('gateway')}-{os.getpid()}-{os.urandom(4).hex()}", limits)
     async with open_pool(catalogue, discover, watch=PoolMetrics(), limit=leases.limit) as pool:
         leases.start(pool.in_use, pool.demand, pool.limits_changed)
         following = background(follow(pool), "pool-metrics")

@@ -1,7 +1,9 @@
 """Ingress replicas behind the real proxy with our configuration: a restart that no caller notices, calls made once."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -66,18 +68,43 @@ async def test_a_submission_goes_to_the_other_replica_with_one_and_the_same_key(
     assert len(set(keys)) == 1
 
 
-async def test_an_interactive_call_goes_to_the_other_replica_when_one_cannot_be_connected_to(tmp_path: Path) -> None:
+@contextmanager
+def refuses() -> Iterator[int]:
+    """A port where nothing listens: a process that is gone, its host still there."""
+    yield free_ports(1)[0]
+
+
+@contextmanager
+def is_silent() -> Iterator[int]:
+    """A port that answers no attempt to connect, as the address of a container that was removed."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as waiting:
+        for _ in range(3):  # more than it lets wait to be accepted, and it accepts none
+            client = waiting.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
+
+
+@pytest.mark.parametrize("gone", [refuses, is_silent])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/noop"])
+async def test_a_call_goes_to_the_other_replica_when_one_cannot_be_connected_to(
+    gone: Callable[[], AbstractContextManager[int]], path: str, tmp_path: Path
+) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    (gone,) = free_ports(1)
-    ports = [gone, server.sockets[0].getsockname()[1]]
-    async with server, proxy_over(ports, tmp_path) as url, httpx.AsyncClient(base_url=url, trust_env=False) as http:
-        for _ in range(4):
-            assert (await http.post("/v1/chat/completions", json={})).status_code == 200
+    with gone() as port:
+        ports = [port, server.sockets[0].getsockname()[1]]
+        async with (
+            server,
+            proxy_over(ports, tmp_path) as url,
+            httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http,
+        ):
+            for _ in range(2):
+                assert (await http.post(path, json={})).status_code == 200
 
 
 @pytest.mark.stack
