@@ -20,8 +20,8 @@ COMPOSE_MODULE = "github.com/compose-spec/compose-go/v2@v2.6.2"
 KUBERNETES = "1.31"
 BASE = Path(__file__).resolve().parents[2] / "ops/kubernetes"
 PATCH = '[{"op": "replace", "path": "/data/GATEWAY_KAFKA_BOOTSTRAP", "value": "kafka.elsewhere:9092"}]'
-# A kind of KEDA's: its schema is in the cluster that has KEDA, and in no package. What we use of it, as keda.sh documents
-# it: a trigger's metadata are texts, numbers too.
+# A kind of KEDA's: its schema is in the cluster that has KEDA, and in no package. What we use of it, as keda.sh has it:
+# a trigger's metadata are texts, numbers too.
 ELSEWHERE = {"ScaledObject"}
 _TEXT = {"type": "string", "minLength": 1}
 _NUMBER = {"type": "string", "pattern": "^[1-9][0-9]*$"}
