@@ -28,7 +28,12 @@ async def forget_table(bootstrap: str, group: str, changelog: Topic) -> None:
 
     Raises InvalidInput `table_in_use` while a process of the group runs, Outage when the cluster does not answer.
     """
-    client: Any = AdminClient({**librdkafka_options(bootstrap), "socket.timeout.ms": int(_CALL_S * 1000)})
+    options: dict[str, Any] = {
+        **librdkafka_options(bootstrap),
+        "socket.timeout.ms": int(_CALL_S * 1000),
+        "log_level": 0,
+    }
+    client: Any = AdminClient(options)
     refused = await _told(client.delete_consumer_groups([group], request_timeout=_CALL_S)[group])
     if refused == KafkaError.NON_EMPTY_GROUP:
         raise InvalidInput(
