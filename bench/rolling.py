@@ -1,15 +1,16 @@
-"""`./gateway bench rolling`: every role is restarted, one after the other, while callers submit through the proxy.
+"""`./gateway bench rolling`: every role is restarted, one after the other, under callers who come through the proxy.
 
-Two ingress replicas stand behind nginx with our configuration, as in `compose.kafka.yml`; of every other role there is
-one process, so that its restart is the whole role's. What callers see is counted at the proxy: answers that are no 202,
-and connections that broke. Then every job is asked for: lost is what is not done, doubled what is done under two ids.
+They submit, upload bit by bit, look jobs up, follow their events, and have a simulated model's answers streamed. Two
+ingress replicas stand behind nginx with our configuration, as in `compose.kafka.yml`; of every other role there is
+one process, so that its restart is the whole role's. What callers see is counted at the proxy: answers that are not
+what was asked for, and connections that broke (`bench.rolling_load` says what counts). Then every job is asked for:
+lost is what is not done, doubled what is done under two ids.
 """
 
 import asyncio
 import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -17,50 +18,26 @@ import httpx
 from bench.options import options_of
 from bench.proxied import Replica, proxy_over, restart_role
 from bench.report import Report
+from bench.rolling_load import Failed, Load
 from bench.stack import BenchStack, bench_stack, free_ports
 from cli.stack.services import PROCESS_KINDS
+from tests.sim.launch import simulator
 
-_CALLERS = 4
-_PAUSE_S = 0.02  # a caller's own work between two submissions: the machine is to have room for the restarts
+# How many of each kind; half of them submit.
+_CALLERS = {"submissions": 4, "uploads": 1, "look_ups": 1, "events": 1, "chats": 1}
+_MODEL = "tiny:latest"
 _READY_S = 180
-
-
-class Load:
-    """Callers who submit until told to stop, and what they were told."""
-
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
-        self._over = asyncio.Event()
-        self.jobs: list[str] = []
-        self.failed: Counter[str] = Counter()
-        self.slowest_s = 0.0
-
-    def stop(self) -> None:
-        """Let the callers leave after the submission that each is at."""
-        self._over.set()
-
-    async def caller(self) -> None:
-        """Submit one job after the other."""
-        while not self._over.is_set():
-            began = time.perf_counter()
-            try:
-                answer = await self._http.post("/v1/noop", json={"text": "x"})
-            except httpx.TransportError as e:
-                self.failed[type(e).__name__] += 1
-                continue
-            self.slowest_s = max(self.slowest_s, time.perf_counter() - began)
-            if answer.status_code == 202:
-                self.jobs.append(answer.json()["job_id"])
-            else:
-                self.failed[str(answer.status_code)] += 1
-            await asyncio.sleep(_PAUSE_S)
 
 
 def main() -> int:
     """Run it, print the report, and return 1 when a request failed or a job was lost."""
     options = options_of("rolling")
     report = Report("Rolling restart")
-    with bench_stack(env={"GATEWAY_NOOP": "1"}) as stack, tempfile.TemporaryDirectory() as folder:
+    with (
+        simulator(token_ms=100) as sim,
+        tempfile.TemporaryDirectory() as folder,
+        bench_stack(env={"GATEWAY_NOOP": "1", "GATEWAY_OLLAMA_URLS": sim.url}) as stack,
+    ):
         asyncio.run(_roll(stack, Path(folder), report))
     report.aim("failed_requests", 0)
     report.aim("lost_jobs", 0)
@@ -80,18 +57,36 @@ async def _roll(stack: BenchStack, folder: Path, report: Report) -> None:
             proxy_over([own, port], folder) as url,
             httpx.AsyncClient(base_url=url, headers=headers, timeout=90, trust_env=False) as http,
         ):
-            load = Load(http)
-            callers = [asyncio.create_task(load.caller()) for _ in range(_CALLERS)]
+            load = Load(http, _MODEL)
+            await _until_a_model_answers(load)
+            await load.submit()  # there is a job to look at
+            callers = [asyncio.create_task(load.caller(kind)) for kind, n in _CALLERS.items() for _ in range(n)]
             await _restart_all(stack, replica, load, report)
             load.stop()
             await asyncio.gather(*callers)
-            report.add("requests", len(load.jobs) + load.failed.total())
+            report.add("requests", load.asked.total())
             report.add("failed_requests", load.failed.total())
-            report.add("slowest_answer_s", load.slowest_s)
+            for what, count in load.failed.items():
+                report.add(f"failed_{what.replace(': ', '_')}", count)
+            for kind, asked in load.asked.items():
+                report.add(f"{kind}", asked)
+                report.add(f"slowest_of_{kind}_s", load.slowest_s[kind])
+            for kind, again in load.again.items():
+                report.add(f"{kind}_asked_again", again)
             report.add("doubled_jobs", len(load.jobs) - len(set(load.jobs)))
             report.add("lost_jobs", await _lost(http, load.jobs))
     finally:
         await replica.stop()
+
+
+async def _until_a_model_answers(load: Load) -> None:
+    async with asyncio.timeout(_READY_S):
+        while True:
+            try:
+                await load.chat()
+                return
+            except Failed:
+                await asyncio.sleep(0.2)
 
 
 async def _restart_all(stack: BenchStack, replica: Replica, load: Load, report: Report) -> None:

@@ -28,19 +28,19 @@ def register(app: typer.Typer) -> None:
     app.command()(cancel)
 
 
-def open_client(key: str | None = None) -> "GatewayClient":
-    """Return a client of the gateway that the environment names.
+def open_client(key: str | None = None, *, url: str = "") -> "GatewayClient":
+    """Return a client of the gateway at `url`, else of the one that the environment names.
 
     Raises InvalidInput when there is no key to be had.
     """
     from cli.gateway_client import GatewayClient
 
-    settings, found = _settings_and_key(key)
-    return GatewayClient(f"http://127.0.0.1:{settings.http_port}", found)
+    _, base, found = _settings_url_and_key(key)
+    return GatewayClient(url or base, found)
 
 
-def _settings_and_key(key: str | None) -> "tuple[Settings, str]":
-    from cli.environment import read_environment
+def _settings_url_and_key(key: str | None) -> "tuple[Settings, str, str]":
+    from cli.environment import gateway_url, local_url, read_environment
     from streams.settings import Settings
 
     env = read_environment()
@@ -53,7 +53,7 @@ def _settings_and_key(key: str | None) -> "tuple[Settings, str]":
             code="missing_key",
             remedy="use --key, set GATEWAY_API_KEY, or start the local stack: ./gateway up --detach",
         )
-    return settings, found
+    return settings, gateway_url(env) or local_url(settings), found
 
 
 def submit(
@@ -82,8 +82,7 @@ def submit(
 
         if out is None:
             raise InvalidInput("--batch needs --out", code="missing_option", remedy="add --out FOLDER")
-        settings, found = _settings_and_key(key)
-        url = f"http://127.0.0.1:{settings.http_port}"
+        settings, url, found = _settings_url_and_key(key)
         submit_through_door(settings.kafka_bootstrap, url, found, service, module, files, options, out)
         return
     waits = wait or out is not None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.environment import local_url
 from cli.output import print_json
 from schemas.errors import GatewayError, InvalidInput
 
@@ -54,7 +55,7 @@ def demo(
         _chat(stack, once, as_json)
         return
     with _running(stack, once):
-        job = _read(file or LETTER)
+        job = _read(file or LETTER, local_url(stack.settings))
         _print(job["result"], as_json)
     if not once:
         _say_where(stack, job["job_id"])
@@ -74,7 +75,7 @@ def _chat(stack: "Stack", once: bool, as_json: bool) -> None:
         stack = simulators.with_simulator(stack, port)
     begun = (lambda: simulators.start_simulator(stack, port)) if port else lambda: None
     with _running(stack, once, begun) as started:
-        with open_client() as client:
+        with open_client(url=local_url(stack.settings)) as client:
             wait_s = _JUST_STARTED_S if started else _RUNNING_S
             model = chats.first_model(client, stack.settings.default_model, wait_s)
             simulated = simulators.has_simulator(stack)
@@ -152,11 +153,11 @@ def _wait_until_settled(stack: "Stack") -> None:
         time.sleep(_PAUSE_S)
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, url: str) -> dict[str, Any]:
     """Submit the letter, show its stages, and return the job when it is done."""
     from cli.client_commands import open_client
 
-    with open_client() as client:
+    with open_client(url=url) as client:
         _say(f"Submitting {file.name} to POST /v1/gongmun …")
         job_id = client.submit("gongmun", [file], {})
         _say(f"  accepted, and on the log: job {job_id}")
@@ -225,7 +226,7 @@ def at_pointer(document: Any, pointer: str) -> Any:
 
 
 def _say_where(stack: "Stack", job_id: str) -> None:
-    base = f"http://127.0.0.1:{stack.settings.http_port}"
+    base = local_url(stack.settings)
     _say("")
     _say("The stack stays up:")
     _say(f"  API and its documentation   {base}/docs")

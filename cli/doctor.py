@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from cli.environment import gateway_url, local_url
 from cli.stack.kafka_server import LIBS
 from cli.stack.launch import Stack
 from cli.stack.ports import is_free, owner
@@ -59,7 +60,8 @@ CheckFunction = Callable[[Installation], Awaitable[Check]]
 
 async def examine(installation: Installation) -> list[Check]:
     """Make every check, in an order in which a remedy helps the checks behind it."""
-    return [await check(installation) for check in _CHECKS]
+    checks = _CHECKS if not gateway_url(installation.env) else tuple(c for c in _CHECKS if c not in _OF_A_STACK)
+    return [await check(installation) for check in checks]
 
 
 async def _python(_: Installation) -> Check:
@@ -73,18 +75,19 @@ async def _environment(_: Installation) -> Check:
     return Check("environment", locked, sys.prefix, "" if locked else _SET_UP)
 
 
-async def _java(_: Installation) -> Check:
+async def _java(installation: Installation) -> Check:
     said = _output("java", "-version")
     version = said.partition('version "')[2].partition('"')[0]
     major = version.partition(".")[0]
     ok = major.isdecimal() and int(major) >= _JAVA
     remedy = "" if ok else f"install Java {_JAVA} or newer: apt-get install default-jdk-headless"
-    return Check("java", ok, version or "not found", remedy)
+    return Check("java", ok, version or "not found", remedy, owns_kafka(installation.env))
 
 
-async def _kafka_jars(_: Installation) -> Check:
+async def _kafka_jars(installation: Installation) -> Check:
     jars = sorted(LIBS.glob("kafka_*.jar"))
-    return Check("kafka jars", bool(jars), jars[0].stem if jars else f"none in {LIBS}", "" if jars else _SET_UP)
+    detail, remedy = (jars[0].stem, "") if jars else (f"none in {LIBS}", _SET_UP)
+    return Check("kafka jars", bool(jars), detail, remedy, owns_kafka(installation.env))
 
 
 async def _redis_server(installation: Installation) -> Check:
@@ -152,6 +155,26 @@ async def _stack(installation: Installation) -> Check:
         return Check("local stack", True, f"{len(states)} services run")
     detail = "; ".join(f"{s.name} is {s.state} ({s.reason})" for s in troubled)
     return Check("local stack", False, detail, f"see ./gateway logs {troubled[0].name}")
+
+
+async def _gateway(installation: Installation) -> Check:
+    import httpx
+
+    from streams.authorities import trusted
+
+    url = gateway_url(installation.env) or local_url(installation.stack.settings)
+    if not gateway_url(installation.env) and not installation.is_up:
+        return _not_up("gateway")
+    try:
+        async with httpx.AsyncClient(verify=trusted(url), timeout=_CALL_TIMEOUT_S, trust_env=False) as http:
+            told = (await http.get(f"{url}/readyz")).json()
+        lacking = [f"{name}: {one['reason']}" for name, one in told["dependencies"].items() if not one["ok"]]
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as e:
+        said = f"{url} does not answer: {type(e).__name__}"
+        return Check("gateway", False, said, "see that ingress runs, and check GATEWAY_URL")
+    ok = told["status"] != "unavailable"
+    detail = f"{url} is {told['status']}" + (f" ({'; '.join(lacking)})" if lacking else "")
+    return Check("gateway", ok, detail, "" if ok else "mend what it names; the checks below may tell more")
 
 
 async def _kafka(installation: Installation) -> Check:
@@ -300,6 +323,7 @@ _CHECKS: tuple[CheckFunction, ...] = (
     _data_dir,
     _ports,
     _stack,
+    _gateway,
     _kafka,
     _redis,
     check_stages,
@@ -307,6 +331,9 @@ _CHECKS: tuple[CheckFunction, ...] = (
     _own_processors,
     check_model_servers,
 )
+
+_OF_A_STACK: tuple[CheckFunction, ...] = (_java, _kafka_jars, _redis_server, _tesseract, check_paddle, _ports, _stack)
+"""What only matters where the stack runs: not where GATEWAY_URL names a gateway elsewhere."""
 
 
 def _not_up(name: str) -> Check:

@@ -35,6 +35,16 @@ def read_environment(process_env: Mapping[str, str] | None = None, root: Path = 
     return env
 
 
+def gateway_url(env: Mapping[str, str]) -> str:
+    """Return where the gateway is that runs elsewhere (containers, another host); empty for the local stack's."""
+    return env.get("GATEWAY_URL", "").strip().rstrip("/")
+
+
+def local_url(settings: Settings) -> str:
+    """Return where the local stack's ingress is."""
+    return f"http://127.0.0.1:{settings.http_port}"
+
+
 def read_settings() -> Settings:
     """Return the settings of this command.
 

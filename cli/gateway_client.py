@@ -12,6 +12,7 @@ import orjson
 
 from schemas.errors import GatewayError, InvalidInput, Outage
 from streams.api_keys import parse_key
+from streams.authorities import trusted
 from streams.retry_after import retry_after
 
 FINAL = frozenset({"done", "failed", "cancelled"})
@@ -36,7 +37,11 @@ class GatewayClient:
         self._base_url = base_url
         self._key = key
         self._http = httpx.Client(
-            base_url=base_url, headers={"Authorization": f"Bearer {key}"}, timeout=_TIMEOUT, trust_env=False
+            base_url=base_url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=_TIMEOUT,
+            trust_env=False,
+            verify=trusted(base_url),
         )
 
     def __enter__(self) -> Self:
@@ -166,10 +171,16 @@ class GatewayClient:
             try:
                 answer = send()
             except httpx.ConnectError as e:
+                if "CERTIFICATE_VERIFY_FAILED" in str(e):
+                    raise Outage(
+                        f"nobody here trusts the certificate of {self._base_url}",
+                        code="certificate_not_trusted",
+                        remedy="let SSL_CERT_FILE name the PEM file of its authority, and use a name that is in it",
+                    ) from e
                 raise Outage(
                     f"nothing answers at {self._base_url}",
                     code="gateway_down",
-                    remedy="start it with ./gateway up --detach, or set GATEWAY_HTTP_PORT",
+                    remedy="start it with ./gateway up --detach, or set GATEWAY_HTTP_PORT (elsewhere: GATEWAY_URL)",
                 ) from e
             except httpx.TransportError as e:
                 if not left:

@@ -1,15 +1,19 @@
 """`gateway topics` and `gateway lag`: what is on the log, and how far its readers are."""
 
 import asyncio
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.environment import read_settings
 from cli.output import print_json_line
+from schemas.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from schemas.topics import Topic
     from streams.log.admin import GroupLag, TopicChanges, TopicState
 
 _MS_PER_DAY = 86_400_000
@@ -21,9 +25,19 @@ def register(app: typer.Typer) -> None:
     app.command()(lag)
 
 
-def topics(json: Annotated[bool, typer.Option("--json", help="A list of objects instead of a table.")] = False) -> None:
+def topics(
+    partitions: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOPIC=NUMBER", help="More partitions for a request topic and its lanes; repeatable."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TOPIC=TIME", help="Keep it longer, such as 30d, until the next `topics`; repeatable."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="A list of objects instead of a table.")] = False,
+) -> None:
     """Create the topics that are missing, correct settings that differ, and describe them all."""
-    changes, states = asyncio.run(_ensure_and_describe())
+    changes, states = asyncio.run(_changed_and_described(_Wanted.of(partitions or (), keep or ())))
     if json:
         print_json_line([{**asdict(s), "configs": dict(s.configs)} for s in states])
         return
@@ -64,12 +78,58 @@ def lag(json: Annotated[bool, typer.Option("--json", help="A list of objects ins
     make_console().print(table)
 
 
-async def _ensure_and_describe() -> "tuple[TopicChanges, list[TopicState]]":
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is to be changed beyond what is declared: partitions by topic and lane, times by topic."""
+
+    partitions: "list[tuple[list[Topic], int]]"
+    kept: list[tuple[str, timedelta]]
+
+    @classmethod
+    def of(cls, partitions: Sequence[str], keep: Sequence[str]) -> "_Wanted":
+        from streams.api_keys import parse_duration_ms
+
+        numbers = [(_lanes(name), _number(text)) for name, text in map(_pair, partitions)]
+        return cls(
+            numbers, [(name, timedelta(milliseconds=parse_duration_ms(text))) for name, text in map(_pair, keep)]
+        )
+
+
+def _pair(option: str) -> tuple[str, str]:
+    name, equals, value = option.partition("=")
+    if not (name and equals and value):
+        raise InvalidInput(f"{option!r} is not TOPIC=…", remedy="write it as ocr.requests=16, or ocr.requests.bulk=30d")
+    return name, value
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise InvalidInput(f"{text!r} is no number of partitions", remedy="write it as ocr.requests=16")
+    return int(text)
+
+
+def _lanes(name: str) -> "list[Topic]":
+    """Return the request topics of the stage whose interactive one is named: a processor reads them together."""
+    from streams.stages import all_stages
+
+    for stage in all_stages().values():
+        if stage.requests["interactive"].name == name:
+            return list(stage.requests.values())
+    names = ", ".join(sorted(stage.requests["interactive"].name for stage in all_stages().values()))
+    raise InvalidInput(f"{name} is no request topic of a stage", remedy=f"name one of {names}")
+
+
+async def _changed_and_described(wanted: _Wanted) -> "tuple[TopicChanges, list[TopicState]]":
     from streams.log.admin import kafka_admin
     from streams.stages import declared_topics
 
     async with kafka_admin(read_settings().kafka_bootstrap) as admin:
-        return await admin.ensure_topics(declared_topics()), await admin.describe()
+        changes = await admin.ensure_topics([*declared_topics(), *await admin.doors()])
+        for lanes, number in wanted.partitions:
+            await admin.grow(lanes, number)
+        for name, kept in wanted.kept:
+            await admin.keep(name, kept)
+        return changes, await admin.describe()
 
 
 async def _lag() -> "list[GroupLag]":

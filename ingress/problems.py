@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from schemas.errors import GatewayError, InvalidInput, Outage
 
@@ -73,6 +74,19 @@ def problem_of(error: GatewayError) -> Problem:
             return Problem(500, error.code, error.message, error.remedy)
 
 
+class Refusal(Response):
+    """An answer that is an error. It leaves its code for the request's log line, where an operator looks for it."""
+
+    def __init__(self, body: bytes, problem: Problem, media_type: str, status: int | None = None) -> None:
+        super().__init__(body, status or problem.status, problem.headers, media_type)
+        self._code = problem.code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        scope["code"] = self._code
+        await super().__call__(scope, receive, send)
+
+
 def problem_response(problem: Problem) -> Response:
     """Return the HTTP answer of a problem."""
     body: dict[str, Any] = {
@@ -83,4 +97,4 @@ def problem_response(problem: Problem) -> Response:
         "code": problem.code,
         "remedy": problem.remedy,
     }
-    return Response(orjson.dumps(body), problem.status, problem.headers, PROBLEM_TYPE)
+    return Refusal(orjson.dumps(body), problem, PROBLEM_TYPE)

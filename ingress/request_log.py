@@ -76,6 +76,8 @@ class RequestLog:
             "status": status,
             "duration_ms": round(seconds * 1000, 2),
         }
+        if (code := scope.get("code")) is not None:
+            line["code"] = code
         if (caller := scope.get("caller")) is not None:
             line["service"] = caller.service
         if (job_id := scope.get("job_id")) is not None:

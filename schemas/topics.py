@@ -45,6 +45,11 @@ WORK_RETENTION = timedelta(days=14)
 JOB_RETENTION = timedelta(days=35)
 LEDGER_RETENTION = timedelta(days=400)
 DEAD_LETTER_RETENTION = timedelta(days=60)
+DOOR_RETENTION = timedelta(days=35)
+"""Longer than a month: what waits at a door for its service's budget is still there when the next month begins."""
+
+LONGEST_AT_DOOR = DOOR_RETENTION - timedelta(days=1)
+"""What waited so long for a quota is rejected: an answer, where retention would leave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,10 +161,13 @@ _DOOR_NAME = re.compile(r"batch\.([a-z0-9-]{1,40})")
 
 
 def batch_door(service: str) -> BatchDoor:
-    """Declare the batch door of a service. Answers live as long as the entries that tell what was asked."""
+    """Declare the batch door of a service. Answers live as long as the entries that tell what was asked.
+
+    How long a request waits is told by the broker's clock: a client may write any time into its records.
+    """
     name = f"batch.{service}"
     return BatchDoor(
-        Topic(name, BatchRequest, _DOOR_PARTITIONS, WORK_RETENTION),
+        Topic(name, BatchRequest, _DOOR_PARTITIONS, DOOR_RETENTION, broker_time=True),
         Topic(f"{name}.results", BatchAnswer, JOB_PARTITIONS, WORK_RETENTION),
         Topic(f"{name}.rejected", BatchRejection, JOB_PARTITIONS, WORK_RETENTION),
     )

@@ -194,6 +194,7 @@ QUOTA_UNKNOWN = Counter("gateway_quota_unknown_total", "Requests decided by this
 # --- The batch door ---------------------------------------------------------------------------
 
 BATCH_READ = Counter("gateway_batch_records_total", "Records read from the batch doors", ["service"])
+BATCH_DOOR_WAITING = Gauge("gateway_batch_door_waiting", "1 while a service's door waits for a quota", ["service"])
 BATCH_STARTED = Counter("gateway_batch_started_total", "Jobs started for batch requests; repeats after a crash count")
 BATCH_REJECTED = Counter("gateway_batch_rejected_total", "Records answered with a rejection", ["code"])
 BATCH_ANSWERED = Counter("gateway_batch_answered_total", "Requests answered with their job's end", ["status"])

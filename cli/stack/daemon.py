@@ -44,7 +44,7 @@ async def supervise(env: Mapping[str, str]) -> None:
         if passwords is not None:
             await ensure_gateway_login(settings, passwords)
         async with kafka_admin(settings.kafka_bootstrap) as admin:
-            await admin.ensure_topics(declared_topics())
+            await admin.ensure_topics([*declared_topics(), *await admin.doors()])
             await ensure_local_key(admin, settings.kafka_bootstrap, paths)
 
     supervisor = Supervisor(services(), set_up, log_of=paths.log, state_file=paths.state)

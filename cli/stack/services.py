@@ -102,12 +102,16 @@ def parse_scale(options: list[str]) -> dict[str, int]:
 
 def owns_kafka(env: Mapping[str, str]) -> bool:
     """Tell whether the stack starts a broker of its own."""
-    return not env.get("GATEWAY_KAFKA_BOOTSTRAP", "").strip()
+    return not _given(env, "GATEWAY_KAFKA_BOOTSTRAP")
 
 
 def owns_redis(env: Mapping[str, str]) -> bool:
     """Tell whether the stack starts a Redis of its own."""
-    return not env.get("GATEWAY_REDIS_URL", "").strip()
+    return not _given(env, "GATEWAY_REDIS_URL")
+
+
+def _given(env: Mapping[str, str], name: str) -> bool:
+    return any(env.get(variable, "").strip() for variable in (name, f"{name}_FILE"))
 
 
 def port_uses(env: Mapping[str, str], settings: Settings) -> list[PortUse]:

@@ -19,7 +19,7 @@ from ingress.audio.form import PUBLIC_MODEL, AudioCall, call_of, read_form
 from ingress.auth import Caller
 from ingress.dependencies import Dependencies, dependencies_of
 from ingress.job_document import is_final
-from ingress.problems import Problem, problem_of, unavailable
+from ingress.problems import Problem, Refusal, problem_of, unavailable
 from ingress.quota_gate import reserved_job, warning_headers
 from ingress.routes.cancel import put_cancellation
 from ingress.routes.submit import check_available, idempotency_key, put_on_log, submitted_before
@@ -166,6 +166,4 @@ def _refusal(problem: Problem) -> Response:
     # OpenAI's clients know 400 for what is wrong with a request; 422 is the same to them.
     status = 400 if problem.status == 422 else problem.status
     text = f"{problem.detail}; {problem.remedy}" if problem.remedy else problem.detail
-    return Response(
-        failure_body(Dialect.OPENAI, status, text, problem.code), status, problem.headers, "application/json"
-    )
+    return Refusal(failure_body(Dialect.OPENAI, status, text, problem.code), problem, "application/json", status)

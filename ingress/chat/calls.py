@@ -82,6 +82,7 @@ class CallRoute:
             finally:
                 dependencies.quotas.settle(held, serving.tokens)
         except (Problem, GatewayError) as e:
+            scope["code"] = e.code
             await reply.refuse(self.dialect, e)
         except ClientDisconnect:
             pass

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from starlette.responses import Response
 from starlette.types import Send
 
-from ingress.problems import Problem
+from ingress.problems import Problem, Refusal
 from processors.llm.protocols.failures import Failure, failure, failure_body, last_event
 from processors.llm.protocols.values import Dialect
 from schemas.errors import GatewayError
@@ -89,7 +89,7 @@ def refused_in(dialect: Dialect) -> Callable[[Problem], Response]:
     """Return what makes an answer of a problem in a protocol."""
 
     def refused(problem: Problem) -> Response:
-        return Response(_problem_body(dialect, problem), problem.status, problem.headers, _JSON.decode())
+        return Refusal(_problem_body(dialect, problem), problem, _JSON.decode())
 
     return refused
 

@@ -2,11 +2,14 @@
 
 A crash between the two repeats entries, which the book does not mind. Doors are looked for every second.
 A door whose service has used up a quota waits, from the record that found it so; the others go on. A record that
-alone takes more than the whole quota would hold its door up for good: it is rejected.
+alone takes more than the whole quota would hold its door up for good, and one that waited almost as long as the door
+keeps records would be gone with no answer: both are rejected.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
+from datetime import timedelta
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
@@ -15,10 +18,10 @@ from schemas.batch import BatchEntry
 from schemas.codec import Codec
 from schemas.quota_estimates import job_estimate
 from schemas.quotas import Ask, Estimate, NotAllowed, QuotaExceeded
-from schemas.topics import BATCH_ENTRIES, service_of_door
+from schemas.topics import BATCH_ENTRIES, LONGEST_AT_DOOR, service_of_door
 from schemas.usage_report import ledger_day
 from streams.admission.checks import KEY_ID
-from streams.admission.entries import EntryMaker, not_allowed
+from streams.admission.entries import EntryMaker, not_allowed, waited_in_vain
 from streams.admission.spans import Steps
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.admin import kafka_admin
@@ -29,7 +32,7 @@ from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Headers
 from streams.logs import get_logger
 from streams.metering.price_file import BudgetPrices
-from streams.metrics import BATCH_READ
+from streams.metrics import BATCH_DOOR_WAITING, BATCH_READ
 from streams.quota.quotas import Quotas
 from streams.services import Services
 from streams.tables.partitions import job_partition
@@ -46,6 +49,7 @@ _SESSION_MS = 6_000
 _LONGEST_WAIT_S = 2.0
 _LONGEST_PAUSE_S = 0.5
 _CALL_S = 30.0
+_LONGEST_AT_DOOR_MS = LONGEST_AT_DOOR // timedelta(milliseconds=1)
 
 
 class DoorReader:
@@ -135,10 +139,11 @@ class DoorReader:
                     except NotAllowed as e:
                         entry = not_allowed(entry, e)
                     except QuotaExceeded as e:
-                        if not e.never:
+                        waited_ms = time.time_ns() // 1_000_000 - record.timestamp_ms
+                        if not e.never and waited_ms < _LONGEST_AT_DOOR_MS:
                             self._wait(consumer, tp, record.offset, e.retry_after_s)
                             break
-                        entry = not_allowed(entry, e)
+                        entry = not_allowed(entry, e if e.never else waited_in_vain(e, LONGEST_AT_DOOR.days))
                 writes.append(self._write(entry, steps.read(record, service, GROUP)))
                 done[tp] = record.offset + 1
                 BATCH_READ.labels(service).inc()
@@ -160,10 +165,13 @@ class DoorReader:
         consumer.seek(tp, offset)
         consumer.pause(tp)
         self._waiting[tp] = asyncio.get_running_loop().time() + min(seconds, _LONGEST_WAIT_S)
+        BATCH_DOOR_WAITING.labels(service_of_door(tp.topic) or "").set(1)
 
     def _go_on(self, consumer: AIOKafkaConsumer, now: float) -> None:
         for tp in [tp for tp, until in self._waiting.items() if until <= now]:
             del self._waiting[tp]
+            if not any(other.topic == tp.topic for other in self._waiting):
+                BATCH_DOOR_WAITING.labels(service_of_door(tp.topic) or "").set(0)
             if tp in consumer.assignment():
                 consumer.resume(tp)
 

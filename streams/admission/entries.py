@@ -7,6 +7,7 @@ from schemas.batch import BatchEntry, BatchRequest
 from schemas.errors import GatewayError, Permanent, UndecodableRecord
 from schemas.events import ErrorInfo, JobRef, Lane
 from schemas.ids import keyed_job_id
+from schemas.quotas import QuotaExceeded
 from schemas.submissions import BATCH, job_of
 from streams.admission.checks import KEY_ID, Checker
 from streams.log.protocols import Decoder, LogRecord
@@ -56,6 +57,17 @@ def not_allowed(entry: BatchEntry, error: GatewayError) -> BatchEntry:
     """Return the entry of a request that is in order, but not allowed to its service or too large for its quotas."""
     refusal = ErrorInfo(error.code, error.message, "", error.remedy)
     return replace(entry, steps=(), inputs=(), refusal=refusal)
+
+
+def waited_in_vain(error: QuotaExceeded, days: int) -> QuotaExceeded:
+    """Return the refusal of a request that waited for a quota for as long as it may."""
+    return QuotaExceeded(
+        f"{error.message}; this request waited {days} days for it",
+        code=error.code,
+        remedy="have the limit raised, then send it again",
+        limit=error.limit,
+        never=True,
+    )
 
 
 def refused(service: str, record: LogRecord, request: BatchRequest | None, error: Permanent, now_ms: int) -> BatchEntry:

@@ -11,6 +11,7 @@ import httpx
 import orjson
 
 from schemas.errors import GatewayError, InvalidInput, Outage
+from streams.authorities import trusted
 from streams.retry_after import retry_after
 
 Job = dict[str, Any]
@@ -33,7 +34,11 @@ class RestClient:
     def __init__(self, base_url: str, key: str) -> None:
         self._base_url = base_url
         self._http = httpx.AsyncClient(
-            base_url=base_url, headers={"Authorization": f"Bearer {key}"}, timeout=_TIMEOUT, trust_env=False
+            base_url=base_url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=_TIMEOUT,
+            trust_env=False,
+            verify=trusted(base_url),
         )
 
     async def __aenter__(self) -> Self:

@@ -3,25 +3,28 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
+from schemas.batch import BatchRequest
 from schemas.errors import InvalidInput, Outage
 from schemas.events import StageRequest
-from schemas.topics import Topic
+from schemas.topics import Topic, batch_door, service_of_door
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translate, translated
 from streams.log.reading import open_reader
 
-"""Cheap on both sides; what producers send in another way is recompressed by the broker."""
-
 _REPLICAS = 3
+_NOT_FOLDED = (StageRequest, BatchRequest)
+"""Nothing is folded from requests, so their topics may have been given more partitions than declared."""
+
 _REQUEST_TIMEOUT_MS = 10_000
 _TOPIC_ALREADY_EXISTS = 36
 _SERVED_S = 5.0
@@ -88,8 +91,7 @@ class KafkaAdmin:
         declared = {topic.name: topic for topic in topics}
         partitions = await self._partition_counts(frozenset(declared))
         for name, count in partitions.items():
-            grown = declared[name].record is StageRequest and count > declared[name].partitions
-            # Nothing is folded from requests, so their topics may have been given more.
+            grown = declared[name].record in _NOT_FOLDED and count > declared[name].partitions
             if count != declared[name].partitions and not grown:
                 raise InvalidInput(
                     f"topic {name} has {count} partitions, declared are {declared[name].partitions}",
@@ -102,6 +104,39 @@ class KafkaAdmin:
         await self._until_served(missing)
         updated = await self._correct([declared[name] for name in partitions])
         return TopicChanges(created, updated)
+
+    async def grow(self, topics: Iterable[Topic], partitions: int) -> None:
+        """Give request topics more partitions; returns when each takes records.
+
+        Raises InvalidInput for fewer than there are, and for topics whose records are folded by partition.
+        """
+        wanted = {topic.name: topic for topic in topics}
+        have = await self._partition_counts(frozenset(wanted))
+        for name, topic in wanted.items():
+            if topic.record not in _NOT_FOLDED or name not in have:
+                raise InvalidInput(f"{name} is no request topic", remedy="name one such as ocr.requests")
+            if have[name] > partitions:
+                raise InvalidInput(f"{name} has {have[name]} partitions, and Kafka takes none away")
+        more = [topic for name, topic in wanted.items() if have[name] < partitions]
+        if more:
+            await self._client.create_partitions({topic.name: NewPartitions(partitions) for topic in more})
+            await self._until_served([replace(topic, partitions=partitions) for topic in more])
+
+    async def keep(self, name: str, retention: timedelta) -> None:
+        """Keep a topic's records for another time, until `ensure_topics` sets it back.
+
+        Raises InvalidInput for a topic that is not there, or that keeps the last record of each key.
+        """
+        have = (await self._configs(frozenset([name]) & await self.topic_names())).get(name)
+        if have is None or have.get("cleanup.policy") != "delete":
+            raise InvalidInput(f"{name} is no topic that keeps records for a time", remedy="see ./gateway topics")
+        configs = {**have, "retention.ms": str(retention // timedelta(milliseconds=1))}
+        await self._client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs)])
+
+    async def doors(self) -> list[Topic]:
+        """Return the declared topics of the batch doors that there are."""
+        services = map(service_of_door, sorted(await self.topic_names()))
+        return [topic for service in services if service is not None for topic in batch_door(service).topics]
 
     async def describe(self) -> list[TopicState]:
         """Return every topic with its size and settings, ordered by name."""

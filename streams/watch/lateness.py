@@ -15,7 +15,7 @@ from schemas.topics import Topic
 
 _FETCH_MS = 2_000
 _MOST_PARTITIONS = 64
-"""Partitions of which the oldest record is looked at in one look; the others are in the next one's."""
+"""Partitions whose oldest record is asked for at once: each answer is a whole batch, up to a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,15 @@ async def measure(
 async def _oldest(
     consumer: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, float]:
-    looked_at = dict(list(next_offsets.items())[:_MOST_PARTITIONS])
-    if not looked_at:
-        return {}
+    every, ages = list(next_offsets.items()), dict[TopicPartition, float]()
+    for start in range(0, len(every), _MOST_PARTITIONS):
+        ages |= await _oldest_of(consumer, dict(every[start : start + _MOST_PARTITIONS]))
+    return ages
+
+
+async def _oldest_of(
+    consumer: AIOKafkaConsumer, looked_at: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, float]:
     consumer.assign(list(looked_at))
     for partition, offset in looked_at.items():
         consumer.seek(partition, offset)

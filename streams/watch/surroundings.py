@@ -6,7 +6,7 @@ Every ingress does this; replicas tell the same, so rules take the maximum over 
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,16 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from redis.asyncio import Redis
 
-from schemas.topics import CHAT_REQUESTS, JOB_EVENTS, RESULTS, USAGE_EVENTS, Topic
+from schemas.topics import (
+    BATCH_ENTRIES,
+    CHAT_REQUESTS,
+    JOB_EVENTS,
+    RESULTS,
+    USAGE_EVENTS,
+    Topic,
+    batch_door,
+    service_of_door,
+)
 from streams.log.bootstrap import client_options
 from streams.logs import get_logger
 from streams.metrics import (
@@ -50,10 +59,17 @@ _PATIENCE_S = 10.0
 _KAFKA_FAILURES = (KafkaError, OSError, TimeoutError)
 
 
-def watched_groups() -> dict[str, tuple[Topic, ...]]:
-    """Return the topics of each consumer group of the gateway."""
+def watched_groups(names: Iterable[str] = ()) -> dict[str, tuple[Topic, ...]]:
+    """Return the topics of each consumer group of the gateway; `names` are all topics, for the batch doors in them."""
+    services = (service_of_door(name) for name in sorted(names))
     groups = {f"processor.{kind}": tuple(stage.requests.values()) for kind, stage in all_stages().items()}
-    return {**groups, "job-state": (JOB_EVENTS, RESULTS), "metering": (USAGE_EVENTS,)}
+    return {
+        **groups,
+        "job-state": (JOB_EVENTS, RESULTS),
+        "metering": (USAGE_EVENTS,),
+        "admission": tuple(batch_door(service).requests for service in services if service is not None),
+        "admission-jobs": (BATCH_ENTRIES, RESULTS),
+    }
 
 
 class Surroundings:
@@ -64,6 +80,7 @@ class Surroundings:
         self._client: AIOKafkaAdminClient | None = None
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
+        self._told: set[tuple[str, str]] = set()
 
     async def __aenter__(self) -> Self:
         self._task = background(self._forever(), "surroundings")
@@ -101,7 +118,7 @@ class Surroundings:
         # One question. Its public methods ask three times, and each answer names every topic of the cluster.
         told = await client._get_cluster_metadata()  # pyright: ignore[reportPrivateUsage]
         cluster: Mapping[str, Any] = told.to_object()
-        groups = watched_groups()
+        groups = watched_groups(topic["topic"] for topic in cluster["topics"])
         names = {topic.name for topics in groups.values() for topic in topics} | {CHAT_REQUESTS.name}
         described: list[dict[str, Any]] = [topic for topic in cluster["topics"] if topic["topic"] in names]
         state = replication_of(len(cluster["brokers"]), described)
@@ -113,7 +130,13 @@ class Surroundings:
             LOG_DISK_SIZE.labels(disk.broker).set(disk.size)
         partitions = {topic["topic"]: len(topic["partitions"]) for topic in described}
         retention = {topic.name: topic.retention for topics in groups.values() for topic in topics}
-        for late in await measure(client, consumer, groups, partitions):
+        found = await measure(client, consumer, groups, partitions)
+        for gone in self._told - {(late.group, late.topic) for late in found}:  # a door whose topic was deleted
+            LOG_LAG.remove(*gone)
+            LOG_OLDEST_SECONDS.remove(*gone)
+            self._told.discard(gone)
+        for late in found:
+            self._told.add((late.group, late.topic))
             LOG_LAG.labels(late.group, late.topic).set(late.records)
             LOG_OLDEST_SECONDS.labels(late.group, late.topic).set(late.oldest_s)
             kept = retention[late.topic]

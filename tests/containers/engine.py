@@ -65,7 +65,7 @@ class Compose:
             whole = read(name)
             whole.pop("name", None)  # the tests' own; Compose 1 does not know it
             whole["services"] = {n: s for n, s in whole["services"].items() if n not in LEFT_OUT}
-            self.services |= whole["services"].keys()
+            self.services |= {n for n, s in whole["services"].items() if "profiles" not in s}
             (folder / name).write_text(yaml.safe_dump(whole))
             self._files += ["--file", str(folder / name)]
 

@@ -45,7 +45,7 @@ def until_healthy(compose: Compose) -> None:
 
 def key_of(compose: Compose, service: str) -> str:
     """Make a service a key, as an operator does."""
-    return compose("run", "--rm", "-T", "topics", "gateway", "keys", "create", "--service", service, "--quiet").strip()
+    return compose("run", "--rm", "-T", "tools", "gateway", "keys", "create", "--service", service, "--quiet").strip()
 
 
 @contextmanager

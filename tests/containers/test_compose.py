@@ -6,6 +6,7 @@ Minutes long, and it takes the ports 8443 and 9094: only with `./gateway test te
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -21,6 +22,7 @@ from tests.containers.engine import (
     Compose,
     Events,
     environment_holds,
+    read,
     run,
     secret,
     services,
@@ -61,7 +63,7 @@ def mail(compose: Compose, http: httpx.Client) -> Service:
 
 def with_a_door(compose: Compose, name: str) -> Service:
     """Open a service's door as an operator does, and return how its programs sign in from outside."""
-    told = compose("run", "--rm", "-T", "topics", "gateway", "services", "create", name, "--batch")
+    told = compose("run", "--rm", "-T", "tools", "gateway", "services", "create", name, "--batch")
     login = json.loads(told)["kafka"]
     door = Login("SASL_SSL", login["mechanism"], login["username"], login["password"], str(KAFKA_CERTIFICATE))
     return Service(name, Bootstrap("localhost:9094", door))
@@ -138,6 +140,53 @@ def test_a_recording_that_is_larger_than_the_proxys_memory_comes_in(compose: Com
     assert (proxy["State"]["OOMKilled"], proxy["RestartCount"]) == (False, 0)
 
 
+def tools(compose: Compose, *arguments: str, key: str = "", check: bool = True) -> str:
+    """Run a command of the command line as the runbook says."""
+    given = ("-e", f"GATEWAY_API_KEY={key}") if key else ()
+    return compose("run", "--rm", "-T", *given, "tools", "gateway", *arguments, check=check)
+
+
+def test_the_command_line_works_in_containers(compose: Compose, http: httpx.Client) -> None:
+    job_id = submit_letter(http)
+    until_read(http, job_id)
+    scopes = ("--scopes", "jobs,usage,admin", "--quiet")
+    key = tools(compose, "keys", "create", "--service", "ops", *scopes).strip()
+    for command in ("lag", "keys list", "services list", "dlt list", "topics --keep ocr.requests.bulk=30d"):
+        tools(compose, *command.split())
+    assert "retention.ms" in tools(compose, "topics", "--json")
+    assert job_id in tools(compose, "job", job_id, "--trace", "--json")
+    for command in ("jobs", "replay list", "usage --by service,module"):
+        tools(compose, *command.split(), key=key)
+    tools(compose, "purge", "--job", job_id, "--dry-run")  # it looks into the blob store
+    checks = {check["name"]: check for check in json.loads(tools(compose, "doctor", "--json", check=False))}
+    for name in ("python", "environment", "gateway", "kafka", "redis", "blob store"):
+        assert checks[name]["ok"] is True, checks[name]
+    assert not checks.keys() & {"java", "kafka jars", "redis-server", "tesseract", "local stack"}
+
+
+def test_a_table_is_made_from_the_log_again_in_containers(compose: Compose, http: httpx.Client) -> None:
+    job_id = submit_letter(http)
+    until_read(http, job_id)
+    before = http.get(f"/v1/jobs/{job_id}").json()
+    compose("stop", "job-state")
+    tools(compose, "restore", "job-state", "--yes")
+    compose("start", "job-state")
+    until_healthy(compose)
+    until(lambda: http.get(f"/v1/jobs/{job_id}").status_code == 200, 120, every_s=1)
+    assert http.get(f"/v1/jobs/{job_id}").json() == before
+
+
+def test_redis_gets_another_password(compose: Compose, http: httpx.Client) -> None:
+    job_id = submit_letter(http)
+    until_read(http, job_id)
+    (ROOT / "ops/secrets/redis_password").unlink()
+    subprocess.run([ROOT / "ops/docker/make-secrets.sh"], check=True)
+    roles = ("job-state", "metering", "admission", "ingress", "ocr", "stt", "llm")
+    compose("up", "--detach", "--no-build", "--no-deps", "--force-recreate", "redis", *roles)
+    until_healthy(compose)
+    until_read(http, job_id)
+
+
 def test_containers_have_no_more_rights_than_they_need(compose: Compose, http: httpx.Client) -> None:
     for container in compose.containers():
         name, host = container["Name"], container["HostConfig"]
@@ -151,7 +200,7 @@ def test_containers_have_no_more_rights_than_they_need(compose: Compose, http: h
 
 
 def test_secrets_are_in_files_alone(compose: Compose, http: httpx.Client) -> None:
-    for name in ("redis_password", "kafka_admin"):
+    for name in (Path(one["file"]).name for one in read()["secrets"].values()):
         assert not any(environment_holds(c, secret(name)) for c in compose.containers()), name
 
 

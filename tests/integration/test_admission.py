@@ -7,15 +7,17 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from schemas.batch import BatchAnswer, BatchRejection, BatchRequest
 from schemas.codec import Codec
@@ -23,7 +25,16 @@ from schemas.events import JobResult, StageRequest
 from schemas.ids import keyed_job_id
 from schemas.payloads import text_payload
 from schemas.services import Allowance, Quotas, ServiceSettings
-from schemas.topics import BATCH_ENTRIES, JOB_PARTITIONS, MODULES, NOOP, RESULTS, SERVICES, batch_door
+from schemas.topics import (
+    BATCH_ENTRIES,
+    JOB_PARTITIONS,
+    LONGEST_AT_DOOR,
+    MODULES,
+    NOOP,
+    RESULTS,
+    SERVICES,
+    batch_door,
+)
 from streams import redis_keys
 from streams.log.admin import kafka_admin
 from streams.log.kafka_publisher import KafkaPublisher
@@ -118,9 +129,14 @@ def _ended(request: StageRequest) -> JobResult:
 
 
 @asynccontextmanager
-async def door(kafka: str, redis_url: str, limits: Quotas | None = None, metrics_port: int = 0) -> AsyncGenerator[Door]:
+async def door(
+    kafka: str, redis_url: str, limits: Quotas | None = None, metrics_port: int = 0, *, writers_time: bool = False
+) -> AsyncGenerator[Door]:
+    """Open a door; with `writers_time` its records may be as old as a test says, and stay."""
     service = f"svc-{uuid4().hex[:8]}"
     topics = batch_door(service)
+    if writers_time:
+        topics = replace(topics, requests=replace(topics.requests, broker_time=False, retention=None))
     with tempfile.TemporaryDirectory() as folder:
         modules = Path(folder) / "modules"
         modules.mkdir()
@@ -333,6 +349,25 @@ async def test_a_used_up_budget_makes_the_door_wait_until_it_is_raised(
     await redis.aclose()
     assert not it.rejections
     assert sorted(a.request_id for _, a, _ in it.answers) == [f"r{n}" for n in range(8)]
+
+
+async def test_what_waited_for_a_quota_as_long_as_it_may_is_rejected(kafka: str, redis_url: str) -> None:
+    """Retention would take it soon after, and nobody would be told. What is behind it goes on waiting."""
+    async with door(kafka, redis_url, Quotas(requests_per_minute=0), writers_time=True) as it:
+        now_ms, longest_ms = time.time_ns() // 1_000_000, LONGEST_AT_DOOR // timedelta(milliseconds=1)
+        producer = AIOKafkaProducer(bootstrap_servers=kafka)
+        await producer.start()
+        for name, age_ms in (("long", longest_ms + 60_000), ("shorter", longest_ms - 3_600_000)):
+            value = CODEC.encode(BatchRequest(name, "noop", text="x"))
+            topic, at_ms = batch_door(it.service).requests.name, now_ms - age_ms
+            await producer.send_and_wait(topic, value, partition=0, timestamp_ms=at_ms)
+        await producer.stop()
+        await it.until(1)
+        assert [(r.request_id, r.code) for r in it.rejections] == [("long", "quota_exceeded")]
+        assert f"waited {LONGEST_AT_DOOR.days} days" in it.rejections[0].message
+        await it.publisher.publish(SERVICES, it.service, ServiceSettings(it.service, batch=True))
+        await it.until(2)
+    assert [a.request_id for _, a, _ in it.answers] == ["shorter"]
 
 
 async def test_a_request_larger_than_the_whole_quota_is_rejected_and_holds_up_nobody(

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ import yaml
 from cli.stack.services import PROCESS_KINDS
 from processors.stt.models import model_folders
 from schemas.errors import InvalidInput
+from schemas.topics import STAGES
 from streams.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,34 +40,40 @@ ONCE = {"topics", "bucket"}
 class Asked(dict[str, str]):
     """An environment that notes what is asked of it."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **given: str) -> None:
+        super().__init__(given)
         self.names: set[str] = set()
 
     def get(self, key: str, default: Any = None) -> Any:
         self.names.add(key)
-        return default
+        return super().get(key, default)
 
 
 def read_variables() -> set[str]:
     """Every GATEWAY_ variable that some code reads."""
     asked = Asked()
     Settings.from_env(asked)
-    return asked.names
+    # A login is asked for only where Kafka wants one.
+    users = dict.fromkeys(("GATEWAY_KAFKA_USERNAME", "GATEWAY_KAFKA_ADMIN_USERNAME", "GATEWAY_KAFKA_PASSWORD"), "x")
+    secure = Asked(GATEWAY_KAFKA_SECURITY_PROTOCOL="SASL_SSL", **users)
+    Settings.from_env(secure)
+    # The command line's own: where the gateway is that it is a client of, and with which key.
+    own = "".join(file.read_text() for file in (ROOT / "cli").glob("*.py"))
+    return asked.names | secure.names | set(re.findall(r'env\.get\("(GATEWAY_[A-Z_]+)"', own))
 
 
 def named_variables() -> list[tuple[str, str]]:
-    files = [*ROOT.glob("compose.*.yml"), *(ROOT / "ops").rglob("*.yml"), ROOT / "ops/docker/Dockerfile"]
-    files.append(ROOT / "docs/howto/containers.md")
-    # These are for the files themselves: image tags, the host name that a broker tells its clients, limits.
-    own = {"GATEWAY_VERSION", "GATEWAY_DOOR_HOST", "GATEWAY_REDIS_MAXMEMORY"}
+    files = [*ROOT.glob("compose.*.yml"), *(ROOT / "ops").rglob("*.yml"), *(ROOT / "ops").rglob("*.sh")]
+    files += [ROOT / "ops/docker/Dockerfile", *ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")]
+    # These are for the files themselves: image tags, the host name that a broker tells its clients, limits, an example.
+    own = {"GATEWAY_VERSION", "GATEWAY_DOOR_HOST", "GATEWAY_REDIS_MAXMEMORY", "GATEWAY_X", "GATEWAY_X_FILE"}
     own |= {f"GATEWAY_{name}_MEMORY" for name in ("REDIS", "JOB_STATE", "METERING", "OCR", "STT")}
     own |= {"GATEWAY_OCR_CPUS", "GATEWAY_STT_CPUS"}
     own |= {replicas_variable(role) for role in ROLES}
     return [
-        (file.name, name)
+        (str(file.relative_to(ROOT)), name)
         for file in files
-        for name in sorted(set(re.findall(r"\bGATEWAY_[A-Z_]+[A-Z]\b", file.read_text())) - own)
+        for name in sorted(set(re.findall(r"\bGATEWAY_(?!TEST_)[A-Z_]+[A-Z]\b", file.read_text())) - own)
     ]
 
 
@@ -138,8 +146,9 @@ def test_services_are_bounded_unprivileged_and_pinned(name: str) -> None:
     if name in ONCE:
         return
     assert service["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
-    assert service["restart"] == "unless-stopped"
-    assert name in ROLES or "healthcheck" in service
+    if name != "tools":  # run by hand, and gone after each command
+        assert service["restart"] == "unless-stopped"
+        assert name in ROLES or "healthcheck" in service
     if name not in ("ollama", "minio"):
         assert service["read_only"] is True
         assert not service["user"].startswith(("0", "root"))
@@ -153,6 +162,18 @@ def test_uploads_wait_on_a_disk_and_not_in_the_proxys_memory() -> None:
         volume.split(":")[1] for volume in proxy["volumes"] if volume.split(":")[0] in COMPOSE["kafka"]["volumes"]
     ]
     assert [t for t in proxy["tmpfs"] if t.split(":")[0] == folder] == []
+
+
+def test_the_command_line_in_containers_has_what_the_processes_have() -> None:
+    """Its commands read the log, Redis and the blobs, and ask ingress; a look at what runs starts nothing."""
+    tools, other = SERVICES["tools"], SERVICES["job-state"]
+    for what in ("volumes", "secrets", "networks", "user"):
+        assert tools[what] == other[what], what
+    assert other["environment"].items() <= tools["environment"].items()
+    url = urlsplit(tools["environment"]["GATEWAY_URL"])
+    assert (url.hostname, url.port) == ("ingress", Settings.from_env({}).http_port)
+    assert tools["profiles"] == ["tools"], "`up` leaves it alone"
+    assert not tools["depends_on"]
 
 
 def test_only_the_three_doors_are_open() -> None:
@@ -237,7 +258,7 @@ def test_in_a_cluster_everything_finds_any_broker() -> None:
     cluster = COMPOSE["cluster"]["services"]
     brokers = sorted({"kafka"} | {name for name in cluster if re.fullmatch(r"kafka-\d", name)})
     assert len(brokers) == 3
-    for name in {*ROLES, "topics"}:
+    for name in {*ROLES, "topics", "tools"}:
         assert cluster[name]["environment"]["GATEWAY_KAFKA_BOOTSTRAP"] == ",".join(f"{b}:9092" for b in brokers), name
     voters = {cluster[b]["environment"]["CLUSTER_VOTERS"] for b in brokers}
     assert voters == {",".join(f"{n}@{b}:9093" for n, b in enumerate(brokers, 1))}
@@ -269,7 +290,10 @@ def test_kubernetes_runs_every_role_as_compose_does(role: str) -> None:
     assert container["image"] == f"llm-gateway/{role}"
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports["metrics"] == 9100
-    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
+    # Of a service's pod it decides whether callers are let in at all, so there it is only that it answers.
+    serves = role in of_kind("Service")
+    asked = {"path": "/healthz", "port": "http"} if serves else {"path": "/readyz", "port": "metrics"}
+    assert container["readinessProbe"]["httpGet"] == asked
     # stt without a model is up, and never ready: starting it again and again would not bring one.
     (health,) = re.findall(r"^HEALTHCHECK .* CMD (\[.*\])$", DOCKERFILE, re.M)
     assert container["startupProbe"]["exec"]["command"] == json.loads(health)
@@ -283,14 +307,27 @@ def test_kubernetes_scales_processors_by_the_lag_of_their_own_groups() -> None:
     from streams.watch.surroundings import watched_groups
 
     groups = watched_groups()
-    deployments = of_kind("Deployment")
-    assert set(of_kind("ScaledObject")) == {"ocr", "stt", "llm"}
+    served = {"ocr": ("ocr",), "stt": ("stt",), "llm": ("llm", "gongmun.extract")}
+    assert {kind for kinds in served.values() for kind in kinds} == STAGES.keys() - {"noop"}
+    assert set(of_kind("ScaledObject")) == set(served)
     for name, scaled in of_kind("ScaledObject").items():
-        assert scaled["spec"]["scaleTargetRef"]["name"] in deployments
-        for trigger in scaled["spec"]["triggers"]:
-            meta = trigger["metadata"]
-            assert meta["topic"] in {topic.name for topic in groups[meta["consumerGroup"]]}, name
+        assert scaled["spec"]["scaleTargetRef"]["name"] == name
+        metas = [trigger["metadata"] for trigger in scaled["spec"]["triggers"]]
+        asked = [(meta["consumerGroup"], meta["topic"]) for meta in metas]
+        # Every lane: what waits in one that nobody looks at waits for the fewest processors.
+        lanes = {(f"processor.{kind}", topic.name) for kind in served[name] for topic in groups[f"processor.{kind}"]}
+        assert sorted(asked) == sorted(lanes)
         assert scaled["spec"]["maxReplicaCount"] <= 8, "a partition has one consumer"
+        assert "replicas" not in of_kind("Deployment")[name]["spec"], "an apply would set it again"
+
+
+def test_kubernetes_makes_the_topics_as_compose_does() -> None:
+    (job,) = of_kind("Job").values()
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    topics = SERVICES["topics"]
+    assert container["args"] == topics["command"] == ["gateway", "topics"]
+    assert container["image"] == topics["image"].partition(":")[0]
+    assert container["envFrom"] == [{"configMapRef": {"name": next(iter(of_kind("ConfigMap")))}}]
 
 
 def test_kustomize_names_every_file() -> None:

@@ -20,8 +20,43 @@ COMPOSE_MODULE = "github.com/compose-spec/compose-go/v2@v2.6.2"
 KUBERNETES = "1.31"
 BASE = Path(__file__).resolve().parents[2] / "ops/kubernetes"
 PATCH = '[{"op": "replace", "path": "/data/GATEWAY_KAFKA_BOOTSTRAP", "value": "kafka.elsewhere:9092"}]'
-# A kind of KEDA's: its schema is in the cluster that has KEDA, and in no package.
+# A kind of KEDA's: its schema is in the cluster that has KEDA, and in no package. What we use of it, as keda.sh has it:
+# a trigger's metadata are texts, numbers too.
 ELSEWHERE = {"ScaledObject"}
+_TEXT = {"type": "string", "minLength": 1}
+_NUMBER = {"type": "string", "pattern": "^[1-9][0-9]*$"}
+_COUNT = {"type": "integer", "minimum": 1}
+
+
+def _exactly(**fields: object) -> dict[str, Any]:
+    return {"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+SCALED_OBJECT = _exactly(
+    apiVersion={"const": "keda.sh/v1alpha1"},
+    kind={"const": "ScaledObject"},
+    metadata=_exactly(name=_TEXT),
+    spec=_exactly(
+        scaleTargetRef=_exactly(name=_TEXT),
+        minReplicaCount=_COUNT,
+        maxReplicaCount=_COUNT,
+        cooldownPeriod=_COUNT,
+        triggers={
+            "type": "array",
+            "minItems": 1,
+            "items": _exactly(
+                type={"const": "kafka"},
+                metadata=_exactly(
+                    bootstrapServers=_TEXT,
+                    consumerGroup=_TEXT,
+                    topic=_TEXT,
+                    lagThreshold=_NUMBER,
+                    offsetResetPolicy={"enum": ["earliest", "latest"]},
+                ),
+            ),
+        },
+    ),
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +88,19 @@ def test_a_compose_file_that_is_wrong_is_found(compose_schema: dict[str, Any]) -
 )
 def test_kubernetes_takes_every_document(document: dict[str, Any]) -> None:
     kubernetes_validate.validate(document, KUBERNETES, strict=True)
+
+
+@pytest.mark.parametrize("document", [d for d in K8S if d["kind"] in ELSEWHERE], ids=lambda d: d["metadata"]["name"])
+def test_keda_takes_what_scales(document: dict[str, Any]) -> None:
+    assert [(list(e.path), e.message) for e in Draft7Validator(SCALED_OBJECT).iter_errors(document)] == []
+
+
+def test_what_keda_does_not_take_is_found() -> None:
+    scaled = next(d for d in K8S if d["kind"] in ELSEWHERE)
+    for field, value in (("lagThreshold", 5), ("lagTreshold", "5"), ("offsetResetPolicy", "first")):
+        wrong = copy.deepcopy(scaled)
+        wrong["spec"]["triggers"][0]["metadata"][field] = value
+        assert not Draft7Validator(SCALED_OBJECT).is_valid(wrong), field
 
 
 def test_a_document_that_kubernetes_does_not_take_is_found() -> None:

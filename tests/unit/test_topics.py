@@ -1,6 +1,7 @@
 """The topics, as they are declared."""
 
 from collections import Counter
+from datetime import timedelta
 
 from schemas.codec import RECORD_TYPES
 from schemas.topics import (
@@ -11,12 +12,14 @@ from schemas.topics import (
     JOB_PARTITIONS,
     JOB_TABLE_CHANGELOG,
     LEDGER_TABLE_CHANGELOG,
+    LONGEST_AT_DOOR,
     RESULTS,
     SCHEMAS,
     STAGE_PARTITIONS,
     STAGES,
     USAGE_EVENTS,
     all_topics,
+    batch_door,
     dead_letter_topic,
 )
 from streams.log.admin import topic_configs
@@ -64,6 +67,14 @@ def test_the_ledger_s_time_is_the_broker_s() -> None:
     assert topic_configs(USAGE_EVENTS, 1)["message.timestamp.type"] == "LogAppendTime"
     others = [t for t in all_topics() if "message.timestamp.type" in topic_configs(t, 1)]
     assert others == [USAGE_EVENTS]
+
+
+def test_what_waits_at_a_door_for_a_budget_is_there_when_the_next_month_begins() -> None:
+    """Told by the broker's clock: a client may give its records any time, and retention would go by it."""
+    requests = batch_door("hr").requests
+    assert requests.retention is not None
+    assert requests.retention > LONGEST_AT_DOOR > timedelta(days=31)
+    assert topic_configs(requests, 1)["message.timestamp.type"] == "LogAppendTime"
 
 
 def test_every_record_on_a_topic_has_a_schema() -> None:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from bench.proxied import Replica, proxy_over, restart_role
+from bench.rolling_load import Load
 from bench.stack import BenchStack, free_ports
 from ingress.chat.routes import _CALLS  # what else is a call?
 
@@ -115,17 +116,6 @@ async def test_a_rolling_restart_fails_no_request_and_makes_no_job_twice(stack: 
     (port,) = free_ports(1)
     replica = Replica(stack, port)
     await replica.start()
-    over = asyncio.Event()
-    jobs: list[str] = []
-    refused: list[tuple[int, str]] = []
-
-    async def caller(http: httpx.AsyncClient) -> None:
-        while not over.is_set():
-            answer = await http.post("/v1/noop", json={"text": "x"})
-            if answer.status_code == 202:
-                jobs.append(answer.json()["job_id"])
-            else:
-                refused.append((answer.status_code, answer.text))
 
     async def restart_of_the_replica() -> None:
         assert await replica.stop() == 0
@@ -140,14 +130,17 @@ async def test_a_rolling_restart_fails_no_request_and_makes_no_job_twice(stack: 
         httpx.AsyncClient(base_url=url, headers=headers, timeout=90, trust_env=False) as http,
         asyncio.TaskGroup() as callers,
     ):
-        for _ in range(2):
-            callers.create_task(caller(http))
+        load = Load(http)
+        await load.submit()
+        for kind in ("submissions", *load.kinds()):
+            callers.create_task(load.caller(kind))
         for restart in (restart_of_the_replica, restart_of_the_stacks):
-            before = len(jobs)
+            before = load.asked.copy()
             await restart()
-            assert len(jobs) > before, "the other replica served meanwhile"
-        over.set()
-    assert refused == []
+            assert [kind for kind in load.kinds() if load.asked[kind] <= before[kind] + 1] == [], "the other one served"
+        load.stop()
+    assert load.failed == {}
+    jobs = load.jobs
     assert len(set(jobs)) == len(jobs)
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, timeout=90, trust_env=False) as http:
         for job_id in jobs[-3:] + jobs[:3]:

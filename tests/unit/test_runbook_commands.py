@@ -1,0 +1,78 @@
+"""The commands that the operators' pages tell are commands that there are, with options and services that there are."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+from cli.main import build_app
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "docs" / name for name in ("runbook.md", "retention.md", "sizing.md")]
+SERVICES = set(yaml.safe_load((ROOT / "compose.kafka.yml").read_text())["services"])
+OF_COMPOSE = {"up", "down", "ps", "run", "exec", "stop", "start", "restart", "logs", "build"}
+COMMAND: Any = typer.main.get_command(build_app())
+
+
+def spans(begin: str) -> Iterator[str]:
+    """Yield each code span, or line of a code block, that begins so; cut where a pipe begins."""
+    for page in PAGES:
+        text = page.read_text()
+        blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)
+        lines = [line for block in blocks for line in block.splitlines()]
+        outside = re.sub(r"^```\w*\n.*?^```", "", text, flags=re.M | re.S)
+        for span in [*re.findall(r"`([^`]+)`", outside), *lines]:
+            if span.startswith(begin):
+                yield span.split(" | ")[0]
+
+
+def refusal(words: list[str]) -> str:
+    """Have the command line parse a command, to the end, without doing it; return what is wrong with it, if anything.
+
+    Its library's classes are Typer's own inner ones, so they are known by what they can.
+    """
+    command, context = COMMAND, None
+    try:
+        while True:
+            context = command.make_context(words[0], words[1:], parent=context)
+            left = [*getattr(context, "_protected_args", ()), *context.args]
+            if not (left and hasattr(command, "resolve_command")):
+                return ""
+            name, command, after = command.resolve_command(context, left)
+            words = [name, *after]
+    except Exception as e:
+        if not hasattr(e, "format_message"):
+            raise
+        return f"{shlex.join(words)}: {e.format_message()}"
+
+
+@pytest.mark.parametrize("span", sorted(set(spans("./gateway "))))
+def test_a_command_can_be_typed_as_it_stands(span: str) -> None:
+    assert not refusal(["gateway", *shlex.split(span.replace("…", "x"))[1:]])
+
+
+@pytest.mark.parametrize("wrong", ["keys make", "lag --of x", "topics --keep", "restore", "job a b"])
+def test_a_command_that_there_is_not_is_found(wrong: str) -> None:
+    assert refusal(["gateway", *shlex.split(wrong)])
+
+
+@pytest.mark.parametrize("span", sorted(set(spans("docker compose "))))
+def test_a_command_for_containers_names_what_there_is(span: str) -> None:
+    words = shlex.split(span.replace("…", "x"))[2:]
+    while words and words[0] == "-f":
+        assert (ROOT / words[1]).is_file(), span
+        words = words[2:]
+    assert words[0] in OF_COMPOSE, span
+    if "gateway" in words:
+        at = words.index("gateway")
+        assert words[at - 1] == "tools", span
+        assert not refusal(words[at:])
+        words = words[:at]
+    named = [word.partition("=")[0] for word in words[1:] if re.fullmatch(r"[a-z][a-z-]*(=\d+)?", word)]
+    # What follows the service of `exec` is the container's own command.
+    assert set(named[:1] if words[0] == "exec" else named) <= SERVICES, span
