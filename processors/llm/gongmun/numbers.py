@@ -8,7 +8,7 @@ _SLIPS = str.maketrans({"O": "0", "o": "0", "l": "1", "I": "1", "|": "1", "!": "
 FIGURES = r"(?:(?<![\d.])\d{1,4}(?:·\d{1,2})?(?=[가-힣]))?"
 """Units may be called by a figure: 1인가구지원과, 119구급과, 4차산업혁명과, 4·3지원과."""
 UNIT_NUMBER = re.compile(
-    rf"(?P<unit>{FIGURES}[가-힣A-Z][가-힣A-Za-z0-9·]*?[가-힣])\s*[-~_=.:ㅡ/\\]{{1,3}}\s*(?P<serial>\d[\dOolI|!]{{0,6}})"
+    rf"(?P<unit>{FIGURES}[가-힣A-Z][가-힣A-Za-z0-9·]*?[가-힣])\s*[-~_=.:ㅡ/\\]{{1,3}}\s*(?P<serial>(?:20\d\d-\d{{1,6}})|\d[\dOolI|!]{{0,6}})"
 )
 _LIKE_LETTERS = ("0", "1", "4")
 """What O, I, l and A come out as."""

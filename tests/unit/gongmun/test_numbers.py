@@ -18,6 +18,8 @@ from tests.unit.gongmun.pages import placed
         ("119구급과 - 12", "119구급과-12"),
         ("4차산업혁명과12", "4차산업혁명과-12"),
         ("4·3지원과-9", "4·3지원과-9"),
+        ("총무과-2025-12", "총무과-2025-12"),
+        ("총무과-2025", "총무과-2025"),
     ],
 )
 def test_a_document_number_is_repaired_by_its_grammar(text: str, number: str) -> None:

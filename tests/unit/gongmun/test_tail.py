@@ -49,6 +49,11 @@ def test_a_mark_above_a_name_belongs_to_the_person_below() -> None:
         ("/ 비공개(1,8)", "closed", ["1", "8"]),
         ("/ 비 공개", "closed", None),
         ("부분공개 (12)", "partial", ["1", "2"]),
+        ("비공개(제5호)", "closed", ["5"]),
+        ("부분공개(제5호, 제6호)", "partial", ["5", "6"]),
+        ("부분공개(5호 및 6호)", "partial", ["5", "6"]),
+        ("비공개(제9조제1항제5호)", "closed", ["5"]),
+        ("비공개(9조 1항 5·7호)", "closed", ["5", "7"]),
     ],
 )
 def test_disclosure(text: str, level: str, reasons: list[str] | None) -> None:
