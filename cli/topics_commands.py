@@ -65,11 +65,13 @@ def lag(json: Annotated[bool, typer.Option("--json", help="A list of objects ins
 
 
 async def _ensure_and_describe() -> "tuple[TopicChanges, list[TopicState]]":
+    from schemas.topics import doors_among
     from streams.log.admin import kafka_admin
     from streams.stages import declared_topics
 
     async with kafka_admin(read_settings().kafka_bootstrap) as admin:
-        return await admin.ensure_topics(declared_topics()), await admin.describe()
+        topics = (*declared_topics(), *doors_among(await admin.topic_names()))
+        return await admin.ensure_topics(topics), await admin.describe()
 
 
 async def _lag() -> "list[GroupLag]":

@@ -5,7 +5,7 @@ views and the ledger are folded per partition, and a job's records must stay in 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -155,14 +155,30 @@ _DOOR_PARTITIONS = 4
 _DOOR_NAME = re.compile(r"batch\.([a-z0-9-]{1,40})")
 
 
+DOOR_RETENTION = JOB_RETENTION
+"""How long a door keeps its requests: longer than a month, for which a used-up quota may let them wait."""
+
+LONGEST_DOOR_WAIT = DOOR_RETENTION - timedelta(days=1)
+"""So long a request waits for its quota; then it is rejected, before the topic could drop it without a word."""
+
+
 def batch_door(service: str) -> BatchDoor:
-    """Declare the batch door of a service. Answers live as long as the entries that tell what was asked."""
+    """Declare the batch door of a service. Answers live as long as the entries that tell what was asked.
+
+    The requests' times are the broker's: a client's wrong clock would have them removed unread.
+    """
     name = f"batch.{service}"
     return BatchDoor(
-        Topic(name, BatchRequest, _DOOR_PARTITIONS, WORK_RETENTION),
+        Topic(name, BatchRequest, _DOOR_PARTITIONS, DOOR_RETENTION, broker_time=True),
         Topic(f"{name}.results", BatchAnswer, JOB_PARTITIONS, WORK_RETENTION),
         Topic(f"{name}.rejected", BatchRejection, JOB_PARTITIONS, WORK_RETENTION),
     )
+
+
+def doors_among(names: Iterable[str]) -> Iterator[Topic]:
+    """Yield the topics of every batch door whose requests' topic is among `names`, for `all_topics` has none."""
+    for service in filter(None, map(service_of_door, sorted(names))):
+        yield from batch_door(service).topics
 
 
 def service_of_door(topic: str) -> str | None:

@@ -22,6 +22,7 @@ from cli.stack.scrape_targets import write_scrape_targets
 from cli.stack.services import Service, planned_services
 from cli.stack.supervisor import Supervisor
 from cli.stack.tether import die_with
+from schemas.topics import doors_among
 from streams.log.admin import kafka_admin
 from streams.settings import Settings
 from streams.stages import declared_topics
@@ -44,7 +45,7 @@ async def supervise(env: Mapping[str, str]) -> None:
         if passwords is not None:
             await ensure_gateway_login(settings, passwords)
         async with kafka_admin(settings.kafka_bootstrap) as admin:
-            await admin.ensure_topics(declared_topics())
+            await admin.ensure_topics((*declared_topics(), *doors_among(await admin.topic_names())))
             await ensure_local_key(admin, settings.kafka_bootstrap, paths)
 
     supervisor = Supervisor(services(), set_up, log_of=paths.log, state_file=paths.state)

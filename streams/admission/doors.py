@@ -2,23 +2,26 @@
 
 A crash between the two repeats entries, which the book does not mind. Doors are looked for every second.
 A door whose service has used up a quota waits, from the record that found it so; the others go on. A record that
-alone takes more than the whole quota would hold its door up for good: it is rejected.
+alone takes more than the whole quota would hold its door up for good: it is rejected. So is one that has waited for
+so long that its topic is about to drop it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from schemas.batch import BatchEntry
 from schemas.codec import Codec
+from schemas.errors import Permanent
 from schemas.quota_estimates import job_estimate
 from schemas.quotas import Ask, Estimate, NotAllowed, QuotaExceeded
-from schemas.topics import BATCH_ENTRIES, service_of_door
+from schemas.topics import BATCH_ENTRIES, LONGEST_DOOR_WAIT, service_of_door
 from schemas.usage_report import ledger_day
 from streams.admission.checks import KEY_ID
-from streams.admission.entries import EntryMaker, not_allowed
+from streams.admission.entries import EntryMaker, not_allowed, unforeseen
 from streams.admission.spans import Steps
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.admin import kafka_admin
@@ -26,13 +29,15 @@ from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.group_metrics import CountedRebalances, committed
 from streams.log.kafka_tail import to_log_record
-from streams.log.protocols import Headers
+from streams.log.protocols import Headers, LogRecord
+from streams.log.record_size import check_size
 from streams.logs import get_logger
 from streams.metering.price_file import BudgetPrices
 from streams.metrics import BATCH_READ
 from streams.quota.quotas import Quotas
 from streams.services import Services
 from streams.tables.partitions import job_partition
+from streams.tasks import gathered
 
 log = get_logger(__name__)
 
@@ -46,6 +51,21 @@ _SESSION_MS = 6_000
 _LONGEST_WAIT_S = 2.0
 _LONGEST_PAUSE_S = 0.5
 _CALL_S = 30.0
+_CHECKED_AT_ONCE = 128
+_CHECKERS = 32
+# Far below the 300 s after which who does not poll is taken for dead; one more group of records may come on top.
+_CHECKING_S = 20.0
+_LONGEST_DOOR_WAIT_MS = LONGEST_DOOR_WAIT.total_seconds() * 1000
+
+
+class _Stop(NamedTuple):
+    """Where a partition's records are left for later; with a wait, not before that many seconds."""
+
+    offset: int
+    wait_s: float = 0.0
+
+
+_Entries = tuple[list[tuple[LogRecord, BatchEntry]], _Stop | None]
 
 
 class DoorReader:
@@ -67,6 +87,7 @@ class DoorReader:
         self._quotas = quotas
         self._prices = prices
         self._waiting: dict[TopicPartition, float] = {}
+        self._waited: set[TopicPartition] = set()
         self.topics: frozenset[str] = frozenset()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -123,30 +144,81 @@ class DoorReader:
         # 1. check; 2. write the entries, acknowledged; 3. commit. A crash before 3 repeats 1 and 2.
         writes: list[Write] = []
         done: dict[TopicPartition, int] = {}
+        until = asyncio.get_running_loop().time() + _CHECKING_S
         for tp, records in fetched.items():
-            service = service_of_door(tp.topic) or ""
-            is_open = await self._is_open(service)
-            for raw in records:
-                record = to_log_record(raw)
-                entry, model = await self._maker.entry(service, record, is_open=is_open)
-                if entry.refusal is None:
-                    try:
-                        await self._quotas.reserve(self._ask(service, entry, model))
-                    except NotAllowed as e:
-                        entry = not_allowed(entry, e)
-                    except QuotaExceeded as e:
-                        if not e.never:
-                            self._wait(consumer, tp, record.offset, e.retry_after_s)
-                            break
-                        entry = not_allowed(entry, e)
-                writes.append(self._write(entry, steps.read(record, service, GROUP)))
+            entries, stopped_at = await self._entries(tp, [to_log_record(raw) for raw in records], until)
+            if stopped_at is not None:
+                consumer.seek(tp, stopped_at.offset)
+                if stopped_at.wait_s:
+                    consumer.pause(tp)
+                    self._waiting[tp] = asyncio.get_running_loop().time() + stopped_at.wait_s
+            for record, entry in entries:
+                writes.append(self._write(entry, steps.read(record, entry.job.service, GROUP)))
                 done[tp] = record.offset + 1
-                BATCH_READ.labels(service).inc()
         if done:
             async with asyncio.timeout(_CALL_S):  # aiokafka may wait for ever after a broker's death
                 await write_all(producer, writes)
                 await consumer.commit(done)
             committed(GROUP)
+
+    async def _entries(self, tp: TopicPartition, records: Sequence[LogRecord], until: float) -> _Entries:
+        """Return the entries of a partition's records, in order, and where it stops before their end, if it does."""
+        service = service_of_door(tp.topic) or ""
+        is_open = await self._is_open(service)
+        made: list[tuple[LogRecord, BatchEntry]] = []
+        # Whoever waited for a quota may have to wait again: then what follows need not be checked.
+        size = 1 if tp in self._waited else _CHECKED_AT_ONCE
+        while records:
+            if asyncio.get_running_loop().time() >= until:
+                return made, _Stop(records[0].offset)
+            some, records = records[:size], records[size:]
+            size = _CHECKED_AT_ONCE
+            checked = await self._checked(service, some, is_open=is_open)
+            for record, (entry, model) in zip(some, checked, strict=True):
+                allowed = await self._allowed(service, record, entry, model)
+                if isinstance(allowed, _Stop):
+                    self._waited.add(tp)
+                    return made, allowed
+                self._waited.discard(tp)
+                made.append((record, allowed))
+                BATCH_READ.labels(service).inc()
+        return made, None
+
+    async def _checked(
+        self, service: str, records: Sequence[LogRecord], *, is_open: bool
+    ) -> Sequence[tuple[BatchEntry, str]]:
+        """Check records at the same time: with files among them, it is the blob store's answers that take time."""
+        found: dict[int, tuple[BatchEntry, str]] = {}
+        left = iter(enumerate(records))
+
+        async def check() -> None:
+            for n, record in left:  # shared by all, and a task for each record would cost more than most checks
+                found[n] = await self._maker.entry(service, record, is_open=is_open)
+
+        await gathered([check() for _ in range(min(len(records), _CHECKERS))])
+        return [found[n] for n in range(len(records))]
+
+    async def _allowed(self, service: str, record: LogRecord, entry: BatchEntry, model: str) -> BatchEntry | _Stop:
+        """Return the entry as the service's quotas leave it; where they let it wait, where and how long."""
+        if entry.refusal is not None:
+            return entry
+        try:
+            ask = self._ask(service, entry, model)
+        except Exception as e:
+            return not_allowed(entry, unforeseen(record, e))
+        try:
+            await self._quotas.reserve(ask)
+        except NotAllowed as e:
+            return not_allowed(entry, e)
+        except QuotaExceeded as e:
+            if e.never:
+                return not_allowed(entry, e)
+            if entry.job.created_at_ms - record.timestamp_ms < _LONGEST_DOOR_WAIT_MS:
+                # Not for the whole time that was told: a quota may be raised meanwhile.
+                return _Stop(record.offset, min(e.retry_after_s, _LONGEST_WAIT_S))
+            waited = f"its quota was used up for {LONGEST_DOOR_WAIT.days} days: {e.message}"
+            return not_allowed(entry, Permanent(waited, code=e.code, remedy=e.remedy))
+        return entry
 
     def _ask(self, service: str, entry: BatchEntry, model: str) -> Ask:
         estimate = Estimate()
@@ -154,12 +226,6 @@ class DoorReader:
             prices, day = self._prices.now(), ledger_day(entry.job.created_at_ms)
             estimate = job_estimate(entry.inputs, entry.steps, entry.options, prices, day)
         return Ask(entry.job.job_id, service, KEY_ID, entry.job.module, estimate, model)
-
-    def _wait(self, consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int, seconds: float) -> None:
-        # Not for the whole time that was told: a quota may be raised meanwhile.
-        consumer.seek(tp, offset)
-        consumer.pause(tp)
-        self._waiting[tp] = asyncio.get_running_loop().time() + min(seconds, _LONGEST_WAIT_S)
 
     def _go_on(self, consumer: AIOKafkaConsumer, now: float) -> None:
         for tp in [tp for tp, until in self._waiting.items() if until <= now]:
@@ -170,6 +236,10 @@ class DoorReader:
     def _write(self, entry: BatchEntry, trace: Headers) -> Write:
         job_id = entry.job.job_id
         value = self._codec.encode(entry)
+        try:
+            check_size(BATCH_ENTRIES, job_id.encode(), value, trace)
+        except Permanent as e:  # a record that the broker never takes would stop all doors
+            value = self._codec.encode(not_allowed(entry, e))
         return Write(BATCH_ENTRIES.name, job_partition(job_id), job_id.encode(), value, [*trace.items()])
 
     async def _is_open(self, service: str) -> bool:
