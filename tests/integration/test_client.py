@@ -2,17 +2,24 @@
 
 import asyncio
 import csv
+import io
 import os
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from uuid import uuid4
 
+import fastavro
 import orjson
 import pytest
 
+from schemas.avro_files import latest_schema, parse_schema
 from schemas.batch import BatchAnswer, BatchRejection, BatchRequest
 from schemas.errors import Outage
+from schemas.events import SchemaRecord
 from schemas.payloads import text_payload
+from schemas.topics import SCHEMAS, batch_door
 from streams.client import BlockingDoor, DoorClient
 from streams.serving import Lack, announcing
 from tests.integration.ingress_harness import ROOT, ViewFolder, own_database, running_ingress, settings_for
@@ -46,6 +53,31 @@ async def test_each_request_has_one_reply_and_a_repeat_is_answered_from_the_log(
         assert isinstance(bad, BatchRejection)
         assert bad.rejected_at_ms > first["bad"].told.rejected_at_ms
         assert len([a for _, a, _ in it.answers if a.request_id == "r7"]) == 1
+
+
+async def test_an_answer_of_a_newer_gateway_is_read_with_the_schema_that_it_announced(
+    kafka: str, redis_url: str
+) -> None:
+    """As in the middle of a rolling upgrade: the client is older than the process that answers."""
+    extra = f'"fields": [{{"name": "later_{uuid4().hex[:8]}", "type": "string"}},'
+    newer = parse_schema("BatchAnswer", 99, latest_schema("BatchAnswer").source.replace('"fields": [', extra, 1))
+    async with door(kafka, redis_url) as it, DoorClient(kafka, it.service) as client:
+        answers = {r.told.request_id: r.told async for r in client.ask([BatchRequest("r1", "noop", text="x")])}
+        told = answers["r1"]
+        assert isinstance(told, BatchAnswer)
+        record = SchemaRecord(newer.fingerprint, newer.name, newer.source)
+        await it.publisher.publish(SCHEMAS, newer.fingerprint, record)
+        out = io.BytesIO()
+        of_it = orjson.loads(orjson.dumps(told, default=bytes.decode))
+        usage, payload = asdict(told.usage), {**asdict(text_payload("text")), "blob": None}
+        fields = {**of_it, "request_id": "r2", "result": payload, "usage": usage, extra.split('"')[5]: "new"}
+        fastavro.schemaless_writer(out, newer.parsed, fields)
+        topic = batch_door(it.service).results.name
+        await it.publisher.publish_raw(topic, told.job_id.encode(), newer.header + out.getvalue(), {})
+        async with asyncio.timeout(60):
+            async for batch, _ in client.replies():
+                if any(reply.told.request_id == "r2" for reply in batch):
+                    break
 
 
 async def test_a_service_without_a_door_is_told_so(kafka: str) -> None:
