@@ -116,6 +116,11 @@ class KafkaAdmin:
             records[tp.topic] += last[tp] - first[tp]
         return [TopicState(n, counts[n], records[n], configs.get(n, {})) for n in sorted(counts)]
 
+    async def committed(self, group: str) -> dict[TopicPartition, int]:
+        """Return the next offset of each partition for which a group has committed one."""
+        answered = await self._client.list_consumer_group_offsets(group)
+        return {tp: meta.offset for tp, meta in answered.items() if meta.offset >= 0}
+
     async def lag(self) -> list[GroupLag]:
         """Return the lag of every consumer group that has committed anything, ordered by group and topic."""
         groups = sorted(str(group[0]) for group in await self._client.list_consumer_groups())
