@@ -71,6 +71,9 @@ async def test_a_service_has_its_answers_through_the_whole_secured_stack(mail: S
     async with DoorClient(mail.address, mail.name) as client:
         asked = [BatchRequest(f"r{n}", "noop", text=f"text {n}") for n in range(20)]
         replies = [reply.told async for reply in client.ask(asked)]
+        standing = await client.standing()
+    assert standing.cluster
+    assert sum(len(kept) for kept in standing.kept.values()) == 20
     assert all(isinstance(told, BatchAnswer) for told in replies)
     assert {told.request_id: told.result for told in replies if isinstance(told, BatchAnswer)} == {
         f"r{n}": text_payload(f"text {n}") for n in range(20)

@@ -55,6 +55,8 @@ class Door:
     rejections: list[BatchRejection] = field(default_factory=list)
     requests: list[StageRequest] = field(default_factory=list)
     came: asyncio.Condition = field(default_factory=asyncio.Condition)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    most: int | None = None  # so many jobs end before `go_on` is set
 
     async def start(self) -> None:
         env = {
@@ -106,6 +108,8 @@ class Door:
                 request = CODEC.decode(record.value or b"", StageRequest)
                 if request.job.service == self.service:
                     self.requests.append(request)
+                    if self.most is not None and len(self.requests) > self.most:
+                        await self.go_on.wait()
                     ended = _ended(request)
                     end = Outgoing(RESULTS, request.job.job_id, ended, dict(record.headers))  # the trace goes on
                     await self.publisher.publish_many([end] * 2)
