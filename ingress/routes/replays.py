@@ -1,6 +1,7 @@
 """`/v1/replays…`: past jobs done again, for administrators."""
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -23,7 +24,7 @@ from schemas.topics import all_topics
 from streams.api_keys import Scope
 from streams.replay.asking import replay_request
 from streams.replay.comparing import compared
-from streams.replay.planner import look
+from streams.replay.planner import check_lifetime, look
 from streams.replay.runner import overlap_error
 from streams.stages import all_stages
 
@@ -56,6 +57,8 @@ async def start(request: Request) -> Response:
     asked = replay_request(await _body(request), dependencies.modules, all_stages(), now_ms)
     bootstrap = dependencies.settings.kafka_bootstrap
     kept = min(t.retention for t in all_topics(all_stages()) if t.name in asked.topics and t.retention is not None)
+    job_ttl = timedelta(seconds=dependencies.settings.job_ttl_seconds)
+    check_lifetime(asked, dependencies.services.get(asked.service), job_ttl, now_ms)
     await look(bootstrap, asked, kept, now_ms)
     await _fresh(dependencies)
     other = overlapping(asked, dependencies.replays.all())
