@@ -53,7 +53,8 @@ class Topic:
 
     `compression` is what the broker stores: `producer` leaves a record as its writer made it, so that bytes
     that are compressed already (a foreign client's) are not compressed again. `broker_time`: the records' times
-    are the broker's, whatever the clocks of those who write.
+    are the broker's, whatever the clocks of those who write. `compact_within`: what a later record of a key replaced
+    is compacted away after so long, on a topic that goes on being written to; else the broker does when it likes.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Topic:
     compression: str = "lz4"
     max_bytes: int = MAX_RECORD_BYTES
     broker_time: bool = False
+    compact_within: timedelta | None = None
     letters_kept: timedelta = DEAD_LETTER_RETENTION
 
     @property
@@ -127,8 +129,13 @@ PURGES = Topic("purges", Purge, 1, LEDGER_RETENTION)
 SCHEMAS = Topic("schemas", SchemaRecord, 1, None, compact=True)
 JOB_CONTROL = Topic("job.control", JobControl, 1, timedelta(days=1))
 
-JOB_TABLE_CHANGELOG = Topic("job-state-jobs-changelog", JobState, JOB_PARTITIONS, None, compact=True)
-"""What the job table is recovered from; Faust makes the name of its app's id and the table's name."""
+JOB_TABLE_CHANGELOG = Topic(
+    "job-state-jobs-changelog", JobState, JOB_PARTITIONS, None, compact=True, compact_within=timedelta(days=1)
+)
+"""What the job table is recovered from; Faust makes the name of its app's id and the table's name.
+
+A state holds small texts and results, so those of jobs that are purged, or expired, must not stay for ever.
+"""
 
 LEDGER_TABLE_CHANGELOG = Topic("metering-ledger-changelog", LedgerEntry, JOB_PARTITIONS, None, compact=True)
 """What the usage ledger is recovered from; named as JOB_TABLE_CHANGELOG is."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -223,13 +224,20 @@ def _declared(topic: Topic) -> dict[str, str]:
     configs = {"compression.type": topic.compression, "max.message.bytes": str(topic.max_bytes)}
     if topic.broker_time:
         configs["message.timestamp.type"] = "LogAppendTime"
+    if topic.compact_within is not None:
+        # The segment that is written to is never compacted: it has to be closed in time, too.
+        configs["max.compaction.lag.ms"] = configs["segment.ms"] = _ms(topic.compact_within)
     if topic.retention is not None:
         configs["cleanup.policy"] = "compact,delete" if topic.compact else "delete"
-        configs["retention.ms"] = str(int(topic.retention.total_seconds() * 1000))
+        configs["retention.ms"] = _ms(topic.retention)
     else:
         configs["cleanup.policy"] = "compact" if topic.compact else "delete"
         configs["retention.ms"] = "-1"
     return configs
+
+
+def _ms(duration: timedelta) -> str:
+    return str(int(duration.total_seconds() * 1000))
 
 
 async def _offset_range(
