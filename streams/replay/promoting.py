@@ -6,19 +6,19 @@ from schemas.events import JobEvent, JobEventKind, JobResult, JobStatus
 from schemas.ids import event_id
 from schemas.topics import JOB_EVENTS, RESULTS
 from streams.log.protocols import Outgoing
-from streams.replay.outcomes import Ended, promotion_id
+from streams.replay.outcomes import promotion_id
 
 
-def promotion(replay_id: str, before: Ended, after: JobResult, now_ms: int) -> tuple[Outgoing, Outgoing]:
+def promotion(replay_id: str, before: JobResult, after: JobResult, now_ms: int) -> tuple[Outgoing, Outgoing]:
     """Return the records that give the job of `before` the result of `after`.
 
     Its usage and times stay: what a replay used is the replay's own.
     """
-    epoch, original = before.epoch + 1, before.result.job.job_id
-    job = replace(before.result.job, epoch=epoch)
-    own_step = after.step in {step.name for step in before.result.steps}
+    epoch, original = before.job.epoch + 1, before.job.job_id
+    job = replace(before.job, epoch=epoch)
+    own_step = after.step in {step.name for step in before.steps}
     promoted = replace(
-        before.result,
+        before,
         event_id=promotion_id(original, epoch, replay_id),
         job=job,
         status=JobStatus.DONE,
@@ -26,7 +26,7 @@ def promotion(replay_id: str, before: Ended, after: JobResult, now_ms: int) -> t
         error=None,
         step=after.step if own_step else "",
         attempt=after.attempt,
-        artifacts={**before.result.artifacts, **after.artifacts},
+        artifacts={**before.artifacts, **after.artifacts},
     )
     done = JobEvent(
         event_id=event_id(original, epoch, JobEventKind.DONE),

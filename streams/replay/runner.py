@@ -36,9 +36,10 @@ from streams.log.protocols import Decoder, Outgoing, Publisher
 from streams.logs import get_logger
 from streams.modules import Offered
 from streams.purge.purged import PurgedJobs
+from streams.replay.comparing import AT_ONCE
 from streams.replay.heads import StageHead, stage_heads
 from streams.replay.open_jobs import Window, cancelled
-from streams.replay.outcomes import Ends, read_outcomes
+from streams.replay.outcomes import End, Ends, Outcomes, read_outcomes, read_results
 from streams.replay.planner import Item, encode_items, plan, record_of
 from streams.replay.plans import items_of, keep_plans, records_of
 from streams.replay.promoting import promotion
@@ -309,25 +310,38 @@ class ReplayRun:
             await self._tools.replays.changed(_LOOK_S)
 
     async def _promote(self, state: ReplayState) -> None:
-        items = await items_of(state.plan, self._tools.blobs) if state.plan else []
+        tools = self._tools
+        items = await items_of(state.plan, tools.blobs) if state.plan else []
         pairs = {item.original: replayed_id(self._id, item.original) for item in items}
-        found = await read_outcomes(
-            self._tools.bootstrap, self._tools.codec, self._id, frozenset((*pairs, *pairs.values())), 0
-        )
-        records: list[Outgoing] = []
-        purged = await self._purged()
-        for original, new in pairs.items():
-            before, after = found.ended.get(original), found.ended.get(new)
-            if original in found.promoted or original in purged or new in purged or before is None or after is None:
-                continue
-            if after.result.status == JobStatus.DONE:
-                records += promotion(self._id, before, after.result, time.time_ns() // 1_000_000)
-        for start in range(0, len(records), 2 * _BATCH):
-            await self._publish(records[start : start + 2 * _BATCH])
-        count = len(records) // 2 + len(found.promoted)
+        wanted = frozenset((*pairs, *pairs.values()))
+        found = await read_outcomes(tools.bootstrap, tools.codec, self._id, wanted, 0)
+        count = len(found.promoted)
+        for start in range(0, len(items), AT_ONCE):
+            part = [item.original for item in items[start : start + AT_ONCE] if item.original not in found.promoted]
+            count += await self._promote_some({original: pairs[original] for original in part}, found)
         log.info("replay.promoted", replay_id=self._id, jobs=count)
         await self._put(ReplayKind.PROGRESSED, progress=replace(state.progress, promoted=count))
         await self._put(ReplayKind.PROMOTED)
+
+    async def _promote_some(self, pairs: Mapping[str, str], found: Outcomes) -> int:
+        purged = await self._purged()
+        ends: dict[str, End] = {}
+        for original, new in pairs.items():
+            before, after = found.ended.get(original), found.ended.get(new)
+            if before is None or after is None or original in purged or new in purged:
+                continue
+            if after.status == JobStatus.DONE:
+                ends |= {original: before, new: after}
+        results = await read_results(self._tools.bootstrap, self._tools.codec, ends)
+        now_ms = time.time_ns() // 1_000_000
+        records = [
+            promotion(self._id, results[original], results[new], now_ms)
+            for original, new in pairs.items()
+            if original in results and new in results
+        ]
+        for start in range(0, len(records), _BATCH):
+            await self._publish(one for pair in records[start : start + _BATCH] for one in pair)
+        return len(records)
 
     async def _publish(self, records: Iterable[Outgoing]) -> None:
         every = list(records)

@@ -14,7 +14,6 @@ from schemas.topics import JOB_CONTROL, RESULTS, SERVICES
 from streams.log.protocols import Outgoing
 from streams.log.whole_topics import read_whole
 from streams.replay.open_jobs import LEAST_OPEN
-from streams.replay.outcomes import Ended
 from streams.replay.promoting import promotion
 from streams.storage.paths import ref_path
 from streams.storage.store import open_blob_store
@@ -181,7 +180,7 @@ async def test_a_promotion_that_was_cut_off_is_finished_and_a_later_one_goes_on_
         # As a runner that died after the first job's record.
         done = await results(world, ids[0], replayed_id(first, ids[0]))
         before, after = (next(r for r in done if (r.job.replay_of == "") == own) for own in (True, False))
-        record, _ = promotion(first, Ended(before, 0, before.job.epoch), after, now_ms())
+        record, _ = promotion(first, before, after, now_ms())
         await world.publisher.publish_many([Outgoing(*record)])
         for replay_id in (first, second):
             assert (await world.admin.post(f"/v1/replays/{replay_id}/promote")).status_code == 202
