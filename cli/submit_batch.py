@@ -22,7 +22,7 @@ from cli.submit_files import SUMMARY, SUMMARY_COLUMNS
 from schemas.batch import BatchAnswer, BatchRejection, BatchRequest
 from schemas.errors import InvalidInput
 from schemas.payloads import Payload
-from schemas.topics import WORK_RETENTION
+from schemas.topics import ANSWER_RETENTION
 from streams.client import DoorClient, NotLetIn, Place, RestClient
 from streams.tasks import end_tasks, gathered
 
@@ -34,7 +34,7 @@ Told = Callable[[str, Ended], None]
 
 
 # The day before an answer may have left the log.
-_ANSWERS_STAY_MS = int(WORK_RETENTION.total_seconds() * 1000) - 86_400_000
+_ANSWERS_STAY_MS = int(ANSWER_RETENTION.total_seconds() * 1000) - 86_400_000
 
 
 def request_id(content: bytes, module: str, options: str) -> str:

@@ -169,16 +169,20 @@ LONGEST_DOOR_WAIT = DOOR_RETENTION - timedelta(days=1)
 """So long a request waits for its quota; then it is rejected, before the topic could drop it without a word."""
 
 
+ANSWER_RETENTION = WORK_RETENTION + timedelta(days=8)
+"""How long answers are kept: an entry whose segment, of a week at most, is still there has its answer there too."""
+
+
 def batch_door(service: str) -> BatchDoor:
-    """Declare the batch door of a service. Answers live as long as the entries that tell what was asked.
+    """Declare the batch door of a service. Answers outlive the entries that tell what was asked.
 
     The requests' times are the broker's: a client's wrong clock would have them removed unread.
     """
     name = f"batch.{service}"
     return BatchDoor(
         Topic(name, BatchRequest, _DOOR_PARTITIONS, DOOR_RETENTION, broker_time=True),
-        Topic(f"{name}.results", BatchAnswer, JOB_PARTITIONS, WORK_RETENTION),
-        Topic(f"{name}.rejected", BatchRejection, JOB_PARTITIONS, WORK_RETENTION),
+        Topic(f"{name}.results", BatchAnswer, JOB_PARTITIONS, ANSWER_RETENTION),
+        Topic(f"{name}.rejected", BatchRejection, JOB_PARTITIONS, ANSWER_RETENTION),
     )
 
 

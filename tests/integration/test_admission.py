@@ -33,7 +33,7 @@ from streams.redis_client import redis_client
 from streams.storage.store import open_blob_store
 from tests.integration.ingress_harness import own_database
 from tests.services import ROOT, free_port
-from tests.waiting import WaitUntil
+from tests.waiting import WaitUntil, eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
@@ -57,6 +57,7 @@ class Door:
     came: asyncio.Condition = field(default_factory=asyncio.Condition)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     most: int | None = None  # so many jobs end before `go_on` is set
+    held: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         env = {
@@ -96,6 +97,10 @@ class Door:
             print((self.folder / "log").read_text()[-4000:])
             raise
 
+    async def end_later(self, end: Outgoing) -> None:
+        await self.go_on.wait()
+        await self.publisher.publish_many([end] * 2)
+
     async def follow(self, consumer: AIOKafkaConsumer) -> None:
         door = batch_door(self.service)
         async for record in consumer:
@@ -108,11 +113,11 @@ class Door:
                 request = CODEC.decode(record.value or b"", StageRequest)
                 if request.job.service == self.service:
                     self.requests.append(request)
+                    end = Outgoing(RESULTS, request.job.job_id, _ended(request), dict(record.headers))  # the trace
                     if self.most is not None and len(self.requests) > self.most:
-                        await self.go_on.wait()
-                    ended = _ended(request)
-                    end = Outgoing(RESULTS, request.job.job_id, ended, dict(record.headers))  # the trace goes on
-                    await self.publisher.publish_many([end] * 2)
+                        self.held.append(asyncio.create_task(self.end_later(end)))
+                    else:
+                        await self.publisher.publish_many([end] * 2)
             async with self.came:
                 self.came.notify_all()
 
@@ -150,7 +155,8 @@ async def door(kafka: str, redis_url: str, limits: Quotas | None = None, metrics
                 await it.start()
                 yield it
             finally:
-                following.cancel()
+                for task in (following, *it.held):
+                    task.cancel()
                 await asyncio.gather(following, return_exceptions=True)
                 await consumer.stop()
                 await it.end(signal.SIGKILL)
@@ -203,6 +209,20 @@ async def test_each_kind_of_record_is_answered_once_with_its_reason(kafka: str, 
     reused = next(r for r in it.rejections if r.code == "request_id_reused")
     assert reused.job_id == good.job_id
     assert good.job_id in reused.message
+
+
+async def test_a_rejection_of_a_request_id_takes_no_answer_from_its_first_job(kafka: str, redis_url: str) -> None:
+    """Both have the job's id as their key."""
+    async with door(kafka, redis_url) as it:
+        it.most = 0
+        await it.send(BatchRequest("r1", "noop", text="x"))
+        await eventually(lambda: it.requests)
+        await it.send(BatchRequest("r1", "noop", text="other"), BatchRequest("r1", "noop", text="x", options="{"))
+        await it.until(2)
+        it.go_on.set()
+        await it.until(3)
+    assert sorted(r.code for r in it.rejections) == ["malformed_json", "request_id_reused"]
+    assert [(a.request_id, a.result) for _, a, _ in it.answers] == [("r1", text_payload("x"))]
 
 
 async def test_modules_come_and_change_while_the_door_is_open(kafka: str, redis_url: str) -> None:

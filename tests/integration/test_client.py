@@ -141,6 +141,7 @@ async def test_submit_batch_goes_on_where_it_was_interrupted_and_asks_nothing_tw
 
             code, told = await submit(interrupt=True)
             assert code == 130, told
+            assert 0 < len(it.answers) <= it.most
             it.go_on.set()
             code, told = await submit()
             assert code == 0, told
