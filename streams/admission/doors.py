@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.structs import ConsumerRecord
 
 from schemas.batch import BatchEntry
 from schemas.codec import Codec
@@ -27,6 +26,7 @@ from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.admin import kafka_admin
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
+from streams.log.garbled import read_garbled
 from streams.log.group_metrics import CountedRebalances, committed
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Headers, LogRecord
@@ -41,7 +41,7 @@ from streams.tasks import gathered
 
 log = get_logger(__name__)
 
-Fetched = Mapping[TopicPartition, list[ConsumerRecord[bytes | None, bytes | None]]]
+Fetched = Mapping[TopicPartition, list[LogRecord]]
 
 GROUP = "admission"
 _LOOK_S = 1.0
@@ -123,7 +123,7 @@ class DoorReader:
                         await asyncio.sleep(_POLL_MS / 1000)
                         continue
                     self._go_on(consumer, loop.time())
-                    fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+                    fetched = await self._fetch(consumer)
                     if fetched:
                         began = loop.time()
                         await self._admit(consumer, producer, fetched)
@@ -132,6 +132,29 @@ class DoorReader:
             finally:
                 await close_client(consumer.stop(), of=GROUP)
                 await close_client(producer.stop(), of=GROUP)
+
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> Fetched:
+        try:
+            fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+        except UnicodeDecodeError:
+            return await self._fetch_garbled(consumer)
+        return {tp: [to_log_record(record) for record in records] for tp, records in fetched.items()}
+
+    async def _fetch_garbled(self, consumer: AIOKafkaConsumer) -> Fetched:
+        """Read on in another way, from what was committed: what else was fetched has gone with the error."""
+        found: dict[TopicPartition, list[LogRecord]] = {}
+        for tp in sorted(consumer.assignment() - self._waiting.keys()):
+            at = await consumer.committed(tp)
+            records = await asyncio.to_thread(read_garbled, self._bootstrap, tp.topic, tp.partition, at, _AT_ONCE)
+            if records:
+                found[tp] = records
+                consumer.seek(tp, records[-1].offset + 1)
+            elif at is not None:
+                consumer.seek(tp, at)
+            else:
+                await consumer.seek_to_beginning(tp)
+        log.warning("admission.garbled_headers", records=sum(map(len, found.values())))
+        return found
 
     async def _admit(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, fetched: Fetched) -> None:
         steps = Steps()
@@ -146,7 +169,7 @@ class DoorReader:
         done: dict[TopicPartition, int] = {}
         until = asyncio.get_running_loop().time() + _CHECKING_S
         for tp, records in fetched.items():
-            entries, stopped_at = await self._entries(tp, [to_log_record(raw) for raw in records], until)
+            entries, stopped_at = await self._entries(tp, records, until)
             if stopped_at is not None:
                 consumer.seek(tp, stopped_at.offset)
                 if stopped_at.wait_s:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, cast
@@ -10,7 +10,12 @@ from typing import Any, cast
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+)
 
 from schemas.errors import InvalidInput, Outage
 from schemas.events import StageRequest
@@ -27,6 +32,7 @@ _REQUEST_TIMEOUT_MS = 10_000
 _TOPIC_ALREADY_EXISTS = 36
 _SERVED_S = 5.0
 _TRIES = 6
+_COORDINATOR_TRIES, _COORDINATOR_S = 20, 0.5
 _HIDDEN_PREFIX = "__"
 
 
@@ -119,7 +125,7 @@ class KafkaAdmin:
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         """Return the next offset of each partition for which a group has committed one."""
-        answered = await self._client.list_consumer_group_offsets(group)
+        answered = await self._committed(group)
         return {tp: meta.offset for tp, meta in answered.items() if meta.offset >= 0}
 
     async def lag(self) -> list[GroupLag]:
@@ -141,6 +147,14 @@ class KafkaAdmin:
                 behind = sum(last[tp] - max(offsets[tp].offset, first[tp]) for tp in own)
                 rows.append(GroupLag(group, topic, at, end, behind))
         return rows
+
+    async def _committed(self, group: str) -> Mapping[TopicPartition, Any]:
+        # A new cluster makes its topic of offsets when it is first asked for.
+        for _ in range(_COORDINATOR_TRIES):
+            with suppress(GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+                return await self._client.list_consumer_group_offsets(group)
+            await asyncio.sleep(_COORDINATOR_S)
+        return await self._client.list_consumer_group_offsets(group)
 
     async def _create(self, topics: list[Topic], replicas: int) -> tuple[str, ...]:
         if not topics:

@@ -3,11 +3,13 @@
 import secrets
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.record.util import calc_crc32c
 
 from schemas.batch import BatchRequest
 from schemas.codec import Codec
@@ -30,6 +32,38 @@ async def produce(it: Door, request: BatchRequest, headers: Sequence[tuple[str, 
         await producer.send_and_wait(topic, CODEC.encode(request), headers=headers, timestamp_ms=at_ms or None)
     finally:
         await producer.stop()
+
+
+async def produce_garbled(it: Door, *request_ids: str) -> None:
+    """Send a batch of records, the second of which has a header whose name is in EUC-KR."""
+    producer = AIOKafkaProducer(bootstrap_servers=it.bootstrap, enable_idempotence=False)
+    await producer.start()
+    batch: Any = producer.create_batch()
+    for n, request_id in enumerate(request_ids):
+        headers = [("xxxx", b"1")] if n == 1 else []
+        value = CODEC.encode(BatchRequest(request_id, "noop", text="x"))
+        batch.append(timestamp=None, key=None, value=value, headers=headers)
+    sent = bytearray(batch._build())
+    at = sent.index(b"xxxx")
+    sent[at : at + 4] = "부서".encode("euc-kr")
+    sent[17:21] = calc_crc32c(sent[21:]).to_bytes(4, "big")
+    batch._buffer = sent
+    await (await producer.send_batch(batch, batch_door(it.service).requests.name, partition=0))
+    await producer.stop()
+
+
+async def test_a_header_whose_name_cannot_be_read_stops_neither_its_batch_nor_the_door(
+    kafka: str, redis_url: str
+) -> None:
+    async with door(kafka, redis_url) as it:
+        await it.send(BatchRequest("before", "noop", text="x"))
+        await it.until(1)
+        await produce_garbled(it, "r0", "garbled", "r2")
+        await produce(it, BatchRequest("good", "noop", text="x"), [])
+        await it.until(5)
+        await it.send(BatchRequest("after", "noop", text="x"))
+        await it.until(6)
+    assert sorted(a.request_id for _, a, _ in it.answers) == ["after", "before", "garbled", "good", "r0", "r2"]
 
 
 async def keep_written_times(bootstrap: str, topic: str) -> None:
