@@ -145,7 +145,7 @@ class DoorReader:
         found: dict[TopicPartition, list[LogRecord]] = {}
         for tp in sorted(consumer.assignment() - self._waiting.keys()):
             at = await consumer.committed(tp)
-            records = await asyncio.to_thread(read_garbled, self._bootstrap, tp.topic, tp.partition, at, _AT_ONCE)
+            records, _ = await asyncio.to_thread(read_garbled, self._bootstrap, tp.topic, tp.partition, at, _AT_ONCE)
             if records:
                 found[tp] = records
                 consumer.seek(tp, records[-1].offset + 1)

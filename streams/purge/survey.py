@@ -34,6 +34,7 @@ from schemas.submissions import BATCH
 from schemas.topics import REPLAYS, Topic, batch_door, dead_letter_topic
 from streams.admission.doors import GROUP as DOORS
 from streams.log.admin import kafka_admin
+from streams.log.garbled import read_all_garbled
 from streams.log.protocols import Decoder, LogRecord
 from streams.log.whole_topics import read_whole
 from streams.replay.heads import HeadReader
@@ -43,7 +44,7 @@ PAGES = "pages"
 """The artifact that lists a document's page pictures, which are blobs too."""
 
 _PAGE = 200
-_OF_JOBS = (StageRequest, StageOutcome, JobEvent, JobResult, BatchEntry, BatchAnswer, BatchRequest)
+_OF_JOBS = (StageRequest, StageOutcome, JobEvent, JobResult, BatchEntry)
 _NO_JOB = JobRef("", "", "", "", "", "", 0, "")
 
 
@@ -122,16 +123,23 @@ async def survey(
     found = Survey(service)
     async with kafka_admin(bootstrap) as admin:
         read = await admin.committed(DOORS)
+        has_door = batch_door(service).requests.name in await admin.topic_names()
     await _read_views(reader, found)
     declared = [t for t in topics if t.record in _OF_JOBS or t.record is ChatRequest]
     letters = {dead_letter_topic(t).name: t for t in declared}
     # The doors come last: a request is told by its job. A service without a door has no such topics.
-    doors = [t for t in batch_door(service).topics if t.record in _OF_JOBS]
-    for topics_of in ({**{t.name: t for t in declared}, **letters}, {t.name: t for t in doors}):
+    answers = batch_door(service).results
+    for topics_of in ({**{t.name: t for t in declared}, **letters}, {answers.name: answers}):
         reading = {name: _Reading(topic, codec, decoder, found, read) for name, topic in topics_of.items()}
         async for batch in read_whole(bootstrap, reading):
             for record in batch:
                 await reading[record.topic].take(record)
+    if has_door:
+        requests = batch_door(service).requests
+        taking = _Reading(requests, codec, decoder, found, read)
+        async for batch in read_all_garbled(bootstrap, requests.name):  # whatever a client put there
+            for record in batch:
+                await taking.take(record)
     async for batch in read_whole(bootstrap, (REPLAYS.name,)):
         for record in batch:
             await _take_replay(found, decoder, record)
