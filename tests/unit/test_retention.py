@@ -23,6 +23,7 @@ from schemas.topics import (
     WORK_RETENTION,
     all_topics,
     batch_door,
+    doors_among,
 )
 from streams.log.admin import topic_configs
 from streams.log.kafka_times import Range
@@ -54,6 +55,12 @@ def test_a_door_keeps_its_requests_for_longer_than_they_wait_and_by_the_brokers_
     assert door.retention is not None
     assert timedelta(days=31) < LONGEST_DOOR_WAIT < door.retention
     assert topic_configs(door, 1)["message.timestamp.type"] == "LogAppendTime"
+
+
+def test_doors_that_are_there_are_declared_with_the_other_topics() -> None:
+    """So that a new version's settings reach them, too."""
+    names = {"batch.mail", "batch.mail.results", "batch.mail.rejected", "ocr.done", "batch.Not-A-Service"}
+    assert list(doors_among(names)) == list(batch_door("mail").topics)
 
 
 def test_a_blob_outlives_everything_that_may_refer_to_it() -> None:
