@@ -11,7 +11,7 @@ import typer
 
 from cli.batch_book import BatchBook, Ended
 from cli.stack.stack_lock import AlreadyLocked, held
-from cli.submit_batch import BatchRun, canonical, write_summary
+from cli.submit_batch import ENDED_BADLY, BatchRun, canonical, write_summary
 from schemas.errors import GatewayError, InvalidInput
 from streams.client import DoorClient, RestClient
 
@@ -79,8 +79,12 @@ def submit_through_door(
     files: Sequence[Path],
     options: Mapping[str, str],
     folder: Path,
+    *,
+    retry: bool = False,
 ) -> None:
     """Submit the files through the door of `service` and write what comes to `folder`.
+
+    With `retry`, what failed in earlier runs is asked for anew.
 
     Ends the command with code 1 when a file did not end well, with 130 when it was interrupted.
     Raises InvalidInput when another run writes to the folder, Outage as the clients do.
@@ -91,9 +95,8 @@ def submit_through_door(
         with held(folder / ".batch.lock", "", patience_s=0):
             book, progress, interrupted = BatchBook(folder), Progress(len(files)), False
             try:
-                asyncio.run(
-                    _run(bootstrap, url, key, service, module, files, canonical(options), folder, book, progress)
-                )
+                asked = canonical(options)
+                asyncio.run(_run(bootstrap, url, key, service, module, files, asked, folder, book, progress, retry))
             except KeyboardInterrupt:
                 interrupted = True
             finally:
@@ -111,7 +114,10 @@ def submit_through_door(
         typer.echo("interrupted: the same command goes on where this one ended", err=True)
         raise typer.Exit(130)
     named = {str(file) for file in files}
-    if any(row.ended.status != "done" for row in rows if row.file in named):
+    bad = [row.ended.status for row in rows if row.file in named and row.ended.status != "done"]
+    if any(status in ENDED_BADLY for status in bad):
+        typer.echo("what failed is asked for anew with --retry", err=True)
+    if bad:
         raise typer.Exit(1)
 
 
@@ -126,9 +132,10 @@ async def _run(
     folder: Path,
     book: BatchBook,
     progress: Progress,
+    retry: bool,
 ) -> None:
     async with RestClient(url, key) as rest, DoorClient(bootstrap, service) as door:
         with contextlib.suppress(GatewayError):  # whoever needs REST below is told what is wrong with it
             if warning := unavailable(module, await rest.modules()):
                 typer.echo(warning, err=True)
-        await BatchRun(door, rest, book, folder, module, options, progress).run(files, progress.advance)
+        await BatchRun(door, rest, book, folder, module, options, progress).run(files, progress.advance, retry=retry)

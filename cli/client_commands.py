@@ -35,11 +35,12 @@ def open_client(key: str | None = None, *, url: str = "") -> "GatewayClient":
     """
     from cli.gateway_client import GatewayClient
 
-    _, base, found = _settings_url_and_key(key)
+    _, base, found = _access(key)
     return GatewayClient(url or base, found)
 
 
-def _settings_url_and_key(key: str | None) -> "tuple[Settings, str, str]":
+def _access(key: str | None) -> "tuple[Settings, str, str]":
+    """Return the settings, the gateway's address and the key."""
     from cli.environment import gateway_url, local_url, read_environment
     from streams.settings import Settings
 
@@ -58,7 +59,9 @@ def _settings_url_and_key(key: str | None) -> "tuple[Settings, str, str]":
 
 def submit(
     module: Annotated[str, typer.Argument(help="What to do, such as gongmun or ocr.")],
-    files: Annotated[list[Path], typer.Argument(help="One job for each file.", exists=True, dir_okay=False)],
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="One job for each file; a folder stands for those in it.", exists=True)
+    ] = None,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", "-o", metavar="NAME=VALUE", help="An option of the module; repeatable."),
@@ -71,27 +74,41 @@ def submit(
         bool, typer.Option("--batch", help="Through the service's Kafka door; the same command again goes on.")
     ] = False,
     service: Annotated[str, typer.Option(help="With --batch: the service of the key.")] = "local",
+    retry: Annotated[
+        bool, typer.Option("--retry", help="With --batch: ask anew for what failed or was cancelled in earlier runs.")
+    ] = False,
+    files_from: Annotated[
+        Path | None,
+        typer.Option(metavar="LIST", help="A file with a path a line; - is the standard input.", allow_dash=True),
+    ] = None,
     key: KeyOption = None,
 ) -> None:
-    """Submit files, one job each. Exit code 1 when one is refused or does not end well."""
+    """Submit files, one job each. Exit code 1 when one is refused or does not end well.
+
+    GATEWAY_URL is the gateway's address where it is not on this host.
+    """
+    from cli.file_lists import listed_files
     from cli.submit_files import submit_files, write_outcomes
 
+    every = listed_files(files or (), files_from, without=out)
     options = dict(_option(text) for text in option or ())
     if batch:
         from cli.batch_progress import submit_through_door
 
         if out is None:
             raise InvalidInput("--batch needs --out", code="missing_option", remedy="add --out FOLDER")
-        settings, url, found = _settings_url_and_key(key)
-        submit_through_door(settings.kafka_bootstrap, url, found, service, module, files, options, out)
+        settings, url, found = _access(key)
+        submit_through_door(settings.kafka_bootstrap, url, found, service, module, every, options, out, retry=retry)
         return
+    if retry:
+        raise InvalidInput("--retry is for --batch", code="missing_option", remedy="without it files are asked anew")
     waits = wait or out is not None
     with open_client(key) as client:
-        if waits and len(files) == 1 and sys.stdout.isatty():
-            outcomes = [_watched(client, module, files[0], options)]
+        if waits and len(every) == 1 and sys.stdout.isatty():
+            outcomes = [_watched(client, module, every[0], options)]
         else:
-            with _Reporter(len(files), waits) as report:
-                outcomes = submit_files(client, module, files, options, wait=waits, done=report)
+            with _Reporter(len(every), waits) as report:
+                outcomes = submit_files(client, module, every, options, wait=waits, done=report)
     if out is not None:
         write_outcomes(outcomes, out)
         typer.echo(f"{sum(o.status == 'done' for o in outcomes)} of {len(outcomes)} done, written to {out}", err=True)

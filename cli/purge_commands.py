@@ -60,7 +60,7 @@ async def _purge(scope: "PurgeScope", dry_run: bool, yes: bool, as_json: bool) -
 
     async with _purger() as purger:
         plan = await purger.plan(scope)
-        if dry_run or not (plan.jobs or plan.calls):
+        if dry_run or plan.empty:
             _show(plan_document(plan), as_json)
             return 0
         if not yes:

@@ -34,6 +34,7 @@ from streams.purge.purged import PurgedJobs
 from streams.purge.purging import Purger, PurgeTools
 from streams.quota.quotas import Quotas
 from streams.redis_client import redis_client
+from streams.replay.comparisons import Comparisons
 from streams.replay.view import Replays
 from streams.services import Services
 from streams.serving import ServingView
@@ -143,6 +144,7 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
         purger=Purger(
             PurgeTools(bootstrap, publisher, codec, schemas, reader, blobs, open_blob_keeping(settings.blob_url))
         ),
+        comparisons=await stack.enter_async_context(Comparisons(bootstrap, blobs, purged)),
     )
 
 

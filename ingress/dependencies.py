@@ -17,6 +17,7 @@ from streams.module_registry import ModuleRegistry
 from streams.purge.purged import PurgedJobs
 from streams.purge.purging import Purger
 from streams.quota.quotas import Quotas
+from streams.replay.comparisons import Comparisons
 from streams.replay.view import Replays
 from streams.services import Services
 from streams.serving import Choice, Lack, ServingView, absent_model, unknown_lack
@@ -51,6 +52,7 @@ class Dependencies:
     replays: Replays
     purged: PurgedJobs
     purger: Purger
+    comparisons: Comparisons
     serving: ServingView
     closing: asyncio.Event = field(default_factory=asyncio.Event)
     drawing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PICTURES_AT_ONCE))

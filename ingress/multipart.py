@@ -11,8 +11,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from ingress.problems import Problem
-
-_MAX_NAME_CHARACTERS = 255
+from schemas.payloads import base_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +116,13 @@ class MultipartReader:
         self._events.append(
             PartHeader(
                 name=name.decode(errors="replace"),
-                filename=None if filename is None else _base_name(filename.decode(errors="replace")),
+                filename=None if filename is None else base_name(filename.decode(errors="replace")),
                 content_type=self._headers.get(b"content-type", b"").decode("latin-1"),
             )
         )
 
     def _end(self) -> None:
         self._finished = True
-
-
-def _base_name(name: str) -> str:
-    """Return a file name without folders and control characters; it is only ever shown."""
-    base = name.replace("\\", "/").rpartition("/")[2]
-    return "".join(c for c in base if c.isprintable())[-_MAX_NAME_CHARACTERS:]
 
 
 def _malformed(why: str) -> Problem:

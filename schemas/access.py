@@ -5,7 +5,7 @@ Principals hold a dot, which no service's name may: no service can be given the 
 
 from dataclasses import dataclass
 
-from schemas.topics import batch_door
+from schemas.topics import SCHEMAS, batch_door
 
 GATEWAY = "gateway.processes"
 """The principal of ingress, streams and processors."""
@@ -36,12 +36,13 @@ def door_user(service: str) -> str:
 
 
 def door_grants(service: str, *, is_open: bool) -> tuple[Grant, ...]:
-    """Return what a service may: write to its door while it is open, read its answers, in groups of its own.
+    """Return what a service may: write to its door while it is open, read its answers and schemas, in its groups.
 
     To write idempotently takes no grant beyond the topic's (since Kafka 2.8).
     """
     door = batch_door(service)
-    answers = [Grant("topic", topic.name, ("READ", "DESCRIBE")) for topic in (door.results, door.rejected)]
+    # `schemas` too: a reader of answers looks there for what it did not ship with, as ours do.
+    answers = [Grant("topic", topic.name, ("READ", "DESCRIBE")) for topic in (door.results, door.rejected, SCHEMAS)]
     write = ("WRITE", "DESCRIBE") if is_open else ("DESCRIBE",)
     # The dot keeps the service `mail` out of the groups of `mail-2`.
     groups = Grant("group", f"batch.{service}.", ("READ", "DESCRIBE"), prefixed=True)

@@ -12,6 +12,9 @@ from schemas.payloads import Payload
 MOST_INLINE_BYTES = 512 * 1024
 """Of `content` and of `text`, each; what is larger is uploaded first and sent as a blob."""
 
+MOST_OPTIONS_BYTES = 512 * 1024
+"""Of `options` with the module's defaults: what is made of a request stays below the broker's limit for a record."""
+
 MOST_ID_CHARACTERS = 255
 MOST_BLOBS = 1_000
 MOST_REPLY_HEADERS = 16

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+_MOST_NAME_CHARACTERS = 255
+
 
 @dataclass(frozen=True, slots=True)
 class BlobRef:
@@ -38,3 +40,9 @@ def text_payload(text: str, name: str = "") -> Payload:
 def json_payload(raw: bytes, name: str = "") -> Payload:
     """Wrap encoded JSON as an inline payload."""
     return Payload(media_type="application/json", name=name, inline=raw)
+
+
+def base_name(name: str) -> str:
+    """Return a caller's file name without folders and control characters, at most 255 long; it is only ever shown."""
+    base = name.replace("\\", "/").rpartition("/")[2]
+    return "".join(c for c in base if c.isprintable())[-_MOST_NAME_CHARACTERS:]

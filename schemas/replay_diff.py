@@ -5,11 +5,12 @@ Nothing (null, an empty text, list or object) counts as not there.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 _SHOWN = 200
+_SPARE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +65,66 @@ def leaves(value: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
             yield pointer, value
 
 
-def diff_document(replay_id: str, diffs: list[JobDiff], examples: int) -> dict[str, Any]:
-    """Return the comparison as it is shown: totals, counts by field, and at most `examples` jobs in full.
+class Comparison:
+    """The comparisons of a replay's jobs, as they come; what is kept of them does not grow with their number."""
 
-    The totals count fields over all jobs; `jobs` lists those that differ first.
-    """
-    totals: Counter[str] = Counter()
-    by_field: dict[str, Counter[str]] = {}
-    for diff in diffs:
-        totals["same"] += diff.same
+    def __init__(self, replay_id: str, examples: int) -> None:
+        self._replay_id, self._examples = replay_id, examples
+        self._totals: Counter[str] = Counter()
+        self._by_field: dict[str, Counter[str]] = {}
+        self._problems: Counter[str] = Counter()
+        self._jobs = self._compared = self._identical = 0
+        self._shown: list[JobDiff] = []
+
+    def add(self, diff: JobDiff) -> None:
+        """Take one job's comparison."""
+        self._jobs += 1
+        if diff.problem:
+            self._problems[diff.problem] += 1
+        else:
+            self._compared += 1
+            self._identical += not diff.changes
+        self._totals["same"] += diff.same
         for change in diff.changes:
-            totals[change.kind] += 1
-            by_field.setdefault(_general(change.pointer), Counter())[change.kind] += 1
-    compared = [d for d in diffs if not d.problem]
-    ordered = sorted(diffs, key=lambda d: (not d.problem, -len(d.changes), d.job_id))
-    return {
-        "id": replay_id,
-        "changed": totals["changed"],
-        "gained": totals["gained"],
-        "lost": totals["lost"],
-        "same": totals["same"],
-        "compared": len(compared),
-        "identical": sum(not d.changes for d in compared),
-        "not_compared": dict(Counter(d.problem for d in diffs if d.problem)),
-        "fields": [
-            {"field": name, "changed": c["changed"], "gained": c["gained"], "lost": c["lost"]}
-            for name, c in sorted(by_field.items(), key=lambda one: (-one[1].total(), one[0]))
-        ],
-        "jobs": [_job(diff) for diff in ordered[:examples]],
-        "jobs_left_out": max(0, len(ordered) - examples),
-    }
+            self._totals[change.kind] += 1
+            self._by_field.setdefault(_general(change.pointer), Counter())[change.kind] += 1
+        self._shown.append(diff)
+        if len(self._shown) > 2 * self._examples + _SPARE:
+            self._shown = self._first()
+
+    def document(self) -> dict[str, Any]:
+        """Return the comparison as it is shown: totals, counts by field, and some jobs in full.
+
+        The totals count fields over all jobs; `jobs` lists those that differ first.
+        """
+        totals = self._totals
+        fields = sorted(self._by_field.items(), key=lambda one: (-one[1].total(), one[0]))
+        return {
+            "id": self._replay_id,
+            "changed": totals["changed"],
+            "gained": totals["gained"],
+            "lost": totals["lost"],
+            "same": totals["same"],
+            "compared": self._compared,
+            "identical": self._identical,
+            "not_compared": dict(self._problems),
+            "fields": [
+                {"field": name, "changed": c["changed"], "gained": c["gained"], "lost": c["lost"]} for name, c in fields
+            ],
+            "jobs": [_job(diff) for diff in self._first()],
+            "jobs_left_out": max(0, self._jobs - self._examples),
+        }
+
+    def _first(self) -> list[JobDiff]:
+        return sorted(self._shown, key=lambda d: (not d.problem, -len(d.changes), d.job_id))[: self._examples]
+
+
+def diff_document(replay_id: str, diffs: Iterable[JobDiff], examples: int) -> dict[str, Any]:
+    """Return the comparison of some jobs, with at most `examples` in full."""
+    comparison = Comparison(replay_id, examples)
+    for diff in diffs:
+        comparison.add(diff)
+    return comparison.document()
 
 
 def _job(diff: JobDiff) -> dict[str, Any]:

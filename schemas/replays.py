@@ -27,6 +27,7 @@ class ReplayKind(StrEnum):
     PROMOTING = "promoting"
     DISCARDED = "discarded"
     PROMOTED = "promoted"
+    STOPPED = "stopped"
 
 
 class ReplayStatus(StrEnum):
@@ -52,6 +53,7 @@ _SLOTS: Mapping[str, str] = {
     ReplayKind.PROMOTING: "verdict",
     ReplayKind.DISCARDED: "verdict",
     ReplayKind.PROMOTED: "promoted",
+    ReplayKind.STOPPED: "stopped",
 }
 
 
@@ -79,9 +81,9 @@ class ReplayRequest:
     dry_run: bool = False
 
     @property
-    def same_work(self) -> tuple[str, ...]:
-        """What must differ for two replays of one range to make sense at a time."""
-        return (self.stage, self.module, self.module_version, self.model)
+    def target(self) -> str:
+        """The module that the new jobs run; empty where each runs its original's, whichever that is."""
+        return self.module or self.of_module
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class ReplayEvent:
 
 @dataclass(frozen=True, slots=True)
 class ReplayState:
-    """A replay as its records make it."""
+    """A replay as its records make it; `stopping`: it was cancelled, and its open jobs are not yet."""
 
     replay_id: str
     service: str
@@ -136,6 +138,7 @@ class ReplayState:
     plan: ReplayPlan | None = None
     progress: ReplayProgress = field(default_factory=ReplayProgress)
     promoting: bool = False
+    stopping: bool = False
     promote_at_ms: int = 0
     error: ErrorInfo | None = None
 
@@ -168,7 +171,9 @@ def fold_replay(events: Iterable[ReplayEvent]) -> ReplayState | None:
         updated_at_ms=max(e.at_ms for e in slots.values()),
         plan=plan.plan if plan else None,
         progress=(progress.progress if progress else None) or ReplayProgress(),
-        promoting=_is(verdict, ReplayKind.PROMOTING) and "promoted" not in slots,
+        # A promotion that failed has ended the replay; it would begin again for ever.
+        promoting=_is(verdict, ReplayKind.PROMOTING) and "promoted" not in slots and "end" not in slots,
+        stopping="end" in slots and "plan" in slots and "stopped" not in slots and not start.request.dry_run,
         promote_at_ms=verdict.at_ms if verdict is not None else 0,
         error=end.error if end else None,
     )
@@ -239,13 +244,17 @@ def overlapping(request: ReplayRequest, others: Iterable[ReplayState]) -> Replay
 
 
 def _overlaps(a: ReplayRequest, b: ReplayRequest) -> bool:
+    # What is left open (whatever came next, the original's module, the version that runs) may be what another names.
     def meet(x: str, y: str) -> bool:
         return not x or not y or x == y
 
     return (
         not b.dry_run
         and not set(a.topics).isdisjoint(b.topics)
-        and a.same_work == b.same_work
+        and meet(a.stage, b.stage)
+        and meet(a.target, b.target)
+        and meet(a.module_version, b.module_version)
+        and a.model == b.model
         and a.since_ms < b.until_ms
         and b.since_ms < a.until_ms
         and meet(a.service, b.service)

@@ -5,7 +5,7 @@ views and the ledger are folded per partition, and a job's records must stay in 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -45,11 +45,6 @@ WORK_RETENTION = timedelta(days=14)
 JOB_RETENTION = timedelta(days=35)
 LEDGER_RETENTION = timedelta(days=400)
 DEAD_LETTER_RETENTION = timedelta(days=60)
-DOOR_RETENTION = timedelta(days=35)
-"""Longer than a month: what waits at a door for its service's budget is still there when the next month begins."""
-
-LONGEST_AT_DOOR = DOOR_RETENTION - timedelta(days=1)
-"""What waited so long for a quota is rejected: an answer, where retention would leave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +53,8 @@ class Topic:
 
     `compression` is what the broker stores: `producer` leaves a record as its writer made it, so that bytes
     that are compressed already (a foreign client's) are not compressed again. `broker_time`: the records' times
-    are the broker's, whatever the clocks of those who write.
+    are the broker's, whatever the clocks of those who write. `compact_within`: what a later record of a key replaced
+    is compacted away after so long, on a topic that goes on being written to; else the broker does when it likes.
     """
 
     name: str
@@ -69,6 +65,7 @@ class Topic:
     compression: str = "lz4"
     max_bytes: int = MAX_RECORD_BYTES
     broker_time: bool = False
+    compact_within: timedelta | None = None
     letters_kept: timedelta = DEAD_LETTER_RETENTION
 
     @property
@@ -132,8 +129,13 @@ PURGES = Topic("purges", Purge, 1, LEDGER_RETENTION)
 SCHEMAS = Topic("schemas", SchemaRecord, 1, None, compact=True)
 JOB_CONTROL = Topic("job.control", JobControl, 1, timedelta(days=1))
 
-JOB_TABLE_CHANGELOG = Topic("job-state-jobs-changelog", JobState, JOB_PARTITIONS, None, compact=True)
-"""What the job table is recovered from; Faust makes the name of its app's id and the table's name."""
+JOB_TABLE_CHANGELOG = Topic(
+    "job-state-jobs-changelog", JobState, JOB_PARTITIONS, None, compact=True, compact_within=timedelta(days=1)
+)
+"""What the job table is recovered from; Faust makes the name of its app's id and the table's name.
+
+A state holds small texts and results, so those of jobs that are purged, or expired, must not stay for ever.
+"""
 
 LEDGER_TABLE_CHANGELOG = Topic("metering-ledger-changelog", LedgerEntry, JOB_PARTITIONS, None, compact=True)
 """What the usage ledger is recovered from; named as JOB_TABLE_CHANGELOG is."""
@@ -160,17 +162,34 @@ _DOOR_PARTITIONS = 4
 _DOOR_NAME = re.compile(r"batch\.([a-z0-9-]{1,40})")
 
 
-def batch_door(service: str) -> BatchDoor:
-    """Declare the batch door of a service. Answers live as long as the entries that tell what was asked.
+DOOR_RETENTION = JOB_RETENTION
+"""How long a door keeps its requests: longer than a month, for which a used-up quota may let them wait."""
 
-    How long a request waits is told by the broker's clock: a client may write any time into its records.
+LONGEST_DOOR_WAIT = DOOR_RETENTION - timedelta(days=1)
+"""So long a request waits for its quota; then it is rejected, before the topic could drop it without a word."""
+
+
+ANSWER_RETENTION = WORK_RETENTION + timedelta(days=8)
+"""How long answers are kept: an entry whose segment, of a week at most, is still there has its answer there too."""
+
+
+def batch_door(service: str) -> BatchDoor:
+    """Declare the batch door of a service. Answers outlive the entries that tell what was asked.
+
+    The requests' times are the broker's: a client's wrong clock would have them removed unread.
     """
     name = f"batch.{service}"
     return BatchDoor(
         Topic(name, BatchRequest, _DOOR_PARTITIONS, DOOR_RETENTION, broker_time=True),
-        Topic(f"{name}.results", BatchAnswer, JOB_PARTITIONS, WORK_RETENTION),
-        Topic(f"{name}.rejected", BatchRejection, JOB_PARTITIONS, WORK_RETENTION),
+        Topic(f"{name}.results", BatchAnswer, JOB_PARTITIONS, ANSWER_RETENTION),
+        Topic(f"{name}.rejected", BatchRejection, JOB_PARTITIONS, ANSWER_RETENTION),
     )
+
+
+def doors_among(names: Iterable[str]) -> Iterator[Topic]:
+    """Yield the topics of every batch door whose requests' topic is among `names`, for `all_topics` has none."""
+    for service in filter(None, map(service_of_door, sorted(names))):
+        yield from batch_door(service).topics
 
 
 def service_of_door(topic: str) -> str | None:

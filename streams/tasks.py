@@ -1,12 +1,14 @@
 """Work in the background: told when it fails, and ended for certain."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
 
 from streams.logs import get_logger, places_of
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
 
 # Longer than any clean-up of ours takes, which must not be broken off.
 _AGAIN_S = 20.0
@@ -40,3 +42,12 @@ async def end_tasks(*tasks: "asyncio.Future[Any]") -> None:
     for task in tasks:
         if not task.cancelled():
             task.exception()  # looked at, so that it is not reported
+
+
+async def gathered(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do all at the same time and return their results in order; the first failure ends the others and is raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        await end_tasks(*tasks)

@@ -12,6 +12,7 @@ from streams.log.protocols import Headers
 _FORM = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 TRACE_HEADERS = ("traceparent", "tracestate")
+_MOST_STATE_BYTES = 512  # what W3C asks everybody to carry; it is copied into every record of a job
 
 
 class _Traced(NamedTuple):
@@ -49,9 +50,15 @@ class traced:  # noqa: N801 - used as a function; as a generator it would cost f
 
 
 def trace_begun_or_kept(headers: Headers) -> Headers:
-    """Return the trace headers of a record; a new trace where it has none, or one of another form than W3C's."""
+    """Return the trace headers of a record; a new trace where it has none, or one of another form than W3C's.
+
+    A `tracestate` beyond 512 bytes is left out.
+    """
     if _FORM.fullmatch(headers.get("traceparent", b"").decode("ascii", "replace")) is not None:
-        return {name: headers[name] for name in TRACE_HEADERS if name in headers}
+        kept = {name: headers[name] for name in TRACE_HEADERS if name in headers}
+        if len(kept.get("tracestate", b"")) > _MOST_STATE_BYTES:
+            del kept["tracestate"]
+        return kept
     return {"traceparent": new_traceparent().encode()}
 
 

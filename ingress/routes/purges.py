@@ -40,7 +40,7 @@ async def purge(request: Request) -> Response:
         plan = await dependencies.purger.plan(scope)
     except InvalidInput as e:
         raise Problem(_STATUS.get(e.code, 422), e.code, e.message, e.remedy) from e
-    if body.get("dry_run", False) or not (plan.jobs or plan.calls):
+    if body.get("dry_run", False) or plan.empty:
         return json_response(plan_document(plan))
     purge_id, counts = await dependencies.purger.carry_out(plan, caller.key_id)
     shown = await dependencies.purger.shown(plan, _SHOWN_S)

@@ -1,6 +1,7 @@
 """`/v1/replays…`: past jobs done again, for administrators."""
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -13,17 +14,14 @@ from ingress.query import integer, one_of
 from ingress.replay_page import LANGUAGES, diff_page
 from ingress.responses import json_response
 from ingress.route_docs import REPLAY_DIFF_DOC, REPLAY_DOC, REPLAY_ORDER_DOC, REPLAY_START_DOC, REPLAYS_DOC
-from schemas.codec import Codec
 from schemas.errors import InvalidInput
 from schemas.ids import event_id, is_job_id, new_job_id
 from schemas.job_view import iso_time
-from schemas.replay_diff import diff_document
 from schemas.replays import ReplayEvent, ReplayKind, ReplayState, ReplayStatus, check_order, overlapping
 from schemas.topics import all_topics
 from streams.api_keys import Scope
 from streams.replay.asking import replay_request
-from streams.replay.comparing import compared
-from streams.replay.planner import look
+from streams.replay.planner import check_lifetime, look
 from streams.replay.runner import overlap_error
 from streams.stages import all_stages
 
@@ -37,6 +35,7 @@ _ORDERS = {
 _MOST_BYTES = 64 * 1024
 _EXAMPLES = 20
 _MOST_EXAMPLES = 1_000
+_PATIENCE_S = 25.0
 
 
 def add_routes(app: FastAPI) -> None:
@@ -56,6 +55,8 @@ async def start(request: Request) -> Response:
     asked = replay_request(await _body(request), dependencies.modules, all_stages(), now_ms)
     bootstrap = dependencies.settings.kafka_bootstrap
     kept = min(t.retention for t in all_topics(all_stages()) if t.name in asked.topics and t.retention is not None)
+    job_ttl = timedelta(seconds=dependencies.settings.job_ttl_seconds)
+    check_lifetime(asked, dependencies.services.get(asked.service), job_ttl, now_ms)
     await look(bootstrap, asked, kept, now_ms)
     await _fresh(dependencies)
     other = overlapping(asked, dependencies.replays.all())
@@ -128,9 +129,9 @@ async def diff(request: Request) -> Response:
     state = _state(dependencies, request.path_params["replay_id"])
     if state.status == ReplayStatus.PLANNING:
         raise Problem(409, "replay_state", f"the replay {state.replay_id} is planning", "ask again when it runs")
-    bootstrap = dependencies.settings.kafka_bootstrap
-    found = [one async for one in compared(bootstrap, Codec(), dependencies.blobs, state, dependencies.purged)]
-    document = diff_document(state.replay_id, found, examples)
+    document = await dependencies.comparisons.of(state, examples, _PATIENCE_S)
+    if document is None:
+        raise unavailable("comparing", "the results are being compared", "ask again: the work goes on", retry_after_s=5)
     if form == "json":
         return json_response(document)
     policy = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}

@@ -18,13 +18,13 @@ from aiokafka.structs import OffsetAndMetadata
 
 from schemas.batch import BatchAnswer, BatchEntry, BatchRejection
 from schemas.codec import Codec
-from schemas.errors import GatewayError, Permanent, UndecodableRecord
+from schemas.errors import GatewayError, UndecodableRecord
 from schemas.events import JobEvent, JobEventKind, JobResult, Lane, StageRequest
 from schemas.ids import event_id
 from schemas.pipelines import request_event_id
-from schemas.topics import BATCH_ENTRIES, JOB_EVENTS, RESULTS, batch_door, service_of_door
+from schemas.topics import ANSWER_RETENTION, BATCH_ENTRIES, JOB_EVENTS, RESULTS, batch_door, service_of_door
 from streams.admission.book import Book, Refuse, Start, Waiting
-from streams.admission.entries import not_allowed
+from streams.admission.entries import startable
 from streams.admission.pace import Pace
 from streams.admission.reading import jobs_consumer, whole
 from streams.admission.spans import RecordHeaders, Steps
@@ -36,7 +36,6 @@ from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Decoder, LogRecord
 from streams.logs import get_logger
 from streams.metrics import BATCH_ANSWERED, BATCH_PENDING, BATCH_REJECTED, BATCH_STARTED
-from streams.serving import unknown_lack
 from streams.stages import all_stages
 from streams.tracing import TRACE_HEADERS
 
@@ -52,6 +51,8 @@ _ROUND_S = 30.0
 _START_S = 60.0  # joining the group included
 _AT_ONCE = 4_000
 _LEAST_ENTRIES = 100
+_FORGET_S = 60.0
+_ANSWERS_STAY_MS = int(ANSWER_RETENTION.total_seconds() * 1000)
 
 Topics = Callable[[], frozenset[str]]
 _Unusable = tuple[LogRecord, GatewayError]
@@ -77,7 +78,7 @@ class Answerer:
         consumer.subscribe([BATCH_ENTRIES.name, RESULTS.name], listener=CountedRebalances(GROUP))
         starter = bulk_producer(self._bootstrap)
         held: dict[int, _Partition] = {}
-        committed_at = time.monotonic()
+        committed_at = forgot_at = time.monotonic()
         try:
             async with asyncio.timeout(_START_S):
                 await consumer.start()
@@ -101,6 +102,10 @@ class Answerer:
                     if time.monotonic() - committed_at >= _COMMIT_S:
                         await _commit_passed(consumer, [held[n] for n in held.keys() & current])
                         committed_at = time.monotonic()
+                if time.monotonic() - forgot_at >= _FORGET_S:
+                    forgot_at = time.monotonic()
+                    for partition in held.values():
+                        partition.book.forget(_now_ms() - _ANSWERS_STAY_MS)
         finally:
             self.ready = False
             for partition in held.values():
@@ -159,7 +164,7 @@ class Answerer:
                         entry = await self._decoder.decode(record.value or b"", BatchEntry)
                         partition.book.take(startable(entry))
             async for record in whole(reader, answers):
-                partition.book.answered((record.key or b"").decode())
+                partition.book.answered((record.key or b"").decode(), record.timestamp)
         finally:
             await close_client(reader.stop(), of=GROUP)
 
@@ -228,8 +233,6 @@ class _Partition:
             committed(GROUP)
             for record, error in unusable:
                 tell_buried(record, error, stage=_STAGE)
-            for write in answers:
-                self.book.answered((write.key or b"").decode())
         elif self.entries in offsets:
             await self._consumer.commit(offsets)
             committed(GROUP)
@@ -302,7 +305,7 @@ class _Partition:
             partition=entry.door_partition,
             offset=entry.door_offset,
             job_id=refusal.first_job,
-            rejected_at_ms=time.time_ns() // 1_000_000,
+            rejected_at_ms=_now_ms(),
         )
         BATCH_REJECTED.labels(reason.code).inc()
         topic = batch_door(entry.job.service).rejected.name
@@ -320,7 +323,7 @@ class _Partition:
             return []  # job-state, whose table it is for, puts it among the dead letters
         if waiting is None:
             return [] if result.job.lane != Lane.BULK or await self._all_entries_read() else None
-        self.book.answered(job_id)  # a repeat in the same batch is none; a failure reads everything anew
+        self.book.answered(job_id, _now_ms())  # a repeat in the same batch is none; a failure reads everything anew
         BATCH_ANSWERED.labels(result.status).inc()
         return [self._result(waiting, result, _trace(record))]
 
@@ -363,16 +366,8 @@ class _Partition:
         return await self._consumer.position(self.entries) >= end
 
 
-def startable(entry: BatchEntry) -> BatchEntry:
-    """Return the entry, refused where it begins with a stage that this process knows no topics of.
-
-    Its door knew the stage: another replica, or this one before a package was taken off.
-    """
-    lack = unknown_lack(step.kind for step in entry.steps[:1])
-    if lack is None:
-        return entry
-    what = f"the module {entry.job.module} is unavailable: {lack.reason}"
-    return not_allowed(entry, Permanent(what, code="module_unavailable", remedy=lack.remedy))
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def _trace(record: Any) -> RecordHeaders:

@@ -1,15 +1,20 @@
 """What is known of one partition's batch jobs, as a fold of its entries and answers. Pure.
 
 Entries come at least once and in any number; the fold starts each job once, gives each refused record one
-rejection, and tells which jobs still wait for their answer.
+rejection, and tells which jobs still wait for their answer. What was answered so long ago that its answer has
+left the log is forgotten: asked for again, it is another request.
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 from schemas.batch import BatchEntry
 from schemas.events import ErrorInfo
 
 Place = tuple[int, int]
+
+_UNKNOWN = b""
+"""Stands for the digest of a request of which only the answer is still there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,10 @@ class Book:
 
     def __init__(self) -> None:
         self._first: dict[str, tuple[bytes, Place]] = {}
-        self._refused: set[tuple[str, int, int]] = set()
         self._waiting: dict[str, Waiting] = {}
+        # Both in the order of their times.
+        self._refused: dict[tuple[str, int, int], int] = {}
+        self._answered: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -65,16 +72,16 @@ class Book:
         if first is not None and first[1] == place:
             return None
         if entry.refusal is not None:
-            self._refused.add((job_id, *place))
+            self._refused[(job_id, *place)] = entry.job.created_at_ms
             return Refuse(entry, entry.refusal)
         digest = bytes.fromhex(entry.job.input_digest)[:8]
         if first is None:
             self._first[job_id] = (digest, place)
             self._waiting[job_id] = Waiting(entry.job.service, entry.request_id, entry.reply_headers)
             return Start(entry)
-        if first[0] == digest:
+        if first[0] in (digest, _UNKNOWN):
             return None
-        self._refused.add((job_id, *place))
+        self._refused[(job_id, *place)] = entry.job.created_at_ms
         reason = ErrorInfo(
             "request_id_reused",
             f"this request id made the job {job_id} with other content or options"
@@ -84,6 +91,15 @@ class Book:
         )
         return Refuse(entry, reason, job_id)
 
-    def answered(self, job_id: str) -> None:
-        """Note that the answer of a job was given."""
+    def answered(self, job_id: str, at_ms: int) -> None:
+        """Note that the answer of a job was given; its entry may have left the log before."""
         self._waiting.pop(job_id, None)
+        self._first.setdefault(job_id, (_UNKNOWN, (-1, -1)))
+        self._answered.setdefault(job_id, at_ms)
+
+    def forget(self, before_ms: int) -> None:
+        """Forget what was answered or refused before a time; never what waits."""
+        for job_id in [*takewhile(lambda one: self._answered[one] < before_ms, self._answered)]:
+            del self._answered[job_id], self._first[job_id]
+        for record in [*takewhile(lambda one: self._refused[one] < before_ms, self._refused)]:
+            del self._refused[record]

@@ -1,5 +1,6 @@
 """Checks a batch request exactly as REST checks a submission, and makes a submission of it."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
@@ -11,6 +12,7 @@ from schemas.batch import (
     MOST_BLOBS,
     MOST_ID_CHARACTERS,
     MOST_INLINE_BYTES,
+    MOST_OPTIONS_BYTES,
     MOST_REPLY_HEADER_BYTES,
     MOST_REPLY_HEADERS,
     BatchRequest,
@@ -19,17 +21,20 @@ from schemas.errors import InvalidInput, Permanent
 from schemas.events import Lane
 from schemas.media import SNIFF_BYTES, input_kind, media_type_of, sniff
 from schemas.modules import ModuleSpec
-from schemas.payloads import Payload, text_payload
+from schemas.payloads import Payload, base_name, text_payload
 from schemas.submissions import BATCH, Submission
 from streams.modules import Module, Offered, canonical_options
 from streams.serving import unknown_lack
 from streams.storage.blobs import BlobStore
 from streams.storage.claim_check import RESULT_LIMIT, check_in
+from streams.tasks import gathered
 
 KEY_ID = "batch"
 """What stands for the API key in a batch job's records: its door is its credential."""
 
 _CACHED_OPTIONS = 1_000
+_CACHED_CHARACTERS = 4 * 1024
+_STORE_CALLS = 32
 
 
 class Checker:
@@ -40,6 +45,7 @@ class Checker:
         self._blobs = blobs
         self._limit = limit_bytes
         self._options: dict[tuple[str, str, str], tuple[Module, str, str]] = {}
+        self._store_calls = asyncio.Semaphore(_STORE_CALLS)
 
     async def check(self, service: str, request: BatchRequest) -> Submission:
         """Return the submission.
@@ -59,8 +65,9 @@ class Checker:
         if lack is not None:
             what = f"the module {module.spec.name} is unavailable: {lack.reason}"
             raise Permanent(what, code="module_unavailable", remedy=lack.remedy)
-        inputs = await self._inputs(module.spec, service, request)
+        # Before anything is stored: what is refused leaves nothing behind.
         options, given = self._checked_options(module, request.options)
+        inputs = await self._inputs(module.spec, service, request)
         return Submission(
             module=module.spec,
             service=service,
@@ -88,6 +95,14 @@ class Checker:
             raise InvalidInput("`options` is no JSON object", code="invalid_body", remedy="send a JSON object")
         options = cast(dict[str, Any], given)
         checked = canonical_options(module.options(options)), canonical_options(options)
+        if max(len(each.encode()) for each in checked) > MOST_OPTIONS_BYTES:
+            raise InvalidInput(
+                f"`options` are larger than {MOST_OPTIONS_BYTES} bytes",
+                code="record_too_large",
+                remedy="send long texts as `text` or as a file",
+            )
+        if len(text) > _CACHED_CHARACTERS:
+            return checked
         if len(self._options) >= _CACHED_OPTIONS:
             self._options.clear()
         self._options[key] = (module, *checked)
@@ -110,14 +125,20 @@ class Checker:
                 raise InvalidInput(
                     f"the module {spec.name} takes no text", code="input_not_accepted", remedy="send a file"
                 )
-            return (await check_in(text_payload(request.text), self._blobs, service, RESULT_LIMIT),)
+            payload = text_payload(request.text)
+            if payload.size <= RESULT_LIMIT:
+                return (payload,)
+            async with self._store_calls:
+                return (await check_in(payload, self._blobs, service, RESULT_LIMIT),)
         if request.content is not None:
-            return (await self._file(spec, service, request.name, _within(request.content, limit)),)
+            content, name = _within(request.content, limit), base_name(request.name)
+            async with self._store_calls:
+                return (await self._file(spec, service, name, content),)
         if len(request.blobs) > MOST_BLOBS:
             raise InvalidInput(f"there are more than {MOST_BLOBS} blobs", code="too_many_files", remedy="split it")
-        found = tuple([await self._blob(spec, service, blob) for blob in request.blobs])
+        found = await gathered([self._blob(spec, service, blob) for blob in request.blobs])
         _check_size(sum(payload.size for payload in found), limit)
-        return found
+        return tuple(found)
 
     async def _file(self, spec: ModuleSpec, service: str, name: str, content: bytes) -> Payload:
         media_type = media_type_of(content[:SNIFF_BYTES], name, "")
@@ -126,12 +147,15 @@ class Checker:
         return Payload(media_type=media_type, name=name, blob=ref)
 
     async def _blob(self, spec: ModuleSpec, service: str, blob_id: str) -> Payload:
-        found = await self._blobs.find(service, blob_id)
-        if found is None:
-            # Another service's blob is none, as for REST.
-            raise InvalidInput("there is no such blob", code="blob_not_found", remedy="upload it with POST /v1/blobs")
-        async with aclosing(cast(AsyncGenerator[bytes], self._blobs.stream(found))) as chunks:
-            media_type = sniff((await anext(chunks, b""))[:SNIFF_BYTES])
+        async with self._store_calls:
+            found = await self._blobs.find(service, blob_id)
+            if found is None:
+                # Another service's blob is none, as for REST.
+                raise InvalidInput(
+                    "there is no such blob", code="blob_not_found", remedy="upload it with POST /v1/blobs"
+                )
+            async with aclosing(cast(AsyncGenerator[bytes], self._blobs.stream(found))) as chunks:
+                media_type = sniff((await anext(chunks, b""))[:SNIFF_BYTES])
         _check_kind(spec, media_type, "")
         return Payload(media_type=media_type, blob=replace(found, media_type=media_type))
 

@@ -2,44 +2,45 @@
 
 A crash between the two repeats entries, which the book does not mind. Doors are looked for every second.
 A door whose service has used up a quota waits, from the record that found it so; the others go on. A record that
-alone takes more than the whole quota would hold its door up for good, and one that waited almost as long as the door
-keeps records would be gone with no answer: both are rejected.
+alone takes more than the whole quota would hold its door up for good: it is rejected. So is one that has waited for
+so long that its topic is about to drop it.
 """
 
 import asyncio
-import time
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.structs import ConsumerRecord
 
 from schemas.batch import BatchEntry
 from schemas.codec import Codec
 from schemas.quota_estimates import job_estimate
 from schemas.quotas import Ask, Estimate, NotAllowed, QuotaExceeded
-from schemas.topics import BATCH_ENTRIES, LONGEST_AT_DOOR, service_of_door
+from schemas.topics import BATCH_ENTRIES, LONGEST_DOOR_WAIT, service_of_door
 from schemas.usage_report import ledger_day
 from streams.admission.checks import KEY_ID
-from streams.admission.entries import EntryMaker, not_allowed, waited_in_vain
+from streams.admission.entries import EntryMaker, not_allowed, unforeseen, waited_in_vain
 from streams.admission.spans import Steps
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.admin import kafka_admin
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
+from streams.log.garbled import read_garbled
 from streams.log.group_metrics import CountedRebalances, committed
 from streams.log.kafka_tail import to_log_record
-from streams.log.protocols import Headers
+from streams.log.protocols import Headers, LogRecord
+from streams.log.record_size import check_size
 from streams.logs import get_logger
 from streams.metering.price_file import BudgetPrices
 from streams.metrics import BATCH_DOOR_WAITING, BATCH_READ
 from streams.quota.quotas import Quotas
 from streams.services import Services
 from streams.tables.partitions import job_partition
+from streams.tasks import gathered
 
 log = get_logger(__name__)
 
-Fetched = Mapping[TopicPartition, list[ConsumerRecord[bytes | None, bytes | None]]]
+Fetched = Mapping[TopicPartition, list[LogRecord]]
 
 GROUP = "admission"
 _LOOK_S = 1.0
@@ -49,7 +50,21 @@ _SESSION_MS = 6_000
 _LONGEST_WAIT_S = 2.0
 _LONGEST_PAUSE_S = 0.5
 _CALL_S = 30.0
-_LONGEST_AT_DOOR_MS = LONGEST_AT_DOOR // timedelta(milliseconds=1)
+_CHECKED_AT_ONCE = 128
+_CHECKERS = 32
+# Far below the 300 s after which who does not poll is taken for dead; one more group of records may come on top.
+_CHECKING_S = 20.0
+_LONGEST_DOOR_WAIT_MS = LONGEST_DOOR_WAIT.total_seconds() * 1000
+
+
+class _Stop(NamedTuple):
+    """Where a partition's records are left for later; with a wait, not before that many seconds."""
+
+    offset: int
+    wait_s: float = 0.0
+
+
+_Entries = tuple[list[tuple[LogRecord, BatchEntry]], _Stop | None]
 
 
 class DoorReader:
@@ -71,6 +86,7 @@ class DoorReader:
         self._quotas = quotas
         self._prices = prices
         self._waiting: dict[TopicPartition, float] = {}
+        self._waited: set[TopicPartition] = set()
         self.topics: frozenset[str] = frozenset()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -106,7 +122,7 @@ class DoorReader:
                         await asyncio.sleep(_POLL_MS / 1000)
                         continue
                     self._go_on(consumer, loop.time())
-                    fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+                    fetched = await self._fetch(consumer)
                     if fetched:
                         began = loop.time()
                         await self._admit(consumer, producer, fetched)
@@ -115,6 +131,29 @@ class DoorReader:
             finally:
                 await close_client(consumer.stop(), of=GROUP)
                 await close_client(producer.stop(), of=GROUP)
+
+    async def _fetch(self, consumer: AIOKafkaConsumer) -> Fetched:
+        try:
+            fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+        except UnicodeDecodeError:
+            return await self._fetch_garbled(consumer)
+        return {tp: [to_log_record(record) for record in records] for tp, records in fetched.items()}
+
+    async def _fetch_garbled(self, consumer: AIOKafkaConsumer) -> Fetched:
+        """Read on in another way, from what was committed: what else was fetched has gone with the error."""
+        found: dict[TopicPartition, list[LogRecord]] = {}
+        for tp in sorted(consumer.assignment() - self._waiting.keys()):
+            at = await consumer.committed(tp)
+            records, _ = await asyncio.to_thread(read_garbled, self._bootstrap, tp.topic, tp.partition, at, _AT_ONCE)
+            if records:
+                found[tp] = records
+                consumer.seek(tp, records[-1].offset + 1)
+            elif at is not None:
+                consumer.seek(tp, at)
+            else:
+                await consumer.seek_to_beginning(tp)
+        log.warning("admission.garbled_headers", records=sum(map(len, found.values())))
+        return found
 
     async def _admit(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer, fetched: Fetched) -> None:
         steps = Steps()
@@ -127,31 +166,81 @@ class DoorReader:
         # 1. check; 2. write the entries, acknowledged; 3. commit. A crash before 3 repeats 1 and 2.
         writes: list[Write] = []
         done: dict[TopicPartition, int] = {}
+        until = asyncio.get_running_loop().time() + _CHECKING_S
         for tp, records in fetched.items():
-            service = service_of_door(tp.topic) or ""
-            is_open = await self._is_open(service)
-            for raw in records:
-                record = to_log_record(raw)
-                entry, model = await self._maker.entry(service, record, is_open=is_open)
-                if entry.refusal is None:
-                    try:
-                        await self._quotas.reserve(self._ask(service, entry, model))
-                    except NotAllowed as e:
-                        entry = not_allowed(entry, e)
-                    except QuotaExceeded as e:
-                        waited_ms = time.time_ns() // 1_000_000 - record.timestamp_ms
-                        if not e.never and waited_ms < _LONGEST_AT_DOOR_MS:
-                            self._wait(consumer, tp, record.offset, e.retry_after_s)
-                            break
-                        entry = not_allowed(entry, e if e.never else waited_in_vain(e, LONGEST_AT_DOOR.days))
-                writes.append(self._write(entry, steps.read(record, service, GROUP)))
+            entries, stopped_at = await self._entries(tp, records, until)
+            if stopped_at is not None:
+                consumer.seek(tp, stopped_at.offset)
+                if stopped_at.wait_s:
+                    consumer.pause(tp)
+                    BATCH_DOOR_WAITING.labels(service_of_door(tp.topic) or "").set(1)
+                    self._waiting[tp] = asyncio.get_running_loop().time() + stopped_at.wait_s
+            for record, entry in entries:
+                writes.append(self._write(entry, steps.read(record, entry.job.service, GROUP)))
                 done[tp] = record.offset + 1
-                BATCH_READ.labels(service).inc()
         if done:
             async with asyncio.timeout(_CALL_S):  # aiokafka may wait for ever after a broker's death
                 await write_all(producer, writes)
                 await consumer.commit(done)
             committed(GROUP)
+
+    async def _entries(self, tp: TopicPartition, records: Sequence[LogRecord], until: float) -> _Entries:
+        """Return the entries of a partition's records, in order, and where it stops before their end, if it does."""
+        service = service_of_door(tp.topic) or ""
+        is_open = await self._is_open(service)
+        made: list[tuple[LogRecord, BatchEntry]] = []
+        # Whoever waited for a quota may have to wait again: then what follows need not be checked.
+        size = 1 if tp in self._waited else _CHECKED_AT_ONCE
+        while records:
+            if asyncio.get_running_loop().time() >= until:
+                return made, _Stop(records[0].offset)
+            some, records = records[:size], records[size:]
+            size = _CHECKED_AT_ONCE
+            checked = await self._checked(service, some, is_open=is_open)
+            for record, (entry, model) in zip(some, checked, strict=True):
+                allowed = await self._allowed(service, record, entry, model)
+                if isinstance(allowed, _Stop):
+                    self._waited.add(tp)
+                    return made, allowed
+                self._waited.discard(tp)
+                made.append((record, allowed))
+                BATCH_READ.labels(service).inc()
+        return made, None
+
+    async def _checked(
+        self, service: str, records: Sequence[LogRecord], *, is_open: bool
+    ) -> Sequence[tuple[BatchEntry, str]]:
+        """Check records at the same time: with files among them, it is the blob store's answers that take time."""
+        found: dict[int, tuple[BatchEntry, str]] = {}
+        left = iter(enumerate(records))
+
+        async def check() -> None:
+            for n, record in left:  # shared by all, and a task for each record would cost more than most checks
+                found[n] = await self._maker.entry(service, record, is_open=is_open)
+
+        await gathered([check() for _ in range(min(len(records), _CHECKERS))])
+        return [found[n] for n in range(len(records))]
+
+    async def _allowed(self, service: str, record: LogRecord, entry: BatchEntry, model: str) -> BatchEntry | _Stop:
+        """Return the entry as the service's quotas leave it; where they let it wait, where and how long."""
+        if entry.refusal is not None:
+            return entry
+        try:
+            ask = self._ask(service, entry, model)
+        except Exception as e:
+            return not_allowed(entry, unforeseen(record, e))
+        try:
+            await self._quotas.reserve(ask)
+        except NotAllowed as e:
+            return not_allowed(entry, e)
+        except QuotaExceeded as e:
+            if e.never:
+                return not_allowed(entry, e)
+            if entry.job.created_at_ms - record.timestamp_ms < _LONGEST_DOOR_WAIT_MS:
+                # Not for the whole time that was told: a quota may be raised meanwhile.
+                return _Stop(record.offset, min(e.retry_after_s, _LONGEST_WAIT_S))
+            return not_allowed(entry, waited_in_vain(e, LONGEST_DOOR_WAIT.days))
+        return entry
 
     def _ask(self, service: str, entry: BatchEntry, model: str) -> Ask:
         estimate = Estimate()
@@ -159,13 +248,6 @@ class DoorReader:
             prices, day = self._prices.now(), ledger_day(entry.job.created_at_ms)
             estimate = job_estimate(entry.inputs, entry.steps, entry.options, prices, day)
         return Ask(entry.job.job_id, service, KEY_ID, entry.job.module, estimate, model)
-
-    def _wait(self, consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int, seconds: float) -> None:
-        # Not for the whole time that was told: a quota may be raised meanwhile.
-        consumer.seek(tp, offset)
-        consumer.pause(tp)
-        self._waiting[tp] = asyncio.get_running_loop().time() + min(seconds, _LONGEST_WAIT_S)
-        BATCH_DOOR_WAITING.labels(service_of_door(tp.topic) or "").set(1)
 
     def _go_on(self, consumer: AIOKafkaConsumer, now: float) -> None:
         for tp in [tp for tp, until in self._waiting.items() if until <= now]:
@@ -178,6 +260,10 @@ class DoorReader:
     def _write(self, entry: BatchEntry, trace: Headers) -> Write:
         job_id = entry.job.job_id
         value = self._codec.encode(entry)
+        try:
+            check_size(BATCH_ENTRIES, job_id.encode(), value, trace)
+        except Permanent as e:  # a record that the broker never takes would stop all doors
+            value = self._codec.encode(not_allowed(entry, e))
         return Write(BATCH_ENTRIES.name, job_partition(job_id), job_id.encode(), value, [*trace.items()])
 
     async def _is_open(self, service: str) -> bool:

@@ -4,15 +4,20 @@ import time
 from dataclasses import replace
 
 from schemas.batch import BatchEntry, BatchRequest
-from schemas.errors import GatewayError, Permanent, UndecodableRecord
+from schemas.errors import GatewayError, Outage, Permanent
 from schemas.events import ErrorInfo, JobRef, Lane
 from schemas.ids import keyed_job_id
 from schemas.quotas import QuotaExceeded
 from schemas.submissions import BATCH, job_of
 from streams.admission.checks import KEY_ID, Checker
 from streams.log.protocols import Decoder, LogRecord
+from streams.logs import get_logger, places_of
+from streams.serving import unknown_lack
+
+log = get_logger(__name__)
 
 _GARBAGE = "batch-record"
+_MOST_MESSAGE_CHARACTERS = 1_000
 
 
 class EntryMaker:
@@ -25,6 +30,7 @@ class EntryMaker:
     async def entry(self, service: str, record: LogRecord, *, is_open: bool) -> tuple[BatchEntry, str]:
         """Return the entry of one record of the service's door, and the language model that it asks for, if any.
 
+        What nobody thought of rejects its record too: it would stop every door, and again after each restart.
         Raises Outage when the blob store is down.
         """
         request = None
@@ -38,8 +44,12 @@ class EntryMaker:
                     remedy="open it again: ./gateway services set SERVICE --batch",
                 )
             submission = await self._checker.check(service, request)
-        except (Permanent, UndecodableRecord) as e:
+        except Permanent as e:
             return refused(service, record, request, e, now_ms), ""
+        except (Outage, OSError, TimeoutError):
+            raise
+        except Exception as e:
+            return refused(service, record, request, unforeseen(record, e), now_ms), ""
         entry = BatchEntry(
             job=job_of(submission, now_ms),
             request_id=request.request_id,
@@ -55,8 +65,30 @@ class EntryMaker:
 
 def not_allowed(entry: BatchEntry, error: GatewayError) -> BatchEntry:
     """Return the entry of a request that is in order, but not allowed to its service or too large for its quotas."""
-    refusal = ErrorInfo(error.code, error.message, "", error.remedy)
-    return replace(entry, steps=(), inputs=(), refusal=refusal)
+    return replace(entry, steps=(), inputs=(), options="{}", refusal=_told(error))
+
+
+def startable(entry: BatchEntry) -> BatchEntry:
+    """Return the entry, refused where it begins with a stage that this process knows no topics of.
+
+    Its door knew the stage: another replica, or this one before a package was taken off.
+    """
+    lack = unknown_lack(step.kind for step in entry.steps[:1])
+    if lack is None:
+        return entry
+    what = f"the module {entry.job.module} is unavailable: {lack.reason}"
+    return not_allowed(entry, Permanent(what, code="module_unavailable", remedy=lack.remedy))
+
+
+def unforeseen(record: LogRecord, error: Exception) -> Permanent:
+    """Log what went wrong with a record, without its content, and return what to reject it with."""
+    where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    log.error("admission.unforeseen", **where, reason=type(error).__name__, places=places_of(error))
+    return Permanent(
+        "the gateway failed at checking this record",
+        code="internal_error",
+        remedy="tell whoever runs the gateway its partition and offset",
+    )
 
 
 def waited_in_vain(error: QuotaExceeded, days: int) -> QuotaExceeded:
@@ -83,5 +115,9 @@ def refused(service: str, record: LogRecord, request: BatchRequest | None, error
         request_id=request_id[:255],
         door_partition=record.partition,
         door_offset=record.offset,
-        refusal=ErrorInfo(error.code, error.message, "", error.remedy),
+        refusal=_told(error),
     )
+
+
+def _told(error: GatewayError) -> ErrorInfo:
+    return ErrorInfo(error.code, error.message[:_MOST_MESSAGE_CHARACTERS], "", error.remedy[:_MOST_MESSAGE_CHARACTERS])

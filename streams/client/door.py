@@ -10,14 +10,19 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import RecordMetadata
 
 from schemas.batch import BatchAnswer, BatchRejection, BatchRequest
-from schemas.codec import Codec
+from schemas.codec import Codec, UnknownFingerprint
 from schemas.errors import Outage
 from schemas.ids import keyed_job_id
 from schemas.submissions import BATCH
-from schemas.topics import MAX_RECORD_BYTES, batch_door
+from schemas.topics import MAX_RECORD_BYTES, SCHEMAS, batch_door
+from streams.log.admin import kafka_admin
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translated
+from streams.log.kafka_tail import KafkaTail
+from streams.log.reading import open_reader
+from streams.log.schema_reader import SchemaReader
+from streams.log.topic_partitions import partitions_of
 
 _BATCH_BYTES = 256 * 1024
 _POLL_MS = 250
@@ -33,6 +38,17 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Which places a door has now; `cluster` is the Kafka's own id, `kept` are the offsets by partition."""
+
+    cluster: str
+    kept: Mapping[int, range]
+
+    def __contains__(self, place: Place) -> bool:
+        return place.offset in self.kept.get(place.partition, ())
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """An answer or a rejection, with the reply headers of its request."""
 
@@ -44,16 +60,17 @@ class DoorClient:
     """Speaks to the batch door of `service`; enter it to connect.
 
     Every call raises schemas.errors.Outage when Kafka does not answer or there is no such door (`no_door`),
-    and Permanent when the broker refuses the record or the client.
+    and Permanent when the broker refuses the record or the client, or when a reply's schema is known nowhere.
     """
 
     def __init__(self, bootstrap: str, service: str) -> None:
         self._bootstrap = bootstrap
-        self._service = service
+        self.service = service
         self._door = batch_door(service)
         self._codec = Codec()
         self._stack = AsyncExitStack()
         self._producer: AIOKafkaProducer | None = None
+        self._schemas: SchemaReader | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -68,7 +85,7 @@ class DoorClient:
 
     def job_id(self, request_id: str) -> str:
         """Return the id of the job that a request makes: known before it is sent."""
-        return keyed_job_id(self._service, BATCH, request_id)
+        return keyed_job_id(self.service, BATCH, request_id)
 
     async def send(self, requests: Sequence[BatchRequest]) -> list[Place]:
         """Produce the requests; they are on the log when this returns, at these places, in the order given."""
@@ -81,6 +98,17 @@ class DoorClient:
                 pending.append(await self._producer.send(name, value, key=request.request_id.encode()))
             done = await asyncio.gather(*pending)
         return [Place(each.partition, each.offset) for each in done]
+
+    async def standing(self) -> Standing:
+        """Return which places of the door there are: retention removes the first, and another Kafka has others."""
+        name = self._door.requests.name
+        async with kafka_admin(self._bootstrap) as admin:
+            cluster = await admin.cluster_id()
+        with translated(f"looking at {name}"):
+            async with asyncio.timeout(_CALL_S), open_reader(self._bootstrap, f"looking at {name}") as reader:
+                every = await partitions_of(reader, name)
+                first, end = await reader.beginning_offsets(every), await reader.end_offsets(every)
+        return Standing(cluster, {tp.partition: range(first[tp], end[tp]) for tp in every})
 
     async def replies(self, job_ids: Container[str] | None = None) -> AsyncGenerator[tuple[Sequence[Reply], bool]]:
         """Yield what was told, from the first that retention kept, then as it comes; never ends by itself.
@@ -109,7 +137,7 @@ class DoorClient:
                     if not fetched and not behind:
                         yield [], True
                         fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
-                yield self._read(fetched, job_ids), False
+                yield await self._read(fetched, job_ids), False
         finally:
             await close_client(consumer.stop(), of=self._door.results.name)
 
@@ -141,13 +169,13 @@ class DoorClient:
                     await consumer.start()
                     names = await consumer.topics()
         finally:
-            await close_client(consumer.stop(), of=self._service)
+            await close_client(consumer.stop(), of=self.service)
         missing = [topic.name for topic in self._door.topics if topic.name not in names]
         if missing:
             raise Outage(
-                f"the service {self._service} has no batch door: {missing[0]} is not there",
+                f"the service {self.service} has no batch door: {missing[0]} is not there",
                 code="no_door",
-                remedy=f"open it: ./gateway services create {self._service} --batch (or: set)",
+                remedy=f"open it: ./gateway services create {self.service} --batch (or: set)",
             )
         producer = AIOKafkaProducer(
             **client_options(self._bootstrap),
@@ -159,12 +187,14 @@ class DoorClient:
             max_request_size=MAX_RECORD_BYTES,
             request_timeout_ms=int(_CALL_S * 1000),
         )
-        self._stack.push_async_callback(lambda: close_client(producer.stop(), of=self._service))
+        self._stack.push_async_callback(lambda: close_client(producer.stop(), of=self.service))
         with translated(f"connecting to Kafka at {self._bootstrap}"):
             await producer.start()
         self._producer = producer
 
-    def _read(self, fetched: Mapping[TopicPartition, Sequence[Any]], job_ids: Container[str] | None) -> list[Reply]:
+    async def _read(
+        self, fetched: Mapping[TopicPartition, Sequence[Any]], job_ids: Container[str] | None
+    ) -> list[Reply]:
         found: list[Reply] = []
         for tp, records in fetched.items():
             kind = BatchAnswer if tp.topic == self._door.results.name else BatchRejection
@@ -172,8 +202,18 @@ class DoorClient:
                 # The key is the job: what is not asked for need not be decoded.
                 if kind is BatchAnswer and job_ids is not None and (record.key or b"").decode() not in job_ids:
                     continue
-                found.append(Reply(self._codec.decode(record.value or b"", kind), dict(record.headers)))
+                found.append(Reply(await self._decoded(record.value or b"", kind), dict(record.headers)))
         return found
+
+    async def _decoded(self, value: bytes, kind: type[BatchAnswer | BatchRejection]) -> BatchAnswer | BatchRejection:
+        try:
+            return self._codec.decode(value, kind)
+        except UnknownFingerprint:
+            # By a gateway that is newer than this client: its schema was put on the topic before it was used.
+            if self._schemas is None:
+                tail = KafkaTail(self._bootstrap, SCHEMAS.name)
+                self._schemas = await self._stack.enter_async_context(SchemaReader(tail, self._codec))
+            return await self._schemas.decode(value, kind, patience_s=_CALL_S)
 
 
 def _asked_by(reply: Reply, places: Mapping[Place, str]) -> str | None:

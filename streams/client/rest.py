@@ -16,7 +16,7 @@ from streams.retry_after import retry_after
 
 Job = dict[str, Any]
 
-_FINAL = frozenset({"done", "failed", "cancelled"})
+FINAL = frozenset({"done", "failed", "cancelled"})
 _TRIES = 5
 _WAIT_S = 30
 # Longer than the gateway waits itself, so that its answer arrives and not our time-out.
@@ -25,10 +25,15 @@ _AGAIN = frozenset({429, 503})
 _CHUNK_BYTES = 256 * 1024
 
 
+class NotLetIn(InvalidInput):
+    """The key is wrong, or may not do this: no other request of this client will fare better."""
+
+
 class RestClient:
     """Calls a gateway; enter it to use it. A 429 or 503 is asked again a few times, as its Retry-After says.
 
-    Every call raises schemas.errors.InvalidInput or Outage with the gateway's own code, text and remedy.
+    Every call raises schemas.errors.InvalidInput (NotLetIn for 401 and 403) or Outage with the gateway's own code,
+    text and remedy.
     """
 
     def __init__(self, base_url: str, key: str) -> None:
@@ -95,7 +100,7 @@ class RestClient:
         """Return a job with its result or error once it has ended, however long that takes."""
         while True:
             job = await self.job(job_id, _WAIT_S)
-            if job["status"] in _FINAL:
+            if job["status"] in FINAL:
                 return job
 
     async def _ask(self, send: Callable[[], Coroutine[Any, Any, httpx.Response]]) -> dict[str, Any]:
@@ -119,6 +124,9 @@ class RestClient:
         raise AssertionError("the last try returns or raises")
 
 
+_REFUSALS: Mapping[int, type[GatewayError]] = {401: NotLetIn, 403: NotLetIn, **dict.fromkeys(_AGAIN, Outage)}
+
+
 async def _chunks(file: Path) -> AsyncIterator[bytes]:
     with await asyncio.to_thread(file.open, "rb") as opened:
         while chunk := await asyncio.to_thread(opened.read, _CHUNK_BYTES):
@@ -135,6 +143,6 @@ def _body(answer: httpx.Response) -> dict[str, Any]:
     told = cast(dict[str, Any], body)
     if answer.is_success:
         return told
-    kind = Outage if answer.status_code in _AGAIN else InvalidInput
+    kind = _REFUSALS.get(answer.status_code, InvalidInput)
     detail = told.get("detail", f"HTTP {answer.status_code}")
     raise kind(f"{detail}", code=told.get("code"), remedy=told.get("remedy", ""))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
@@ -10,12 +10,17 @@ from typing import Any, cast
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+)
 
 from schemas.batch import BatchRequest
 from schemas.errors import InvalidInput, Outage
 from schemas.events import StageRequest
-from schemas.topics import Topic, batch_door, service_of_door
+from schemas.topics import Topic, doors_among
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translate, translated
@@ -29,6 +34,7 @@ _REQUEST_TIMEOUT_MS = 10_000
 _TOPIC_ALREADY_EXISTS = 36
 _SERVED_S = 5.0
 _TRIES = 6
+_COORDINATOR_TRIES, _COORDINATOR_S = 20, 0.5
 _HIDDEN_PREFIX = "__"
 
 
@@ -135,8 +141,7 @@ class KafkaAdmin:
 
     async def doors(self) -> list[Topic]:
         """Return the declared topics of the batch doors that there are."""
-        services = map(service_of_door, sorted(await self.topic_names()))
-        return [topic for service in services if service is not None for topic in batch_door(service).topics]
+        return list(doors_among(await self.topic_names()))
 
     async def describe(self) -> list[TopicState]:
         """Return every topic with its size and settings, ordered by name."""
@@ -150,6 +155,11 @@ class KafkaAdmin:
         for tp in every:
             records[tp.topic] += last[tp] - first[tp]
         return [TopicState(n, counts[n], records[n], configs.get(n, {})) for n in sorted(counts)]
+
+    async def committed(self, group: str) -> dict[TopicPartition, int]:
+        """Return the next offset of each partition for which a group has committed one."""
+        answered = await self._committed(group)
+        return {tp: meta.offset for tp, meta in answered.items() if meta.offset >= 0}
 
     async def lag(self) -> list[GroupLag]:
         """Return the lag of every consumer group that has committed anything, ordered by group and topic."""
@@ -170,6 +180,14 @@ class KafkaAdmin:
                 behind = sum(last[tp] - max(offsets[tp].offset, first[tp]) for tp in own)
                 rows.append(GroupLag(group, topic, at, end, behind))
         return rows
+
+    async def _committed(self, group: str) -> Mapping[TopicPartition, Any]:
+        # A new cluster makes its topic of offsets when it is first asked for.
+        for _ in range(_COORDINATOR_TRIES):
+            with suppress(GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+                return await self._client.list_consumer_group_offsets(group)
+            await asyncio.sleep(_COORDINATOR_S)
+        return await self._client.list_consumer_group_offsets(group)
 
     async def _create(self, topics: list[Topic], replicas: int) -> tuple[str, ...]:
         if not topics:
@@ -253,13 +271,20 @@ def _declared(topic: Topic) -> dict[str, str]:
     configs = {"compression.type": topic.compression, "max.message.bytes": str(topic.max_bytes)}
     if topic.broker_time:
         configs["message.timestamp.type"] = "LogAppendTime"
+    if topic.compact_within is not None:
+        # The segment that is written to is never compacted: it has to be closed in time, too.
+        configs["max.compaction.lag.ms"] = configs["segment.ms"] = _ms(topic.compact_within)
     if topic.retention is not None:
         configs["cleanup.policy"] = "compact,delete" if topic.compact else "delete"
-        configs["retention.ms"] = str(int(topic.retention.total_seconds() * 1000))
+        configs["retention.ms"] = _ms(topic.retention)
     else:
         configs["cleanup.policy"] = "compact" if topic.compact else "delete"
         configs["retention.ms"] = "-1"
     return configs
+
+
+def _ms(duration: timedelta) -> str:
+    return str(int(duration.total_seconds() * 1000))
 
 
 async def _offset_range(

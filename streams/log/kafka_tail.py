@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import cast
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -147,13 +148,14 @@ class _StalledError(GatewayError):
 
 
 def to_log_record(record: ConsumerRecord[bytes | None, bytes | None]) -> LogRecord:
-    """Return aiokafka's record as ours."""
+    """Return aiokafka's record as ours. A header without a value, as foreign clients may send, is none."""
+    headers = cast("Sequence[tuple[str, bytes | None]]", record.headers)
     return LogRecord(
         record.topic,
         record.partition,
         record.offset,
         record.key,
         record.value,
-        dict(record.headers) if record.headers else {},
+        {name: value for name, value in headers if value is not None} if headers else {},
         record.timestamp,
     )

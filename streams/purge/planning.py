@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from schemas.errors import InvalidInput
@@ -9,6 +10,7 @@ from schemas.events import JobRef
 from schemas.job_view import iso_time
 from schemas.payloads import BlobRef
 from schemas.purges import PurgeCounts, PurgeScope
+from schemas.topics import JOB_TABLE_CHANGELOG
 from streams.purge.survey import Seen, Survey
 
 
@@ -37,6 +39,11 @@ class PurgePlan:
     blobs: tuple[BlobRef, ...]
     shared: tuple[BlobRef, ...]
     remains: tuple[Remains, ...] = field(default=())
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to remove."""
+        return not (self.jobs or self.calls or self.blobs)
 
     @property
     def counts(self) -> PurgeCounts:
@@ -96,8 +103,12 @@ def plan_of(
     pages: Mapping[str, Iterable[BlobRef]],
     retention_ms: Mapping[str, int],
     at_ms: int,
+    loose: Iterable[BlobRef] = (),
 ) -> PurgePlan:
-    """Return the plan. `pages` are the pictures by the hash of the manifest that lists them."""
+    """Return the plan. `pages` are the pictures by the hash of the manifest that lists them.
+
+    `loose` are the service's blobs that nothing refers to, such as uploads that were never used.
+    """
     sizes = dict(found.sizes)
 
     def refs_of(every: Iterable[Seen]) -> set[str]:
@@ -111,7 +122,8 @@ def plan_of(
         return refs
 
     own = refs_of((*chosen.jobs.values(), *chosen.calls.values()))
-    needed = own & refs_of(chosen.others)
+    needed = own & (refs_of(chosen.others) | found.waiting)
+    blobs = {sha: sizes[sha] for sha in own - needed} | {ref.sha256: ref for ref in loose}
     # A purge before this one removed what only its jobs needed.
     return PurgePlan(
         scope=scope,
@@ -121,9 +133,9 @@ def plan_of(
         calls=tuple(chosen.calls),
         running=tuple(sorted(chosen.running)),
         repeated=frozenset(i for i, seen in chosen.jobs.items() if seen.purged),
-        blobs=tuple(sizes[sha] for sha in sorted(own - needed)),
+        blobs=tuple(blobs[sha] for sha in sorted(blobs)),
         shared=tuple(sizes[sha] for sha in sorted(needed)),
-        remains=tuple(_remains((*chosen.jobs.values(), *chosen.calls.values()), retention_ms)),
+        remains=tuple(_remains(found, chosen, scope, retention_ms, at_ms)),
     )
 
 
@@ -156,11 +168,23 @@ def _named(job_id: str, seen: Seen, scope: PurgeScope) -> bool:
     return seen.job.created_at_ms < scope.before_ms
 
 
-def _remains(every: Iterable[Seen], retention_ms: Mapping[str, int]) -> list[Remains]:
+def _remains(
+    found: Survey, chosen: Chosen, scope: PurgeScope, retention_ms: Mapping[str, int], at_ms: int
+) -> list[Remains]:
     records: dict[str, int] = {}
     newest: dict[str, int] = {}
-    for seen in every:
+    for seen in (*chosen.jobs.values(), *chosen.calls.values()):
         for topic, count in seen.records.items():
             records[topic] = records.get(topic, 0) + count
             newest[topic] = max(newest.get(topic, 0), seen.last_ms)
+    for topic, times in found.refused.items():
+        if own := [time for time in times if time < scope.before_ms]:
+            records[topic] = records.get(topic, 0) + len(own)
+            newest[topic] = max(newest.get(topic, 0), *own)
+    if chosen.jobs:
+        # Their earlier states, until the broker compacts them: it has as long again for the work itself.
+        table = JOB_TABLE_CHANGELOG
+        records[table.name], newest[table.name] = len(chosen.jobs), at_ms
+        within = table.compact_within or timedelta()
+        retention_ms = {**retention_ms, table.name: int(2 * within.total_seconds() * 1000)}
     return [Remains(t, records[t], newest[t] + retention_ms.get(t, 0)) for t in sorted(records)]

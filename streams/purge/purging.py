@@ -1,8 +1,9 @@
 """Plans purges and carries them out. The steps, and what a crash after each costs:
 
 1. what is to be purged is on `purges`, acknowledged: from then on no replay takes these jobs up.
-2. `purged` events: job-state forgets all content and shows that the jobs were purged, for good.
-3. blobs that only these jobs refer to are destroyed, unless they were touched since the survey.
+2. blobs that only these jobs refer to are destroyed, unless they were touched since the survey: before what refers
+   to them is forgotten, for else nobody would find them any more.
+3. `purged` events: job-state forgets all content and shows that the jobs were purged, for good.
 4. dead letters of the jobs are settled as dropped.
 5. that it is done is on `purges`, with counts.
 
@@ -32,7 +33,7 @@ from streams.purge.planning import Chosen, PurgePlan, choose, plan_of
 from streams.purge.survey import PAGES, JobHead, Survey, survey
 from streams.replay.heads import HeadReader
 from streams.stages import declared_topics
-from streams.storage.blobs import BlobKeeping, BlobMissing, BlobStore
+from streams.storage.blobs import BlobKeeping, BlobMissing, BlobStore, StoredBlob
 from streams.tables.folding import RECORD_OF
 from streams.tables.job_reader import JobReader, Missing, Unknown
 
@@ -75,7 +76,9 @@ class Purger:
         chosen = choose(found, scope)
         retention = {t.name: t.retention for t in (*topics, *batch_door(service).topics)}
         kept = {name: int(kept.total_seconds() * 1000) for name, kept in retention.items() if kept is not None}
-        return plan_of(found, scope, chosen, await self._pages(found, chosen), kept, now_ms)
+        pages = await self._pages(found, chosen)
+        loose = await self._loose(found, scope, pages) if scope.service else []
+        return plan_of(found, scope, chosen, pages, kept, now_ms, loose)
 
     async def carry_out(self, plan: PurgePlan, by: str) -> tuple[str, PurgeCounts]:
         """Remove what the plan names; returns the purge's id and what was done. `by` is told in its records."""
@@ -92,6 +95,7 @@ class Purger:
         ids = [job.job_id for job in plan.jobs]
         await self._write(purge_records(purge, ids))
         log.info("purge.begun", purge_id=purge.purge_id, service=plan.service, jobs=len(ids))
+        destroyed = [ref for ref in plan.blobs if await self._destroy(ref, plan.surveyed_at_ms)]
         events = [
             JobEvent(
                 event_id=event_id(job.job_id, JobEventKind.PURGED),
@@ -106,7 +110,6 @@ class Purger:
         for start in range(0, len(events), _AT_ONCE):
             part = events[start : start + _AT_ONCE]
             await publisher.publish_many([Outgoing(JOB_EVENTS, e.job.job_id, e, {}) for e in part])
-        destroyed = [ref for ref in plan.blobs if await self._destroy(ref, plan.surveyed_at_ms)]
         counts = replace(
             plan.counts,
             blobs=len(destroyed),
@@ -162,6 +165,27 @@ class Purger:
             others = {m for seen in chosen.others for m in seen.manifests} - own
             pages |= await self._read_manifests(found, others)
         return pages
+
+    async def _loose(self, found: Survey, scope: PurgeScope, pages: dict[str, list[BlobRef]]) -> list[BlobRef]:
+        """Return the service's blobs from before the time that nothing refers to: uploads, or what a purge left."""
+        every = (*found.jobs.values(), *found.calls.values())
+        known = found.waiting.union(*(seen.refs | seen.manifests for seen in every))
+        keeping, old = self._tools.keeping, dict[str, StoredBlob]()
+        for listing in (keeping.stored(scope.service), keeping.aside(scope.service)):
+            async for batch in listing:
+                old |= {b.sha256: b for b in batch if b.at_ms < scope.before_ms and b.sha256 not in known}
+        if not old:
+            return []
+        manifests = {m for seen in every for m in seen.manifests} - pages.keys()
+        for refs in (pages | await self._read_manifests(found, manifests)).values():
+            for ref in refs:
+                old.pop(ref.sha256, None)
+        loose: list[BlobRef] = []
+        for blob in old.values():
+            touched = await keeping.touched_ms(blob.service, blob.sha256)
+            if touched is not None and touched < scope.before_ms:
+                loose.append(BlobRef(blob.service, blob.sha256, blob.size, ""))
+        return loose
 
     async def _read_manifests(self, found: Survey, hashes: Iterable[str]) -> dict[str, list[BlobRef]]:
         async def one(sha256: str) -> list[BlobRef]:

@@ -5,9 +5,12 @@ for longer than their records.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from aiokafka import TopicPartition
 
 from schemas.batch import BatchAnswer, BatchEntry, BatchRequest
 from schemas.codec import Codec
@@ -26,8 +29,12 @@ from schemas.ids import keyed_job_id
 from schemas.job_view import JobView
 from schemas.payloads import BlobRef
 from schemas.purges import blob_refs
+from schemas.replays import ReplayEvent
 from schemas.submissions import BATCH
-from schemas.topics import Topic, batch_door, dead_letter_topic
+from schemas.topics import REPLAYS, Topic, batch_door, dead_letter_topic
+from streams.admission.doors import GROUP as DOORS
+from streams.log.admin import kafka_admin
+from streams.log.garbled import read_all_garbled
 from streams.log.protocols import Decoder, LogRecord
 from streams.log.whole_topics import read_whole
 from streams.replay.heads import HeadReader
@@ -37,7 +44,7 @@ PAGES = "pages"
 """The artifact that lists a document's page pictures, which are blobs too."""
 
 _PAGE = 200
-_OF_JOBS = (StageRequest, StageOutcome, JobEvent, JobResult, BatchEntry, BatchAnswer, BatchRequest)
+_OF_JOBS = (StageRequest, StageOutcome, JobEvent, JobResult, BatchEntry)
 _NO_JOB = JobRef("", "", "", "", "", "", 0, "")
 
 
@@ -83,6 +90,11 @@ class Survey:
     jobs: dict[str, Seen] = field(default_factory=dict[str, Seen])
     calls: dict[str, Seen] = field(default_factory=dict[str, Seen])
     sizes: dict[str, BlobRef] = field(default_factory=dict[str, BlobRef])
+    refused: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
+    """The times of records that made no job, by topic: they may hold their content."""
+
+    waiting: set[str] = field(default_factory=set[str])
+    """Hashes of blobs that are named by requests at the batch door, or by a replay's plan, and by no job."""
 
     def see(self, of: dict[str, Seen], job: JobRef) -> Seen:
         """Return what was seen of a job, beginning anew with its first record."""
@@ -109,17 +121,35 @@ async def survey(
 ) -> Survey:
     """Read everything of a service. Raises Outage, also while its views are being rebuilt."""
     found = Survey(service)
+    async with kafka_admin(bootstrap) as admin:
+        read = await admin.committed(DOORS)
+        has_door = batch_door(service).requests.name in await admin.topic_names()
     await _read_views(reader, found)
     declared = [t for t in topics if t.record in _OF_JOBS or t.record is ChatRequest]
     letters = {dead_letter_topic(t).name: t for t in declared}
     # The doors come last: a request is told by its job. A service without a door has no such topics.
-    doors = [t for t in batch_door(service).topics if t.record in _OF_JOBS]
-    for topics_of in ({**{t.name: t for t in declared}, **letters}, {t.name: t for t in doors}):
-        reading = {name: _Reading(topic, codec, decoder, found) for name, topic in topics_of.items()}
+    answers = batch_door(service).results
+    for topics_of in ({**{t.name: t for t in declared}, **letters}, {answers.name: answers}):
+        reading = {name: _Reading(topic, codec, decoder, found, read) for name, topic in topics_of.items()}
         async for batch in read_whole(bootstrap, reading):
             for record in batch:
                 await reading[record.topic].take(record)
+    if has_door:
+        requests = batch_door(service).requests
+        taking = _Reading(requests, codec, decoder, found, read)
+        async for batch in read_all_garbled(bootstrap, requests.name):  # whatever a client put there
+            for record in batch:
+                await taking.take(record)
+    async for batch in read_whole(bootstrap, (REPLAYS.name,)):
+        for record in batch:
+            await _take_replay(found, decoder, record)
     return found
+
+
+async def _take_replay(found: Survey, decoder: Decoder, record: LogRecord) -> None:
+    with suppress(UndecodableRecord):
+        told = await decoder.decode(record.value or b"", ReplayEvent)
+        found.waiting |= {ref.sha256 for ref in blob_refs(told) if ref.service == found.service}
 
 
 async def _read_views(reader: JobReader, found: Survey) -> None:
@@ -150,8 +180,10 @@ def _take_view(found: Survey, view: JobView) -> None:
 class _Reading:
     """Takes the records of one topic, dead letters included."""
 
-    def __init__(self, topic: Topic, codec: Codec, decoder: Decoder, found: Survey) -> None:
-        self._topic, self._decoder, self._found = topic, decoder, found
+    def __init__(
+        self, topic: Topic, codec: Codec, decoder: Decoder, found: Survey, read: Mapping[TopicPartition, int]
+    ) -> None:
+        self._topic, self._decoder, self._found, self._read = topic, decoder, found, read
         kind = topic.record
         self._heads: HeadReader[Any] | None = None
         if kind is BatchEntry:
@@ -173,10 +205,19 @@ class _Reading:
             return  # nothing can make it a job's again, or show it
         seen = self._seen(value)
         if seen is None:
+            if isinstance(value, BatchRequest):
+                self._without_job(value, record)
             return
         seen.records[record.topic] += 1
         seen.last_ms = max(seen.last_ms, record.timestamp_ms)
         self._found.refer(seen, value)
+
+    def _without_job(self, request: BatchRequest, record: LogRecord) -> None:
+        place = TopicPartition(record.topic, record.partition)
+        if record.offset < self._read.get(place, 0):
+            self._found.refused.setdefault(record.topic, []).append(record.timestamp_ms)
+        else:
+            self._found.waiting.update(request.blobs)
 
     def _seen(self, value: Any) -> Seen | None:
         found = self._found

@@ -1,6 +1,7 @@
 """How the originals and the jobs that repeat them ended, read from `results`."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Container, Mapping
 from dataclasses import dataclass, field
 
 from schemas.codec import Codec
@@ -12,22 +13,24 @@ from streams.log.protocols import Partition
 from streams.replay.heads import result_heads
 
 _FOR_EVER = 2**53
+_UNINTERRUPTED = 200  # records: some milliseconds, for callers of ingress wait meanwhile
 
 
-@dataclass(slots=True)
-class Ended:
-    """The terminal record that holds for a job, without what this replay promoted; and its highest epoch of all."""
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where the terminal record stands that holds for a job, without what this replay promoted."""
 
-    result: JobResult
-    offset: int
+    status: str
     epoch: int
+    partition: int
+    offset: int
 
 
 @dataclass(slots=True)
 class Outcomes:
     """Ends by job id; `promoted` are the originals that have this replay's result already."""
 
-    ended: dict[str, Ended] = field(default_factory=dict[str, Ended])
+    ended: dict[str, End] = field(default_factory=dict[str, End])
     promoted: set[str] = field(default_factory=set[str])
 
 
@@ -37,26 +40,47 @@ def promotion_id(job_id: str, epoch: int, replay_id: str) -> str:
 
 
 async def read_outcomes(
-    bootstrap: str, codec: Codec, replay_id: str, job_ids: frozenset[str], since_ms: int
+    bootstrap: str, codec: Codec, replay_id: str, job_ids: Container[str], since_ms: int
 ) -> Outcomes:
-    """Read `results` from a time on and return the ends of these jobs. Raises Outage."""
+    """Read `results` from a time on and return how these jobs ended, without what they gave. Raises Outage."""
     found = Outcomes()
     mark = f":promote:{replay_id}"
     heads = result_heads(codec)
     ranges = await time_ranges(bootstrap, (RESULTS.name,), since_ms, _FOR_EVER)
     async for batch in read_offsets(bootstrap, {p: (r.start, r.end) for p, r in ranges.items()}):
-        for record in batch:
+        for number, record in enumerate(batch):
+            if number % _UNINTERRUPTED == 0:
+                await asyncio.sleep(0)
             head = heads.read(record.value)
             if head is None or head.job.job_id not in job_ids:
                 continue
             job_id, epoch = head.job.job_id, head.job.epoch
-            held = found.ended.get(job_id)
             if head.event_id.endswith(mark):
                 found.promoted.add(job_id)
                 continue
+            held = found.ended.get(job_id)
             if held is None or epoch > held.epoch:
-                result = codec.decode(record.value or b"", JobResult)
-                found.ended[job_id] = Ended(result, record.offset, epoch)
+                found.ended[job_id] = End(head.status, epoch, record.partition, record.offset)
+    return found
+
+
+async def read_results(bootstrap: str, codec: Codec, ends: Mapping[str, End]) -> dict[str, JobResult]:
+    """Return the terminal records of some jobs by job id; what retention has removed since is left out.
+
+    Everything between the first and the last of them is read, so those that ended at about the same time should
+    be asked for together. Raises Outage.
+    """
+    ranges: dict[Partition, tuple[int, int]] = {}
+    for end in ends.values():
+        place = Partition(RESULTS.name, end.partition)
+        first, after = ranges.get(place, (end.offset, end.offset + 1))
+        ranges[place] = (min(first, end.offset), max(after, end.offset + 1))
+    wanted = {(end.partition, end.offset): job_id for job_id, end in ends.items()}
+    found: dict[str, JobResult] = {}
+    async for batch in read_offsets(bootstrap, ranges):
+        for record in batch:
+            if (job_id := wanted.get((record.partition, record.offset))) is not None:
+                found[job_id] = codec.decode(record.value or b"", JobResult)
     return found
 
 

@@ -13,6 +13,8 @@ from schemas.codec import Codec
 from schemas.errors import InvalidInput
 from schemas.events import Lane, StageOutcome, StageRequest
 from schemas.replays import ReplayRequest
+from schemas.retention import blob_lifetime
+from schemas.services import ServiceSettings
 from schemas.topics import RESULTS, StageTopics
 from streams.log.kafka_times import Range, Raw, read_offsets, time_ranges
 from streams.log.protocols import Partition
@@ -83,6 +85,24 @@ def check_range(request: ReplayRequest, ranges: Mapping[Partition, Range], reten
             f"{topics} holds no record from {_iso(request.since_ms)} to {_iso(request.until_ms)}",
             code="empty_range",
             remedy="choose another period or topic; ./gateway topics tells what they hold",
+        )
+
+
+def check_lifetime(request: ReplayRequest, service: ServiceSettings, job_ttl: timedelta, now_ms: int) -> None:
+    """See that the service whose jobs are asked for keeps its files for the period, where it names its beginning.
+
+    Raises InvalidInput (`range_removed`).
+    """
+    if not request.service or not request.since_ms:
+        return
+    kept = blob_lifetime(service, job_ttl)
+    oldest_kept = now_ms - int(kept.total_seconds() * 1000)
+    if request.since_ms < oldest_kept:
+        raise InvalidInput(
+            f"the service {request.service} keeps its jobs' files for {kept.days} days: they are gone for a part of"
+            " this period",
+            code="range_removed",
+            remedy=f"begin later: files are kept from --since {_iso(oldest_kept)} on",
         )
 
 

@@ -78,12 +78,15 @@ class BlobKeeping(Protocol):
         """How exact the times of touches are: they may be told earlier by less than this."""
         ...
 
-    def stored(self) -> AsyncIterator[Sequence[StoredBlob]]:
-        """Yield the blobs that are not set aside. `at_ms` may be older than the last touch, never younger."""
+    def stored(self, service: str = "") -> AsyncIterator[Sequence[StoredBlob]]:
+        """Yield the blobs that are not set aside, of one service or of all.
+
+        `at_ms` may be older than the last touch, never younger.
+        """
         ...
 
-    def aside(self) -> AsyncIterator[Sequence[StoredBlob]]:
-        """Yield the blobs that are set aside."""
+    def aside(self, service: str = "") -> AsyncIterator[Sequence[StoredBlob]]:
+        """Yield the blobs that are set aside, of one service or of all."""
         ...
 
     async def touched_ms(self, service: str, sha256: str) -> int | None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
 
 from redis.asyncio import Redis
@@ -10,7 +10,10 @@ from redis.asyncio import Redis
 from schemas.errors import Outage
 from schemas.retention import DAY, blob_lifetime, longest_reference
 from schemas.services import ServiceSettings
-from schemas.topics import SERVICES
+from schemas.topics import BATCH_ENTRIES, SERVICES, batch_door
+from streams.admission.answers import GROUP as STARTING
+from streams.admission.doors import GROUP as DOORS
+from streams.log.unread import unread_since_ms
 from streams.logs import get_logger
 from streams.runtime.lease import work_while_leased
 from streams.services import Services
@@ -39,7 +42,9 @@ async def host_collector(settings: Settings, redis: Redis, services: Services, s
     async def rounds() -> None:
         while True:
             try:
-                await collector.round(await due_times(redis, services.all(), job_ttl, _now_ms()))
+                own = [each.service for each in services.all() if each.retention_days is not None]
+                waiting = await waiting_since(settings.kafka_bootstrap, own)
+                await collector.round(await due_times(redis, services.all(), job_ttl, waiting, _now_ms()))
             except Outage as e:
                 log.warning("blobs.waits", code=e.code, reason=e.message)
                 await asyncio.sleep(_RETRY_S)
@@ -50,13 +55,33 @@ async def host_collector(settings: Settings, redis: Redis, services: Services, s
     await work_while_leased(settings.kafka_bootstrap, GROUP, SERVICES.name, rounds, stop)
 
 
+async def waiting_since(bootstrap: str, services: Collection[str]) -> dict[str, int]:
+    """Return since when requests of services wait before they are jobs: at the door, or behind it.
+
+    What waits behind the doors is not told apart by service, so the oldest counts for each. Raises Outage.
+    """
+    if not services:
+        return {}
+    doors = {batch_door(service).requests.name: service for service in services}
+    behind = await unread_since_ms(bootstrap, STARTING, (BATCH_ENTRIES.name,))
+    waiting = dict.fromkeys(services, behind[BATCH_ENTRIES.name]) if behind else {}
+    for topic, at_ms in (await unread_since_ms(bootstrap, DOORS, doors)).items():
+        waiting[doors[topic]] = min(at_ms, waiting.get(doors[topic], at_ms))
+    return waiting
+
+
 async def due_times(
-    redis: Redis, services: Iterable[ServiceSettings], job_ttl: timedelta, now_ms: int
+    redis: Redis,
+    services: Iterable[ServiceSettings],
+    job_ttl: timedelta,
+    waiting: Mapping[str, int],
+    now_ms: int,
 ) -> Callable[[str], int]:
     """Return the time before which a service's blob must have been touched to be due.
 
-    A service's own, shorter lifetime does not take what its unfinished jobs were given, a day of slack included;
-    while the views cannot tell which ones these are, the deployment's lifetime holds.
+    A service's own, shorter lifetime does not take what its unfinished jobs were given, nor what a request names that
+    is none yet (`waiting`: since when, by service), a day of slack included; while the views cannot tell which jobs
+    these are, the deployment's lifetime holds.
     """
     usual = now_ms - _ms(longest_reference(job_ttl))
     own: dict[str, int] = {}
@@ -64,6 +89,8 @@ async def due_times(
         due = now_ms - _ms(blob_lifetime(settings, job_ttl))
         if due > usual:
             oldest = await oldest_open_ms(redis, settings.service)
+            if oldest is not None:
+                oldest = min(oldest, waiting.get(settings.service, oldest))
             due = usual if oldest is None else max(usual, min(due, oldest - _ms(DAY)))
         own[settings.service] = due
     return lambda service: own.get(service, usual)

@@ -22,14 +22,14 @@ class ObstoreKeeping(ObstorePlace):
         """A second, for HTTP's dates have no more; in a folder a few ticks of the kernel, which has files' times."""
         return 1_000 if self._root is None else 20
 
-    async def stored(self) -> AsyncIterator[Sequence[StoredBlob]]:
+    async def stored(self, service: str = "") -> AsyncIterator[Sequence[StoredBlob]]:
         """Yield the blobs that are not set aside."""
-        async for found in self._listed(None):
+        async for found in self._listed(service or None):
             yield [StoredBlob(*blob, size, at) for path, size, at in found if (blob := blob_of(path)) is not None]
 
-    async def aside(self) -> AsyncIterator[Sequence[StoredBlob]]:
+    async def aside(self, service: str = "") -> AsyncIterator[Sequence[StoredBlob]]:
         """Yield the blobs that are set aside."""
-        async for found in self._listed(ASIDE):
+        async for found in self._listed(aside_path(service) if service else ASIDE):
             blobs = [
                 StoredBlob(*blob, size, self._changed_ms(path, at))
                 for path, size, at in found

@@ -28,7 +28,7 @@ from schemas.services import Allowance, Quotas, ServiceSettings
 from schemas.topics import (
     BATCH_ENTRIES,
     JOB_PARTITIONS,
-    LONGEST_AT_DOOR,
+    LONGEST_DOOR_WAIT,
     MODULES,
     NOOP,
     RESULTS,
@@ -44,7 +44,7 @@ from streams.redis_client import redis_client
 from streams.storage.store import open_blob_store
 from tests.integration.ingress_harness import own_database
 from tests.services import ROOT, free_port
-from tests.waiting import WaitUntil
+from tests.waiting import WaitUntil, eventually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
@@ -66,6 +66,9 @@ class Door:
     rejections: list[BatchRejection] = field(default_factory=list)
     requests: list[StageRequest] = field(default_factory=list)
     came: asyncio.Condition = field(default_factory=asyncio.Condition)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    most: int | None = None  # so many jobs end before `go_on` is set
+    held: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def start(self) -> None:
         env = {
@@ -105,6 +108,10 @@ class Door:
             print((self.folder / "log").read_text()[-4000:])
             raise
 
+    async def end_later(self, end: Outgoing) -> None:
+        await self.go_on.wait()
+        await self.publisher.publish_many([end] * 2)
+
     async def follow(self, consumer: AIOKafkaConsumer) -> None:
         door = batch_door(self.service)
         async for record in consumer:
@@ -117,9 +124,11 @@ class Door:
                 request = CODEC.decode(record.value or b"", StageRequest)
                 if request.job.service == self.service:
                     self.requests.append(request)
-                    ended = _ended(request)
-                    end = Outgoing(RESULTS, request.job.job_id, ended, dict(record.headers))  # the trace goes on
-                    await self.publisher.publish_many([end] * 2)
+                    end = Outgoing(RESULTS, request.job.job_id, _ended(request), dict(record.headers))  # the trace
+                    if self.most is not None and len(self.requests) > self.most:
+                        self.held.append(asyncio.create_task(self.end_later(end)))
+                    else:
+                        await self.publisher.publish_many([end] * 2)
             async with self.came:
                 self.came.notify_all()
 
@@ -162,7 +171,8 @@ async def door(
                 await it.start()
                 yield it
             finally:
-                following.cancel()
+                for task in (following, *it.held):
+                    task.cancel()
                 await asyncio.gather(following, return_exceptions=True)
                 await consumer.stop()
                 await it.end(signal.SIGKILL)
@@ -215,6 +225,20 @@ async def test_each_kind_of_record_is_answered_once_with_its_reason(kafka: str, 
     reused = next(r for r in it.rejections if r.code == "request_id_reused")
     assert reused.job_id == good.job_id
     assert good.job_id in reused.message
+
+
+async def test_a_rejection_of_a_request_id_takes_no_answer_from_its_first_job(kafka: str, redis_url: str) -> None:
+    """Both have the job's id as their key."""
+    async with door(kafka, redis_url) as it:
+        it.most = 0
+        await it.send(BatchRequest("r1", "noop", text="x"))
+        await eventually(lambda: it.requests)
+        await it.send(BatchRequest("r1", "noop", text="other"), BatchRequest("r1", "noop", text="x", options="{"))
+        await it.until(2)
+        it.go_on.set()
+        await it.until(3)
+    assert sorted(r.code for r in it.rejections) == ["malformed_json", "request_id_reused"]
+    assert [(a.request_id, a.result) for _, a, _ in it.answers] == [("r1", text_payload("x"))]
 
 
 async def test_modules_come_and_change_while_the_door_is_open(kafka: str, redis_url: str) -> None:
@@ -354,7 +378,7 @@ async def test_a_used_up_budget_makes_the_door_wait_until_it_is_raised(
 async def test_what_waited_for_a_quota_as_long_as_it_may_is_rejected(kafka: str, redis_url: str) -> None:
     """Retention would take it soon after, and nobody would be told. What is behind it goes on waiting."""
     async with door(kafka, redis_url, Quotas(requests_per_minute=0), writers_time=True) as it:
-        now_ms, longest_ms = time.time_ns() // 1_000_000, LONGEST_AT_DOOR // timedelta(milliseconds=1)
+        now_ms, longest_ms = time.time_ns() // 1_000_000, LONGEST_DOOR_WAIT // timedelta(milliseconds=1)
         producer = AIOKafkaProducer(bootstrap_servers=kafka)
         await producer.start()
         for name, age_ms in (("long", longest_ms + 60_000), ("shorter", longest_ms - 3_600_000)):
@@ -364,7 +388,7 @@ async def test_what_waited_for_a_quota_as_long_as_it_may_is_rejected(kafka: str,
         await producer.stop()
         await it.until(1)
         assert [(r.request_id, r.code) for r in it.rejections] == [("long", "quota_exceeded")]
-        assert f"waited {LONGEST_AT_DOOR.days} days" in it.rejections[0].message
+        assert f"waited {LONGEST_DOOR_WAIT.days} days" in it.rejections[0].message
         await it.publisher.publish(SERVICES, it.service, ServiceSettings(it.service, batch=True))
         await it.until(2)
     assert [a.request_id for _, a, _ in it.answers] == ["shorter"]

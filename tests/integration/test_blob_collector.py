@@ -8,13 +8,17 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
+from schemas.batch import BatchRequest
+from schemas.codec import Codec
 from schemas.events import JobEvent, JobEventKind, Step
 from schemas.ids import event_id
 from schemas.payloads import BlobRef
 from schemas.retention import longest_reference
 from schemas.services import ServiceSettings
-from schemas.topics import JOB_EVENTS, SERVICES
+from schemas.topics import JOB_EVENTS, SERVICES, batch_door
+from streams.log.admin import kafka_admin
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.redis_client import redis_client
 from streams.settings import Settings
@@ -52,6 +56,18 @@ class Folder:
         return "aside" if (self.path / aside_path(ref_path(ref))).is_file() else "destroyed"
 
 
+async def wait_at_the_door(bootstrap: str, service: str, request: BatchRequest, age_s: float) -> None:
+    """Put a request into a service's door, some time ago, where nobody reads it."""
+    topic = replace(batch_door(service).requests, broker_time=False)
+    async with kafka_admin(bootstrap) as admin:
+        await admin.ensure_topics([topic])
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap)
+    await producer.start()
+    value, at_ms = Codec().encode(request), int((time.time() - age_s) * 1000)
+    await producer.send_and_wait(topic.name, value, timestamp_ms=at_ms)
+    await producer.stop()
+
+
 async def test_metering_sets_aside_what_is_due_and_destroys_it_a_day_later(
     kafka: str, redis_url: str, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
@@ -64,10 +80,13 @@ async def test_metering_sets_aside_what_is_due_and_destroys_it_a_day_later(
     own = await folder.blob(brief, "three days old, of a service that keeps for one", 3 * DAY_S)
     waiting = f"waiting-{uuid4().hex[:8]}"
     needed = await folder.blob(waiting, "as old, for a job that waits for longer", 3 * DAY_S)
-    blobs = (old, again, young, own, needed)
+    door = f"door-{uuid4().hex[:8]}"
+    asked = await folder.blob(door, "as old, for a request that waits at the door", 3 * DAY_S)
+    blobs = (old, again, young, own, needed, asked)
     job = replace(job_ref(service=waiting), created_at_ms=now_ms() - 10 * DAY_S * 1000)
     async with KafkaPublisher(kafka) as publisher:
-        for service, days in ((usual, None), (brief, 1), (waiting, 1)):
+        await wait_at_the_door(kafka, door, BatchRequest("r1", "noop", blobs=(asked.sha256,)), age_s=3 * DAY_S)
+        for service, days in ((usual, None), (brief, 1), (waiting, 1), (door, 1)):
             await publisher.publish(SERVICES, service, ServiceSettings(service, retention_days=days))
         steps = (Step("noop", "noop"),)
         accepted = JobEvent(event_id(job.job_id, 0, "accepted"), job, JobEventKind.ACCEPTED, steps, job.created_at_ms)
@@ -92,8 +111,8 @@ async def test_metering_sets_aside_what_is_due_and_destroys_it_a_day_later(
         first.start()
         try:
             await wait_until(lambda: is_over(first), 90)
-            assert [folder.place(blob) for blob in blobs] == ["aside", "aside", "kept", "aside", "kept"]
-            assert (first.metrics()["gateway_blobs_kept"], first.metrics()["gateway_blobs_aside"]) == (2, 3)
+            assert [folder.place(blob) for blob in blobs] == ["aside", "aside", "kept", "aside", "kept", "kept"]
+            assert (first.metrics()["gateway_blobs_kept"], first.metrics()["gateway_blobs_aside"]) == (3, 3)
         finally:
             first.end()
         assert await folder.store.get(old) == b"old", "who knows of it reads it still"
@@ -103,7 +122,7 @@ async def test_metering_sets_aside_what_is_due_and_destroys_it_a_day_later(
         later.start()
         try:
             await wait_until(lambda: is_over(later), 90)
-            assert [folder.place(blob) for blob in blobs] == ["destroyed", "kept", "kept", "destroyed", "kept"]
+            assert [folder.place(blob) for blob in blobs] == ["destroyed", "kept", "kept", "destroyed", "kept", "kept"]
             figures = later.metrics()
             assert figures["gateway_blobs_destroyed_total"] == 2
             assert figures["gateway_blobs_put_back_total"] == 1

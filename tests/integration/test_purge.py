@@ -1,6 +1,6 @@
 """Purges on real Kafka and Redis: what is removed, what others keep, and what answers afterwards."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -9,20 +9,24 @@ from uuid import uuid4
 import httpx
 import orjson
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from schemas.batch import BatchRequest
 from schemas.codec import Codec
-from schemas.errors import InvalidInput
-from schemas.events import JobResult, Step
+from schemas.errors import InvalidInput, Outage
+from schemas.events import JobEvent, JobResult, Step
 from schemas.ids import event_id
-from schemas.job_view import JobView
+from schemas.job_view import JobView, iso_time
 from schemas.payloads import BlobRef, Payload
 from schemas.purges import Purge, PurgeCounts, PurgeScope
-from schemas.topics import PURGES, RESULTS, SCHEMAS
+from schemas.topics import PURGES, RESULTS, SCHEMAS, batch_door
+from streams.admission.doors import GROUP as DOORS
 from streams.dead_letter_store import read_open_letters
+from streams.log.admin import kafka_admin
 from streams.log.dead_letters import dead_letter
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
-from streams.log.protocols import LogRecord
+from streams.log.protocols import LogRecord, Outgoing, Raw
 from streams.log.schema_reader import SchemaReader
 from streams.log.whole_topics import read_whole
 from streams.purge.planning import plan_document
@@ -179,6 +183,7 @@ async def test_a_purged_job_is_gone_and_what_others_share_is_kept(world: World, 
 
     remains = {one.topic: one for one in plan.remains}
     assert {"noop.requests", "noop.requests.dlt", "job.events", "results"} <= remains.keys()
+    assert remains["job-state-jobs-changelog"].records == 1, "the states before, until they are compacted"
     assert remains["results"].until_ms > now_ms() + 34 * 86_400_000
     letters = await read_open_letters(world.settings.kafka_bootstrap)
     assert one not in {letter.job_id for letter in letters}
@@ -235,6 +240,72 @@ async def test_a_service_is_purged_up_to_a_time_and_running_jobs_are_left(world:
         assert (await world.client.get(f"/v1/jobs/{kept}")).status_code == 200
     nothing = await world.purger.plan(PurgeScope(service=f"none-{uuid4().hex[:8]}", before_ms=before))
     assert (nothing.jobs, nothing.calls) == ((), ())
+
+
+async def test_files_that_no_job_refers_to_go_with_their_service_and_what_waits_keeps_its_own(world: World) -> None:
+    """Uploads that a batch left behind, and what rejected requests named, stayed for 75 days, and nobody said so."""
+    kafka, door = world.settings.kafka_bootstrap, batch_door(world.service).requests
+    never_used, rejected, waiting, running = [await world.upload(f"{n}".encode()) for n in range(4)]
+    await world.submit(running)
+    picture = await world.store(b"a page of a job that is left")
+    async with kafka_admin(kafka) as admin:
+        await admin.ensure_topics([replace(door, partitions=1)])
+    publisher = world.ingress.dependencies.publisher
+    for blob in (rejected, waiting):
+        await publisher.publish(door, "k", BatchRequest(f"r-{blob.sha256}", "noop", blobs=(blob.sha256,)))
+    await read_up_to(kafka, door.name, 1)
+    before = now_ms() + 1
+    later = await world.upload(b"later")
+    left = (await world.submit(later)).json()["job_id"]
+    await world.done(left, Payload("application/json", inline=b"{}"), [picture])
+    scope = PurgeScope(service=world.service, before_ms=before)
+
+    plan = await world.purger.plan(scope)
+    assert {ref.sha256 for ref in plan.blobs} >= {never_used.sha256, rejected.sha256}
+    assert {one.topic: one.records for one in plan.remains}[door.name] == 1
+    await world.purge(scope)
+    kept = (waiting, running, later, picture)
+    assert [world.there(ref) for ref in (never_used, rejected, *kept)] == [False, False, True, True, True, True]
+
+
+async def test_a_service_that_only_uploaded_is_purged(world: World) -> None:
+    blob = await world.upload(b"a letter")
+    body = {"service": world.service, "before": iso_time(now_ms())}
+    async with world.ingress.client(await world.ingress.key("operators", ("admin",))) as admin:
+        did = (await admin.post("/v1/purges", json=body)).json()
+    assert (did["dry_run"], did["jobs"], did["blobs"]) == (False, 0, 1)
+    assert not world.there(blob)
+
+
+async def test_blobs_are_destroyed_before_what_refers_to_them_is_forgotten(world: World) -> None:
+    """A purge that is cut off is finished by asking for it again: then something must still tell of the blobs."""
+    blob = await world.upload(b"a letter")
+    job = (await world.submit(blob)).json()["job_id"]
+    await world.done(job, Payload("application/json", inline=b"{}"), [])
+    plan = await world.purger.plan(PurgeScope(job_id=job))
+    publisher = world.purger._tools.publisher
+
+    class CutOff(KafkaPublisher):
+        async def publish_many(self, records: Sequence[Outgoing | Raw]) -> list[int]:
+            if any(isinstance(r, Outgoing) and isinstance(r.record, JobEvent) for r in records):
+                raise Outage("the process dies here")
+            return await publisher.publish_many(records)
+
+    cut = Purger(replace(world.purger._tools, publisher=CutOff("nowhere")))
+    with pytest.raises(Outage):
+        await cut.carry_out(plan, "test")
+    assert not world.there(blob)
+    assert (await world.purge(PurgeScope(job_id=job))).jobs == 1
+
+
+async def read_up_to(bootstrap: str, topic: str, offset: int) -> None:
+    """Let admission have read a door so far."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=DOORS, enable_auto_commit=False)
+    await consumer.start()
+    place = TopicPartition(topic, 0)
+    consumer.assign([place])
+    await consumer.commit({place: offset})
+    await consumer.stop()
 
 
 async def test_content_that_is_sent_again_while_a_purge_runs_is_kept(world: World) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from schemas.codec import Codec
 from schemas.events import JobEvent, JobEventKind, JobRef, JobResult, StageOutcome, StageRequest, Step, Usage
 from schemas.ids import event_id
-from schemas.payloads import json_payload
+from schemas.payloads import Payload, json_payload
 from schemas.purges import Purge, PurgeScope
 from schemas.replays import replayed_id
 from schemas.topics import GONGMUN_EXTRACT, JOB_EVENTS, OCR, PURGES, REPLAYS, RESULTS, SCHEMAS, STT
@@ -48,13 +48,13 @@ class World:
         self.codec = Codec()
         self.originals: list[JobRef] = []
 
-    async def letters(self, count: int) -> None:
-        """Put letters on the log that were read and extracted."""
+    async def letters(self, count: int, inputs: Sequence[Payload] = ()) -> None:
+        """Put letters on the log that were read and extracted; `inputs` is what was read of each, if given."""
         records: list[Outgoing] = []
         for n in range(count):
             job = replace(job_ref(service=self.service, module="gongmun"), input_digest=f"{n:064}")
             self.originals.append(job)
-            pages = json_payload(orjson.dumps({"n": n}))
+            pages = inputs[n] if inputs else json_payload(orjson.dumps({"n": n}))
             records.append(Outgoing(JOB_EVENTS, job.job_id, _accepted(job, pages), {}))
             outcome = StageOutcome(event_id(job.job_id, 0, "outcome", "ocr"), job, STEPS, 0, 1, (pages,))
             records.append(Outgoing(OCR.done, job.job_id, outcome, {}))

@@ -61,6 +61,34 @@ def test_an_answer_is_given_once() -> None:
     book = Book()
     book.take(entry(1, 0, False, 0))
     assert book.waiting("job1") is not None
-    book.answered("job1")
+    book.answered("job1", 5)
     assert book.waiting("job1") is None
     assert book.knows("job1")
+
+
+def test_what_was_answered_is_known_as_long_as_its_answer_is_there_and_then_asked_anew() -> None:
+    book = Book()
+    first, again = entry(1, 0, False, 0), entry(1, 0, False, 7)
+    waits = entry(2, 0, False, 1)
+    assert isinstance(book.take(first), Start)
+    assert isinstance(book.take(waits), Start)
+    assert isinstance(book.take(entry(3, 0, True, 2)), Refuse)
+    book.answered("job1", 100)
+    book.forget(100)
+    assert book.take(again) is None
+    assert book.take(entry(1, 1, False, 8)) is not None, "other content under the same id"
+    book.forget(101)
+    assert isinstance(book.take(again), Start), "it was ignored for ever, and its client waited for ever"
+    assert book.take(waits) is None
+    assert book.waiting("job2") is not None
+    assert isinstance(book.take(entry(3, 0, True, 2)), Refuse), "forgotten with the others"
+
+
+def test_an_answer_whose_entry_has_left_the_log_still_answers_a_repeat() -> None:
+    """As after a takeover: the answer is all that is left."""
+    book = Book()
+    book.answered("job1", 100)
+    assert len(book) == 0
+    assert book.take(entry(1, 0, False, 7)) is None
+    book.forget(101)
+    assert isinstance(book.take(entry(1, 0, False, 7)), Start)

@@ -8,12 +8,12 @@ import pytest
 
 from schemas.batch import BatchRequest
 from schemas.codec import Codec
+from schemas.errors import Outage
 from schemas.events import ErrorInfo, Step
 from schemas.modules import ModuleSpec, Title
 from schemas.submissions import UNNAMED_MODEL
-from streams.admission.answers import startable
 from streams.admission.checks import Checker
-from streams.admission.entries import EntryMaker
+from streams.admission.entries import EntryMaker, startable
 from streams.log.protocols import LogRecord
 from streams.modules import Module, Modules, load_modules
 from streams.storage.fake import FakeBlobs
@@ -134,3 +134,42 @@ async def test_a_request_that_comes_again_after_a_default_changed_is_the_same() 
     other, _ = await entry(BatchRequest("r1", "echo", text="x", options='{"tone": "polite"}'), check)
     assert (first.options, again.options) == ('{"tone":"plain"}', '{"tone":"polite"}')
     assert first.job.input_digest == again.job.input_digest != other.job.input_digest
+
+
+async def test_what_nobody_thought_of_rejects_its_record_and_an_outage_does_not() -> None:
+    """A fault that ended the process would end it again at the same record, for ever."""
+
+    class Odd(FakeBlobs):
+        error: Exception = ValueError("never told: it may quote content")
+
+        async def find(self, service: str, sha256: str) -> Any:
+            raise self.error
+
+    odd = Odd()
+    checking = Checker(load_modules(FOLDER, noop=True), odd, 1 << 20)
+    made, _ = await entry(BatchRequest("r1", "noop", blobs=("0" * 64,)), checking)
+    assert (made.request_id, made.refusal.code) == ("r1", "internal_error")
+    assert "quote" not in made.refusal.message
+    for error in (Outage("the store is down"), OSError("disk")):
+        odd.error = error
+        with pytest.raises(type(error)):
+            await entry(BatchRequest("r1", "noop", blobs=("0" * 64,)), checking)
+
+
+async def test_what_is_refused_is_not_stored() -> None:
+    blobs = FakeBlobs()
+    checking = Checker(load_modules(FOLDER, noop=True), blobs, 1 << 20)
+    made, _ = await entry(BatchRequest("r1", "noop", text="x" * 20_000, options="{"), checking)
+    assert (made.refusal.code, blobs.blobs) == ("malformed_json", {})
+    made, _ = await entry(BatchRequest("r1", "noop", text="x" * 20_000), checking)
+    assert made.refusal is None
+    assert len(blobs.blobs) == 1
+
+
+async def test_options_that_would_not_fit_into_the_jobs_records_are_refused() -> None:
+    made, _ = await entry(BatchRequest("r1", "noop", text="x", options='{"sleep_ms": 1}' + " " * 600_000), checker())
+    assert made.refusal is None, "it is the options that count, not how they were written"
+    options = {"properties": {"said": {"type": "string"}}}
+    check = checker(Modules([replace(ECHO, options=options)]))
+    made, _ = await entry(BatchRequest("r1", "echo", text="x", options=f'{{"said": "{"x" * 600_000}"}}'), check)
+    assert (made.refusal.code, made.options) == ("record_too_large", "{}")

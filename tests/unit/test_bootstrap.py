@@ -103,6 +103,7 @@ def test_a_door_gives_its_service_nothing_of_anybody_elses() -> None:
         "batch.mail",
         "batch.mail.results",
         "batch.mail.rejected",
+        "schemas",
     }
     assert [grant.name for grant in grants if "WRITE" in grant.operations] == ["batch.mail"]
     assert [grant.name for grant in grants if grant.prefixed] == ["batch.mail."]

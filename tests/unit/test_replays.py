@@ -1,5 +1,6 @@
 """Replays as values: their fold, what may be asked of them, and the comparison of results."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -23,11 +24,13 @@ from schemas.replays import (
     replayed_id,
     slot_of,
 )
+from schemas.services import ServiceSettings
 from schemas.topics import STAGES
 from streams.log.kafka_times import Range
 from streams.log.protocols import Partition
 from streams.modules import Modules
-from streams.replay.planner import check_range
+from streams.replay.open_jobs import LEAST_OPEN, Window
+from streams.replay.planner import check_lifetime, check_range
 from streams.replay.sources import find_source
 
 ASKED = ReplayRequest("ocr.done", ("ocr.done",), "", 1_000, 2_000)
@@ -86,8 +89,6 @@ def test_orders_are_refused_where_they_make_no_sense_and_ignored_where_they_were
 
 
 def test_two_replays_of_one_range_overlap_only_when_they_would_do_the_same() -> None:
-    from dataclasses import replace
-
     running = fold_replay([event(ReplayKind.STARTED), event(ReplayKind.PLANNED)])
     assert overlapping(ASKED, [running]) is running
     for other in (
@@ -99,6 +100,90 @@ def test_two_replays_of_one_range_overlap_only_when_they_would_do_the_same() -> 
         assert overlapping(other, [running]) is None
     done = fold_replay([event(ReplayKind.STARTED), event(ReplayKind.PLANNED), event(ReplayKind.FINISHED)])
     assert overlapping(ASKED, [done]) is None
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ({"stage": "gongmun.extract", "of_module": "gongmun"}, {}),
+        ({"module": "gongmun", "of_module": "gongmun"}, {"of_module": "gongmun"}),
+        ({"module": "gongmun"}, {"of_module": "gongmun"}),
+        ({"module": "gongmun", "module_version": "3"}, {"module": "gongmun"}),
+        ({"stage": "gongmun.extract", "module": "gongmun", "module_version": "3"}, {}),
+    ],
+)
+def test_what_is_spelled_differently_and_may_be_the_same_work_overlaps(a: dict[str, str], b: dict[str, str]) -> None:
+    """Both ran, at twice the model's cost."""
+    for one, other in ((a, b), (b, a)):
+        running = fold_replay([event(ReplayKind.STARTED, request=replace(ASKED, **one))])
+        assert running is not None
+        assert overlapping(replace(ASKED, **other), [running]) is running
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ({"stage": "gongmun.extract"}, {"stage": "llm"}),
+        ({"module": "gongmun"}, {"module": "summary"}),
+        ({"module": "summary", "of_module": "gongmun"}, {"of_module": "gongmun"}),
+        ({"of_module": "gongmun"}, {"of_module": "summary"}),
+        ({"model": "a"}, {}),
+    ],
+)
+def test_other_work_on_the_same_records_does_not_overlap(a: dict[str, str], b: dict[str, str]) -> None:
+    running = fold_replay([event(ReplayKind.STARTED, request=replace(ASKED, **a))])
+    assert running is not None
+    assert overlapping(replace(ASKED, **b), [running]) is None
+
+
+def test_a_promotion_that_ended_the_replay_does_not_begin_again() -> None:
+    """Its plan was gone: each try ended it once more, without end."""
+    k = ReplayKind
+    kinds = (k.STARTED, k.PLANNED, k.FINISHED, k.PROMOTING)
+    before, after = (fold_replay(event(kind) for kind in (*kinds, *more)) for more in ((), (k.CANCELLED,)))
+    assert before is not None
+    assert after is not None
+    assert (before.promoting, after.promoting) == (True, False)
+    assert check_order(after, k.DISCARDED)
+
+
+def test_what_a_cancelled_replay_left_open_is_stopped_once_whatever_is_decided_meanwhile() -> None:
+    k = ReplayKind
+
+    def stopping(*kinds: ReplayKind, request: ReplayRequest = ASKED) -> bool:
+        state = fold_replay(event(kind, request=request) for kind in (k.STARTED, *kinds))
+        return state is not None and state.stopping
+
+    assert not stopping(k.PLANNED)
+    assert stopping(k.PLANNED, k.CANCELLED)
+    assert stopping(k.PLANNED, k.CANCELLED, k.DISCARDED)
+    assert not stopping(k.PLANNED, k.CANCELLED, k.STOPPED)
+    assert not stopping(k.CANCELLED), "nothing was started"
+    assert not stopping(k.PLANNED, k.CANCELLED, request=replace(ASKED, dry_run=True))
+
+
+def test_the_window_of_open_jobs_follows_how_many_end() -> None:
+    window = Window()
+    assert window.room(0) == LEAST_OPEN
+    assert window.room(LEAST_OPEN) == 0
+    for second in range(10):
+        window.note(50, float(second))
+    assert window.room(0) == 1_000
+    window.note(0, 100.0)
+    assert window.room(0) == LEAST_OPEN, "work that has become slow, or has stopped"
+
+
+def test_a_period_for_which_a_service_no_longer_has_its_files_is_refused() -> None:
+    """The plan would be made, and every job fail that needs one."""
+    ttl, day_ms = timedelta(days=30), 86_400_000
+    week = ServiceSettings("mail", retention_days=7)
+    asked = replace(ASKED, service="mail", since_ms=80 * day_ms, until_ms=100 * day_ms)
+    with pytest.raises(InvalidInput, match="for 7 days") as caught:
+        check_lifetime(asked, week, ttl, 100 * day_ms)
+    assert caught.value.code == "range_removed"
+    check_lifetime(replace(asked, since_ms=94 * day_ms), week, ttl, 100 * day_ms)
+    check_lifetime(asked, ServiceSettings("mail"), ttl, 100 * day_ms)
+    check_lifetime(replace(asked, since_ms=0), week, ttl, 100 * day_ms)
 
 
 def test_the_id_is_a_function_of_replay_and_original() -> None:

@@ -16,7 +16,16 @@ from schemas.purges import Purge, PurgeScope, blob_refs, purge_records, purged_j
 from schemas.retention import blob_lifetime, job_lifetime, lifetimes_table, longest_reference, retention_table
 from schemas.services import ServiceSettings
 from schemas.times import iso_ms
-from schemas.topics import DEAD_LETTER_RETENTION, WORK_RETENTION, all_topics
+from schemas.topics import (
+    DEAD_LETTER_RETENTION,
+    JOB_TABLE_CHANGELOG,
+    LONGEST_DOOR_WAIT,
+    WORK_RETENTION,
+    all_topics,
+    batch_door,
+    doors_among,
+)
+from streams.log.admin import topic_configs
 from streams.log.kafka_times import Range
 from streams.settings import Settings
 from streams.tables.expiry import expired
@@ -32,6 +41,26 @@ def test_the_tables_are_the_code_s() -> None:
     page = PAGE.read_text()
     assert retention_table(all_topics()) in page, "put retention_table(all_topics()) into docs/retention.md"
     assert lifetimes_table(JOB_TTL) in page, "put lifetimes_table(…) into docs/retention.md"
+
+
+def test_the_states_of_jobs_that_are_purged_are_compacted_away() -> None:
+    """By Kafka's defaults a topic's newest segment, and what is less than half dirty, stays as it is for ever."""
+    configs = topic_configs(JOB_TABLE_CHANGELOG, 1)
+    assert configs["max.compaction.lag.ms"] == configs["segment.ms"] == str(DAY_MS)
+
+
+def test_a_door_keeps_its_requests_for_longer_than_they_wait_and_by_the_brokers_time() -> None:
+    """Else what a used-up month's quota lets wait would be dropped, and never answered."""
+    door = batch_door("s").requests
+    assert door.retention is not None
+    assert timedelta(days=31) < LONGEST_DOOR_WAIT < door.retention
+    assert topic_configs(door, 1)["message.timestamp.type"] == "LogAppendTime"
+
+
+def test_doors_that_are_there_are_declared_with_the_other_topics() -> None:
+    """So that a new version's settings reach them, too."""
+    names = {"batch.mail", "batch.mail.results", "batch.mail.rejected", "ocr.done", "batch.Not-A-Service"}
+    assert list(doors_among(names)) == list(batch_door("mail").topics)
 
 
 def test_a_blob_outlives_everything_that_may_refer_to_it() -> None:

@@ -12,7 +12,7 @@ from schemas.topics import (
     JOB_PARTITIONS,
     JOB_TABLE_CHANGELOG,
     LEDGER_TABLE_CHANGELOG,
-    LONGEST_AT_DOOR,
+    LONGEST_DOOR_WAIT,
     RESULTS,
     SCHEMAS,
     STAGE_PARTITIONS,
@@ -73,7 +73,7 @@ def test_what_waits_at_a_door_for_a_budget_is_there_when_the_next_month_begins()
     """Told by the broker's clock: a client may give its records any time, and retention would go by it."""
     requests = batch_door("hr").requests
     assert requests.retention is not None
-    assert requests.retention > LONGEST_AT_DOOR > timedelta(days=31)
+    assert requests.retention > LONGEST_DOOR_WAIT > timedelta(days=31)
     assert topic_configs(requests, 1)["message.timestamp.type"] == "LogAppendTime"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.tracing import named_now, traced, traceparent
+from streams.tracing import named_now, trace_begun_or_kept, traced, traceparent
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -21,3 +21,10 @@ def test_what_is_no_traceparent_goes_nowhere(given: bytes) -> None:
     with traced({"traceparent": given}):
         assert traceparent() == ""
         assert "trace_id" not in named_now()
+
+
+def test_a_tracestate_is_carried_as_far_as_w3c_asks() -> None:
+    """It stands in every record of a job, so a long one would multiply."""
+    headers = {"traceparent": TRACE.encode(), "tracestate": b"v=1"}
+    assert trace_begun_or_kept(headers) == headers
+    assert trace_begun_or_kept({**headers, "tracestate": b"v" * 513}) == {"traceparent": TRACE.encode()}
