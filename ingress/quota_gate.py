@@ -1,15 +1,14 @@
 """Quotas at the doors of ingress: estimates of jobs and calls, and refusals as answers."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, cast
 
 from ingress.auth import Caller
 from ingress.chat.replies import Reply
 from ingress.chat.requests import Asked
 from ingress.dependencies import Dependencies
 from ingress.problems import Problem, unavailable
-from processors.llm.protocols.values import Task
+from processors.llm.pool.most_used import answer_tokens
 from schemas.events import JobRef
 from schemas.quota_costs import worst_cost
 from schemas.quota_estimates import UNSET_COMPLETION, job_estimate
@@ -50,7 +49,7 @@ async def reserve_call(dependencies: Dependencies, asked: Asked, reply: Reply) -
     estimate = Estimate()
     if quotas.limited(caller.service, caller.key_id):
         prompt = dependencies.chat.pool.estimates.most_prompt_tokens(asked.model, asked.call)
-        completion = 0 if asked.call.task is Task.EMBED else _completion(asked.call.body)
+        completion = answer_tokens(asked.call, UNSET_COMPLETION)
         cost = worst_cost(
             dependencies.prices.now(),
             ledger_day(asked.at_ms),
@@ -83,13 +82,3 @@ async def _reserved(dependencies: Dependencies, ask: Ask) -> Reservation | None:
     except QuotaExceeded as e:
         headers = {"Retry-After": str(e.retry_after_s), "X-Quota-Exceeded": e.limit}
         raise Problem(429, e.code, e.message, e.remedy, headers=headers) from e
-
-
-def _completion(body: Mapping[str, Any]) -> int:
-    options = body.get("options")
-    native = cast("Mapping[str, Any]", options).get("num_predict") if isinstance(options, dict) else None
-    most = body.get("max_completion_tokens") or body.get("max_tokens") or native
-    answers = body.get("n") or 1
-    if isinstance(most, int) and most > 0 and isinstance(answers, int):
-        return most * max(1, answers)
-    return UNSET_COMPLETION

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from processors.llm.pool.most_used import read_tokens
 from processors.llm.protocols.values import Call, Task
 from processors.llm.tokens import estimated
 
@@ -15,7 +16,6 @@ _TOKENS_A_CHARACTER = 0.3  # until a model's own ratio is known
 _FIRST_CHARACTERS = 200.0
 _FIRST_EVENTS = 8.0
 _MARGIN = 1.25  # of a prompt over its model's mean
-_TURNS, _TURN = 32, 8  # tokens of a chat format: around all messages (a system prompt of its own included), and each
 _LONGEST_TOKEN = 12  # characters an event, on average: more than that is more than one token in any language
 
 
@@ -60,12 +60,10 @@ class Estimates:
     def most_prompt_tokens(self, model: str, call: Call) -> int:
         """Return how many tokens the prompt of a call has at most, roughly: what is reserved must not be passed.
 
-        The model's ratio with a margin, or the text's bytes where it has not been heard of; and what its chat
-        format puts around the messages, which is most of a short prompt.
+        What its bytes show (see `most_used`), or more where the model's ratio, with a margin, says that of its text.
         """
         known = math.ceil(self.prompt_tokens(model, call) * _MARGIN)
-        unheard = sum(map(estimated, _texts(call)))
-        return max(known, unheard) + _TURNS + _TURN * len(call.body.get("messages") or ())
+        return read_tokens(call) + max(0, known - sum(map(estimated, _texts(call))))
 
     def completion_tokens(self, model: str, server: tuple[str, str], events: int, length: int) -> int:
         """Return how many tokens stood in so many events with so many characters.
