@@ -14,6 +14,8 @@ from processors.llm.tokens import estimated
 _MEMORY = 0.99  # what each call leaves of the weight of those before
 _TOKENS_A_CHARACTER = 0.3  # until a model's own ratio is known
 _FIRST_CHARACTERS = 200.0
+_LEAST_CHARACTERS = 100
+_MOST_A_CHARACTER = 3  # a syllable in bytes, each a token: no tokenizer needs more
 _FIRST_EVENTS = 8.0
 _MARGIN = 1.25  # of a prompt over its model's mean
 _LONGEST_TOKEN = 12  # characters an event, on average: more than that is more than one token in any language
@@ -41,10 +43,17 @@ class Estimates:
         self._by_server: dict[tuple[str, str], _Ratio] = {}
 
     def learn_prompt(self, model: str, call: Call, tokens: int) -> None:
-        """Take in a prompt that the upstream has counted."""
+        """Take in a prompt that the upstream has counted.
+
+        The ratio holds for all services, so only texts teach it: of what stands beside them, or of a chat format
+        around a few words, characters say nothing.
+        """
+        length = characters(call)
+        if length < _LEAST_CHARACTERS or not _only_text(call):
+            return
         if model not in self._by_model:
             self._by_model[model] = _Ratio(_TOKENS_A_CHARACTER, _FIRST_CHARACTERS)
-        self._by_model[model].learn(tokens, characters(call))
+        self._by_model[model].learn(min(tokens, length * _MOST_A_CHARACTER), length)
 
     def learn_stream(self, server: tuple[str, str], events: int, tokens: int) -> None:
         """Take in a stream that came to its end: its events with text, and its tokens by the upstream's count."""
@@ -83,6 +92,33 @@ class Estimates:
 def characters(call: Call) -> int:
     """Return how many characters of text a call gives the model to read; images do not count."""
     return sum(map(len, _texts(call)))
+
+
+_BESIDE_TEXT = ("tools", "functions", "response_format", "format", "images", "context", "suffix", "documents")
+_OF_TEXT = frozenset(("role", "content", "name"))
+
+
+def _only_text(call: Call) -> bool:
+    body = call.body
+    if any(body.get(name) for name in _BESIDE_TEXT):
+        return False
+    match call.task:
+        case Task.CHAT:
+            messages = cast(list[Mapping[str, Any]], body.get("messages") or [])
+            return all(message.keys() <= _OF_TEXT and _is_text(message.get("content")) for message in messages)
+        case Task.COMPLETION:
+            return _is_text(body.get("prompt"))
+        case Task.EMBED:
+            return _is_text(body.get("input"))
+
+
+def _is_text(content: Any) -> bool:
+    if isinstance(content, list):
+        return all(
+            isinstance(part, str) or (isinstance(part, dict) and cast(Mapping[str, Any], part).get("type") == "text")
+            for part in cast(list[Any], content)
+        )
+    return isinstance(content, str)
 
 
 def _texts(call: Call) -> Iterator[str]:
