@@ -48,16 +48,7 @@ async def reserve_call(dependencies: Dependencies, asked: Asked, reply: Reply) -
     caller, quotas = asked.caller, dependencies.quotas
     estimate = Estimate()
     if quotas.limited(caller.service, caller.key_id):
-        prompt = dependencies.chat.pool.estimates.most_prompt_tokens(asked.model, asked.call)
-        completion = answer_tokens(asked.call, UNSET_COMPLETION)
-        cost = worst_cost(
-            dependencies.prices.now(),
-            ledger_day(asked.at_ms),
-            model=asked.model,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-        )
-        estimate = Estimate(tokens=prompt + completion, money_micros=cost)
+        estimate = _call_estimate(dependencies, asked)
     ask = Ask(asked.request_id, caller.service, caller.key_id, CALL_MODULE, estimate, asked.model)
     held = await _reserved(dependencies, ask)
     reply.headers.update(warning_headers(held))
@@ -69,6 +60,26 @@ def warning_headers(held: Reservation | None) -> dict[str, str]:
     if held is None or not held.warnings:
         return {}
     return {WARNING_HEADER: ", ".join(warning.text for warning in held.warnings)}
+
+
+def _call_estimate(dependencies: Dependencies, asked: Asked) -> Estimate:
+    """Return the most that a call may use, at the highest price of the models that may serve it."""
+    door = dependencies.chat
+    catalogue = door.pool.catalogue
+    models = [asked.model]
+    if asked.model in catalogue.models:
+        model, service = catalogue.models[asked.model], asked.caller.service
+        models += [m.name for m in catalogue.fallbacks_of(model, service, door.allowed(asked.caller))]
+    prompt = max(door.pool.estimates.most_prompt_tokens(name, asked.call) for name in models)
+    completion = answer_tokens(asked.call, UNSET_COMPLETION)
+    cost = worst_cost(
+        dependencies.prices.now(),
+        ledger_day(asked.at_ms),
+        models=models,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+    )
+    return Estimate(tokens=prompt + completion, money_micros=cost)
 
 
 async def _reserved(dependencies: Dependencies, ask: Ask) -> Reservation | None:

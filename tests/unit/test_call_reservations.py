@@ -1,5 +1,7 @@
 """What an interactive call reserves, as its body is written: never less than the caller could have it use."""
 
+from datetime import date
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,29 +14,41 @@ from processors.llm.pool.estimates import Estimates
 from processors.llm.pool.models import Catalogue, PublicModel
 from processors.llm.protocols.checks import checked_call
 from processors.llm.protocols.values import Dialect, Task
-from schemas.prices import PriceList
-from schemas.quotas import Ask
+from schemas.prices import Price, PriceList
+from schemas.quotas import Ask, Estimate
 
 HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
 LOOK = {"type": "function", "function": {"name": "look", "description": "x" * 4_000, "parameters": {}}}
+# A million tokens of an answer cost so much: millionths of it for each.
+PRICES = PriceList(
+    "KRW",
+    {
+        ("paid", "far"): (Price(date(2020, 1, 1), completion=Decimal(1_000)),),
+        ("dear", "far"): (Price(date(2020, 1, 1), completion=Decimal(9_000)),),
+    },
+)
 
 
 class Doors:
     """As much of ingress as a reservation asks for; `asked` is what was reserved."""
 
-    def __init__(self) -> None:
+    def __init__(self, *models: PublicModel, allowed: frozenset[str] | None = None) -> None:
         self.asked: list[Ask] = []
+        catalogue = Catalogue({}, {model.name: model for model in models or (PublicModel("m", ()),)})
         self.estimates = Estimates()
-        catalogue = Catalogue({}, {"m": PublicModel("m", ())})
-        self.chat = SimpleNamespace(
-            pool=SimpleNamespace(estimates=self.estimates, catalogue=catalogue), allowed=lambda _: None
-        )
+        pool = SimpleNamespace(estimates=self.estimates, catalogue=catalogue)
+        self.chat = SimpleNamespace(pool=pool, allowed=lambda _: allowed)
         self.quotas = SimpleNamespace(limited=lambda *_: True, reserve=self._reserve)
-        self.prices = SimpleNamespace(now=PriceList)
+        self.prices = SimpleNamespace(now=lambda: PRICES)
         self.services = SimpleNamespace(loaded=True)
 
     async def _reserve(self, ask: Ask) -> None:
         self.asked.append(ask)
+
+    async def ask(self, asked: Asked) -> Estimate:
+        """Reserve for a call and return what."""
+        await reserve_call(cast(Any, self), asked, cast(Any, SimpleNamespace(headers={})))
+        return self.asked[-1].estimate
 
 
 def asking(dialect: Dialect, task: Task, **body: Any) -> Asked:
@@ -44,9 +58,7 @@ def asking(dialect: Dialect, task: Task, **body: Any) -> Asked:
 
 async def reserved(dialect: Dialect, task: Task, **body: Any) -> int:
     """Return the tokens that a call reserves."""
-    doors = Doors()
-    await reserve_call(cast(Any, doors), asking(dialect, task, **body), cast(Any, SimpleNamespace(headers={})))
-    return doors.asked[0].estimate.tokens
+    return (await Doors().ask(asking(dialect, task, **body))).tokens
 
 
 @pytest.mark.parametrize(
@@ -114,3 +126,33 @@ async def test_a_picture_is_reserved_as_tokens_and_not_as_its_bytes() -> None:
 
 async def test_a_short_call_reserves_little_more_than_its_limit() -> None:
     assert await reserved(Dialect.OPENAI, Task.CHAT, messages=HI, max_tokens=20) < 80
+
+
+@pytest.mark.parametrize(
+    ("fallbacks", "allowed", "micros"),
+    [
+        (("paid",), None, 100_000),
+        (("paid", "dear"), None, 900_000),
+        (("paid", "dear"), frozenset(("m", "paid")), 100_000),
+        (("closed",), None, 0),
+        ((), None, 0),
+    ],
+)
+async def test_what_a_fallback_costs_is_reserved_where_it_may_serve(
+    fallbacks: tuple[str, ...], allowed: frozenset[str] | None, micros: int
+) -> None:
+    """A model that costs nothing has fallbacks that cost: they serve when its server is down, all calls at once."""
+    others = [PublicModel(name, ()) for name in ("paid", "dear")]
+    closed = PublicModel("closed", (), services=frozenset(("t",)))
+    doors = Doors(PublicModel("m", (), fallbacks), *others, closed, allowed=allowed)
+    reserved = await doors.ask(asking(Dialect.OPENAI, Task.CHAT, messages=HI, max_tokens=100))
+    assert reserved.money_micros == micros
+
+
+async def test_a_fallback_that_makes_more_tokens_of_a_text_is_reserved() -> None:
+    doors = Doors(PublicModel("m", (), ("other",)), PublicModel("other", ()))
+    words = asking(Dialect.OPENAI, Task.CHAT, messages=[{"role": "user", "content": "x" * 1_000}], max_tokens=1)
+    before = (await doors.ask(words)).tokens
+    for _ in range(20):
+        doors.estimates.learn_prompt("other", words.call, 2_000)
+    assert before < 1_000 < 2_000 < (await doors.ask(words)).tokens
