@@ -18,15 +18,17 @@ from aiokafka.structs import OffsetAndMetadata
 
 from schemas.batch import BatchAnswer, BatchEntry, BatchRejection
 from schemas.codec import Codec
-from schemas.errors import GatewayError, Permanent, UndecodableRecord
+from schemas.errors import GatewayError, UndecodableRecord
 from schemas.events import JobEvent, JobEventKind, JobResult, Lane, StageRequest
 from schemas.ids import event_id
 from schemas.pipelines import request_event_id
+from schemas.quotas import Ask
 from schemas.topics import BATCH_ENTRIES, JOB_EVENTS, RESULTS, batch_door, service_of_door
 from streams.admission.book import Book, Refuse, Start, Waiting
-from streams.admission.entries import not_allowed
+from streams.admission.entries import startable
 from streams.admission.pace import Pace
 from streams.admission.reading import jobs_consumer, whole
+from streams.admission.reservations import Reserver
 from streams.admission.spans import RecordHeaders, Steps
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.closing import close_client
@@ -36,7 +38,6 @@ from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Decoder, LogRecord
 from streams.logs import get_logger
 from streams.metrics import BATCH_ANSWERED, BATCH_PENDING, BATCH_REJECTED, BATCH_STARTED
-from streams.serving import unknown_lack
 from streams.stages import all_stages
 from streams.tracing import TRACE_HEADERS
 
@@ -61,9 +62,12 @@ Fetched = Mapping[TopicPartition, Sequence[Any]]
 class Answerer:
     """Works on its partitions until `stop`; raises when the log fails it, to be started again."""
 
-    def __init__(self, bootstrap: str, codec: Codec, decoder: Decoder, topics: Topics, pace: Pace) -> None:
+    def __init__(
+        self, bootstrap: str, codec: Codec, decoder: Decoder, topics: Topics, pace: Pace, reserver: Reserver
+    ) -> None:
         self._bootstrap = bootstrap
         self._pace = pace
+        self._reserver = reserver
         self._codec = codec
         self._decoder = decoder
         self._topics = topics
@@ -126,7 +130,9 @@ class Answerer:
         # 1. fence the one before, which settles its transaction; 2. read where it was; 3. fold up to there.
         producer = bulk_producer(self._bootstrap, f"{GROUP}-{number}")
         try:
-            partition = _Partition(number, consumer, starter, producer, self._codec, self._decoder, self._topics)
+            partition = _Partition(
+                number, consumer, starter, producer, self._codec, self._decoder, self._topics, self._reserver
+            )
             async with asyncio.timeout(_ROUND_S):
                 await producer.start()
                 names = await consumer.topics()
@@ -150,18 +156,23 @@ class Answerer:
             for name in names
             if name.endswith(".results") and service_of_door(name.removesuffix(".results")) is not None
         ]
-        reader = jobs_consumer(self._bootstrap, None)
+        reader, reserved = jobs_consumer(self._bootstrap, None), dict[str, Ask | None]()
         try:
             await reader.start()
             async for record in whole(reader, [partition.entries]):
-                if record.offset < committed:
-                    with suppress(UndecodableRecord):  # it is among the dead letters
-                        entry = await self._decoder.decode(record.value or b"", BatchEntry)
-                        partition.book.take(startable(entry))
+                with suppress(UndecodableRecord):  # it is among the dead letters
+                    entry = startable(await self._decoder.decode(record.value or b"", BatchEntry))
+                    if record.offset < committed:
+                        partition.book.take(entry)
+                    reserved.setdefault(entry.job.job_id, self._reserver.held(entry))
             async for record in whole(reader, answers):
-                partition.book.answered((record.key or b"").decode())
+                job_id = (record.key or b"").decode()
+                partition.book.answered(job_id)
+                reserved.pop(job_id, None)
         finally:
             await close_client(reader.stop(), of=GROUP)
+        for ask in reserved.values():
+            self._reserver.adopt(ask)
 
 
 class _Partition:
@@ -174,6 +185,7 @@ class _Partition:
         codec: Codec,
         decoder: Decoder,
         topics: Topics,
+        reserver: Reserver,
     ) -> None:
         self.number = number
         self.book = Book()
@@ -187,6 +199,7 @@ class _Partition:
         self._codec = codec
         self._decoder = decoder
         self._topics = topics
+        self._reserver = reserver
         self.passed: int | None = None
         self._steps = Steps()
 
@@ -253,6 +266,7 @@ class _Partition:
                 continue
             match self.book.take(startable(entry)):
                 case Start():
+                    self._reserver.adopt(self._reserver.held(entry))  # the door's reader may be another process
                     request, event = self._start(entry, _trace(record))
                     requests.append(request)
                     events.append(event)
@@ -361,18 +375,6 @@ class _Partition:
     async def _all_entries_read(self) -> bool:
         end = (await self._consumer.end_offsets([self.entries]))[self.entries]
         return await self._consumer.position(self.entries) >= end
-
-
-def startable(entry: BatchEntry) -> BatchEntry:
-    """Return the entry, refused where it begins with a stage that this process knows no topics of.
-
-    Its door knew the stage: another replica, or this one before a package was taken off.
-    """
-    lack = unknown_lack(step.kind for step in entry.steps[:1])
-    if lack is None:
-        return entry
-    what = f"the module {entry.job.module} is unavailable: {lack.reason}"
-    return not_allowed(entry, Permanent(what, code="module_unavailable", remedy=lack.remedy))
 
 
 def _trace(record: Any) -> RecordHeaders:

@@ -13,12 +13,10 @@ from aiokafka.structs import ConsumerRecord
 
 from schemas.batch import BatchEntry
 from schemas.codec import Codec
-from schemas.quota_estimates import job_estimate
-from schemas.quotas import Ask, Estimate, NotAllowed, QuotaExceeded
+from schemas.quotas import NotAllowed, QuotaExceeded
 from schemas.topics import BATCH_ENTRIES, service_of_door
-from schemas.usage_report import ledger_day
-from streams.admission.checks import KEY_ID
 from streams.admission.entries import EntryMaker, not_allowed
+from streams.admission.reservations import Reserver
 from streams.admission.spans import Steps
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.admin import kafka_admin
@@ -28,9 +26,7 @@ from streams.log.group_metrics import CountedRebalances, committed
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Headers
 from streams.logs import get_logger
-from streams.metering.price_file import BudgetPrices
 from streams.metrics import BATCH_READ
-from streams.quota.quotas import Quotas
 from streams.services import Services
 from streams.tables.partitions import job_partition
 
@@ -57,15 +53,13 @@ class DoorReader:
         codec: Codec,
         maker: EntryMaker,
         services: Services,
-        quotas: Quotas,
-        prices: BudgetPrices,
+        reserver: Reserver,
     ) -> None:
         self._bootstrap = bootstrap
         self._codec = codec
         self._maker = maker
         self._services = services
-        self._quotas = quotas
-        self._prices = prices
+        self._reserver = reserver
         self._waiting: dict[TopicPartition, float] = {}
         self.topics: frozenset[str] = frozenset()
 
@@ -131,7 +125,7 @@ class DoorReader:
                 entry, model = await self._maker.entry(service, record, is_open=is_open)
                 if entry.refusal is None:
                     try:
-                        await self._quotas.reserve(self._ask(service, entry, model))
+                        await self._reserver.reserve(entry, model)
                     except NotAllowed as e:
                         entry = not_allowed(entry, e)
                     except QuotaExceeded as e:
@@ -147,13 +141,6 @@ class DoorReader:
                 await write_all(producer, writes)
                 await consumer.commit(done)
             committed(GROUP)
-
-    def _ask(self, service: str, entry: BatchEntry, model: str) -> Ask:
-        estimate = Estimate()
-        if self._quotas.limited(service, KEY_ID):
-            prices, day = self._prices.now(), ledger_day(entry.job.created_at_ms)
-            estimate = job_estimate(entry.inputs, entry.steps, entry.options, prices, day)
-        return Ask(entry.job.job_id, service, KEY_ID, entry.job.module, estimate, model)
 
     def _wait(self, consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int, seconds: float) -> None:
         # Not for the whole time that was told: a quota may be raised meanwhile.

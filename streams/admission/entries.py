@@ -10,6 +10,7 @@ from schemas.ids import keyed_job_id
 from schemas.submissions import BATCH, job_of
 from streams.admission.checks import KEY_ID, Checker
 from streams.log.protocols import Decoder, LogRecord
+from streams.serving import unknown_lack
 
 _GARBAGE = "batch-record"
 
@@ -56,6 +57,18 @@ def not_allowed(entry: BatchEntry, error: GatewayError) -> BatchEntry:
     """Return the entry of a request that is in order, but not allowed to its service or too large for its quotas."""
     refusal = ErrorInfo(error.code, error.message, "", error.remedy)
     return replace(entry, steps=(), inputs=(), refusal=refusal)
+
+
+def startable(entry: BatchEntry) -> BatchEntry:
+    """Return the entry, refused where it begins with a stage that this process knows no topics of.
+
+    Its door knew the stage: another replica, or this one before a package was taken off.
+    """
+    lack = unknown_lack(step.kind for step in entry.steps[:1])
+    if lack is None:
+        return entry
+    what = f"the module {entry.job.module} is unavailable: {lack.reason}"
+    return not_allowed(entry, Permanent(what, code="module_unavailable", remedy=lack.remedy))
 
 
 def refused(service: str, record: LogRecord, request: BatchRequest | None, error: Permanent, now_ms: int) -> BatchEntry:

@@ -145,6 +145,13 @@ class Quotas:
             self._unrecorded.forget(held.ask.request_id)
             self._close(held, "", -held.ask.estimate.tokens, taken_back=True)
 
+    def adopt(self, ask: Ask) -> None:
+        """Hold what a process reserved for a job that may be gone by now: Redis is told where it has lost it."""
+        if ask.request_id not in self._open and self.limited(ask.service, ask.key_id):
+            held = Reservation(ask, 0, int(self._now() * 1000) + JOB_MS)
+            self._open[ask.request_id] = held
+            self._unrecorded.keep(held)
+
     async def _asked(self, made: Reservation, limits: Sequence[Limit]) -> list[int] | None:
         if not self._reachable:
             return None  # nobody waits for a Redis that is away: keeping in touch finds it again
@@ -251,7 +258,7 @@ class Quotas:
 
     async def _closed(self, held: Reservation, entry: str, tokens: int, taken_back: bool) -> None:
         ask = held.ask
-        keys = _counters_of(ask)
+        keys = counters_of(ask)
         arguments = [ask.request_id, held.second, tokens, self._replica, ask.key_id, entry, int(taken_back)]
         # Metering settles it too, and what is left expires.
         with contextlib.suppress(*REDIS_FAILURES):
@@ -314,9 +321,9 @@ class Quotas:
 
     def _addition(self, held: Reservation, *, minutes: bool) -> tuple[list[str], list[str | int]]:
         ask = held.ask
-        keys = _counters_of(ask)
+        keys = counters_of(ask)
         entry = entry_of(held, self._replica, jobs=int(ask.request_id in self._open))
-        second = held.second if minutes else ""
+        second = held.second if minutes and held.second else ""  # one that was adopted is of another minute
         return keys, [ask.request_id, entry, second, ask.estimate.tokens, self._replica, ask.key_id]
 
     async def _forget_settled(self) -> None:
@@ -342,7 +349,7 @@ def _name(service: str, limit: Limit) -> tuple[str, str, str, str]:
     return service, limit.key_id, limit.window, limit.measure
 
 
-def _counters_of(ask: Ask) -> list[str]:
+def counters_of(ask: Ask) -> list[str]:
     """Return the keys of what a reservation moves: the open ones, their sums, the minutes of service and key."""
     return [
         redis_keys.quota_open(ask.service),

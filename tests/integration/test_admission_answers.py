@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -24,6 +26,8 @@ from streams.tables.partitions import job_partition
 from tests.builders import job_ref
 from tests.integration.ingress_harness import own_database
 
+NO_QUOTAS: Any = SimpleNamespace(held=lambda _: None, adopt=lambda _: None)
+
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 
@@ -31,7 +35,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 async def answerer_without_doors(kafka: str, redis_url: str) -> AsyncIterator[None]:
     """Run an answerer to which nobody has told of any door."""
     redis, stop = redis_client(own_database(redis_url, 5)), asyncio.Event()
-    running = Answerer(kafka, Codec(), CodecDecoder(Codec()), frozenset, Pace(redis))
+    running = Answerer(kafka, Codec(), CodecDecoder(Codec()), frozenset, Pace(redis), NO_QUOTAS)
     task = asyncio.create_task(running.run(stop))
     try:
         yield

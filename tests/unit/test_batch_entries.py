@@ -11,9 +11,8 @@ from schemas.codec import Codec
 from schemas.events import ErrorInfo, Step
 from schemas.modules import ModuleSpec, Title
 from schemas.submissions import UNNAMED_MODEL
-from streams.admission.answers import startable
 from streams.admission.checks import Checker
-from streams.admission.entries import EntryMaker
+from streams.admission.entries import EntryMaker, startable
 from streams.log.protocols import LogRecord
 from streams.modules import Module, Modules, load_modules
 from streams.storage.fake import FakeBlobs
