@@ -18,6 +18,7 @@ from streams.metering.ends import excuse, missing_steps, unmetered, unread
 from streams.metering.ledger import KEPT_MS
 from streams.metering.proof import Proof, compare
 from streams.metering.reader import UsageReader, UsageUnknown
+from streams.metering.services import services_since
 from streams.tables.folding import Position, check_key
 
 # Attempts before the period decide which one in it is charged: as long as the ledger has them.
@@ -95,6 +96,8 @@ async def _recompute(
     ledger = _Recomputed()
     ends = await log_ends(bootstrap, USAGE_EVENTS.name)
     since_ms = query.from_ms - _LEAD_MS
+    since = await services_since(bootstrap, decoder) if UNKNOWN_SERVICE in buried.values() else {}
+    doubted: set[str] = set()  # refused for an unknown service that was known by then
     async for batch in read_range(bootstrap, USAGE_EVENTS.name, ends, since_ms=since_ms):
         for record in batch:
             code = buried.get((record.partition, record.offset), "")
@@ -110,12 +113,17 @@ async def _recompute(
                 refused = e.code
             else:
                 refused = code if code == UNKNOWN_SERVICE else ""
+                if refused and since.get(event.service, record.timestamp_ms) < record.timestamp_ms:
+                    proof.refused[refused] += 1
+                    doubted.add(event.event_id)
+                    continue
             if refused:
                 proof.refused[refused] += 1
                 ledger.refused[event.request_id][event.step] = refused
                 continue
             if code:
                 proof.wrongly_refused.append(event.event_id)
+            doubted.discard(event.event_id)  # its dead letter was replayed
             ledger.steps[event.request_id].add(event.step)
             if record.offset >= folded[record.partition]:
                 continue
@@ -126,6 +134,7 @@ async def _recompute(
                 proof.conflicts.append(event.event_id)
             ledger.entries[event.request_id] = after
     proof.requests = len(ledger.entries)
+    proof.wrongly_refused += sorted(doubted)
     return ledger
 
 

@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,8 +15,9 @@ from schemas.codec import Codec
 from schemas.events import Usage, UsageEvent
 from schemas.ids import new_job_id, usage_id
 from schemas.prices import PriceList
-from schemas.topics import CHAT_REQUESTS, USAGE_EVENTS
+from schemas.topics import API_KEYS, CHAT_REQUESTS, USAGE_EVENTS
 from schemas.usage_rows import COLUMNS, HOUR_MS
+from streams.api_keys import make_key
 from streams.metering.open_calls import aborted
 from streams.metering.price_file import BudgetPrices
 from streams.metering.reader import UsageFound, UsageUnknown
@@ -79,6 +81,24 @@ async def test_what_cannot_be_counted_goes_to_the_dead_letters(
     await setting.measure(bad, used(service))
     assert (await setting.totals(service))["requests"] == 1
     assert (await letter_of(setting.kafka, bad.request_id))["dlt.error.code"] == code.encode()
+
+
+async def test_use_refused_for_a_service_that_there_was_is_found_until_it_is_replayed(
+    setting: Setting,
+) -> None:
+    """Metering did not see the service when it looked; that is no excuse for its job."""
+    service = f"s-{uuid4().hex[:8]}"
+    event = used(service)
+    await setting.measure(event)
+    assert (await letter_of(setting.kafka, event.request_id))["dlt.error.code"] == b"unknown_service"
+    assert event.event_id not in (await setting.proof()).wrongly_refused
+    record, _ = make_key(service, ("usage",), None, now_ms() - 3_600_000)
+    await setting.publisher.publish(API_KEYS, record.key_id, record)
+    proof = await setting.proof()
+    assert (proof.wrongly_refused, proof.holds) == ([event.event_id], False)
+    await setting.measure(event)
+    assert (await setting.totals(service))["requests"] == 1
+    assert (await setting.proof()).holds
 
 
 async def test_garbage_goes_to_the_dead_letters_and_the_next_event_counts(setting: Setting) -> None:
