@@ -92,7 +92,7 @@ class Restorer:
         for partition in due:
             if folded[partition].events >= self._through[partition, born]:
                 added += await self._restore(partition)
-                await cast("Awaitable[int]", self._redis.hset(redis_keys.QUOTA_STATE, _mark(partition), born.decode()))
+                await self._redis.hset(redis_keys.QUOTA_STATE, _mark(partition), born.decode())
         if added:
             log.info("quota.restored", reservations=added)
         return added
@@ -111,7 +111,7 @@ class Restorer:
         while step := list(islice(open_jobs, _AT_ONCE)):
             if more:  # more than the counters' first seconds are enough for: they are no figures before the end
                 until = await self._now_ms() + LIFE_MS // 2
-                await cast("Awaitable[int]", self._redis.hset(redis_keys.QUOTA_STATE, "restoring", str(until)))
+                await self._redis.hset(redis_keys.QUOTA_STATE, "restoring", str(until))
             async with self._redis.pipeline(transaction=False) as pipe:
                 found = [held for held in step if held is not None]
                 for held in found:
@@ -141,7 +141,7 @@ class Restorer:
         return Reservation(ask, 0, job.created_at_ms + JOB_MS)
 
     async def _now_ms(self) -> int:
-        seconds, micros = await cast("Awaitable[tuple[int, int]]", self._redis.time())
+        seconds, micros = await self._redis.time()
         return seconds * 1000 + micros // 1000
 
 

@@ -156,6 +156,17 @@ return 1
 """
 )
 
+# KEYS: open, sums. ARGV: request id, replica. Takes out what this replica has reserved, and no other.
+TAKE_BACK = (
+    OPEN_FUNCTIONS
+    + """
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if not held or parts_of(held)[8] ~= ARGV[2] then return 0 end
+take_out(KEYS[1], KEYS[2], ARGV[1])
+return 1
+"""
+)
+
 # KEYS: state. ARGV: replica, life ms, silence ms, '1' when it leaves.
 # Returns {born, replicas alive, now s}.
 SYNC = """

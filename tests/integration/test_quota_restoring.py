@@ -106,7 +106,7 @@ async def setting(redis_url: str, tmp_path: Path) -> AsyncIterator[Setting]:
     await redis.flushdb()
     log = MemoryLog()
     publisher = MemoryPublisher(log, CODEC)
-    limits = Limits(pages_per_month=100, concurrent_jobs=50)
+    limits = Limits(concurrent_jobs=50)
     await publisher.publish(SERVICES, "s", ServiceSettings("s", allowance=Allowance(quotas=limits)))
     async with AsyncExitStack() as stack:
         services = Services(MemoryTail(log, SERVICES.name), CodecDecoder(CODEC), None)
@@ -134,13 +134,18 @@ async def test_open_jobs_count_again_though_nobody_is_left_who_reserved_for_them
     assert float(entry.split()[6]) > now_ms()
 
 
-async def test_what_a_replica_has_added_again_is_left_as_it_is(setting: Setting) -> None:
+async def test_what_a_replica_has_added_again_is_left_as_it_is(setting: Setting, wait_until: WaitUntil) -> None:
     job = setting.table.accept(job_ref(service="s"))
     await setting.begin_anew()
     async with Quotas(setting.redis, setting.services, "a") as replica:
         await replica.reserve(Ask(job.job_id, "s", job.key_id, "ocr", Estimate(pages=7)))
+
+        async def is_there() -> bool:
+            return await setting.sum("pages") == 7
+
+        await wait_until(is_there)
         assert await setting.restorer.turn() == 0
-        assert await setting.sum("pages") == 7
+        assert await is_there()
 
 
 async def test_nothing_is_added_before_the_replicas_had_their_turn_and_the_table_is_whole(setting: Setting) -> None:
