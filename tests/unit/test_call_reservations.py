@@ -11,11 +11,14 @@ from ingress.auth import Caller
 from ingress.chat.requests import Asked, asked_now
 from ingress.quota_gate import reserve_call
 from processors.llm.pool.estimates import Estimates
-from processors.llm.pool.models import Catalogue, PublicModel
+from processors.llm.pool.models import Catalogue, PublicModel, Upstream
+from processors.llm.protocols.answer_limits import limit_answer
 from processors.llm.protocols.checks import checked_call
+from processors.llm.protocols.requests import upstream_request
 from processors.llm.protocols.values import Dialect, Task
 from schemas.prices import Price, PriceList
-from schemas.quotas import Ask, Estimate
+from schemas.quotas import Ask, Estimate, limits_for, unset_answer
+from schemas.services import Allowance, Quotas, ServiceSettings
 
 HI: list[dict[str, Any]] = [{"role": "user", "content": "hi"}]
 LOOK = {"type": "function", "function": {"name": "look", "description": "x" * 4_000, "parameters": {}}}
@@ -38,7 +41,12 @@ class Doors:
         self.estimates = Estimates()
         pool = SimpleNamespace(estimates=self.estimates, catalogue=catalogue)
         self.chat = SimpleNamespace(pool=pool, allowed=lambda _: allowed)
-        self.quotas = SimpleNamespace(limited=lambda *_: True, reserve=self._reserve)
+        self.unset: int | None = None
+        self.sent: Asked = asking(Dialect.OPENAI, Task.CHAT, messages=HI)
+        self.reply = SimpleNamespace(headers={})
+        self.quotas = SimpleNamespace(
+            limited=lambda *_: True, unset_answer=lambda *_: self.unset, reserve=self._reserve
+        )
         self.prices = SimpleNamespace(now=lambda: PRICES)
         self.services = SimpleNamespace(loaded=True)
 
@@ -47,7 +55,7 @@ class Doors:
 
     async def ask(self, asked: Asked) -> Estimate:
         """Reserve for a call and return what."""
-        await reserve_call(cast(Any, self), asked, cast(Any, SimpleNamespace(headers={})))
+        self.sent, _ = await reserve_call(cast(Any, self), asked, cast(Any, self.reply))
         return self.asked[-1].estimate
 
 
@@ -156,3 +164,86 @@ async def test_a_fallback_that_makes_more_tokens_of_a_text_is_reserved() -> None
     for _ in range(20):
         doors.estimates.learn_prompt("other", words.call, 2_000)
     assert before < 1_000 < 2_000 < (await doors.ask(words)).tokens
+
+
+@pytest.mark.parametrize(
+    ("dialect", "task", "body", "told", "openai", "ollama"),
+    [
+        (Dialect.OPENAI, Task.CHAT, {}, "500", 500, 500),
+        (Dialect.OPENAI, Task.CHAT, {"max_tokens": 7}, None, 7, 7),
+        (Dialect.OPENAI, Task.CHAT, {"max_completion_tokens": 7}, None, 7, 7),
+        (Dialect.OPENAI, Task.CHAT, {"options": {"num_predict": 7_000}}, "7000", 7_000, 7_000),
+        (Dialect.OPENAI, Task.CHAT, {"n_predict": -1}, "500", 500, 500),
+        (Dialect.OLLAMA, Task.CHAT, {}, "500", 500, 500),
+        (Dialect.OLLAMA, Task.CHAT, {"options": {"num_predict": -1, "seed": 3}}, "500", 500, 500),
+        (Dialect.OLLAMA, Task.CHAT, {"options": {"num_predict": 7}}, None, 7, 7),
+        (Dialect.OLLAMA, Task.CHAT, {"max_tokens": 7}, "500", 7, 500),
+        (Dialect.OPENAI, Task.COMPLETION, {"prompt": "a"}, "500", 500, 500),
+        (Dialect.OLLAMA, Task.COMPLETION, {"prompt": "a", "raw": True}, "500", 500, 500),
+    ],
+)
+async def test_no_server_is_asked_for_a_longer_answer_than_was_reserved(
+    dialect: Dialect, task: Task, body: dict[str, Any], told: str | None, openai: int, ollama: int
+) -> None:
+    """Where a budget of tokens or money holds: an answer without a limit would pass it."""
+    doors, given = Doors(), {"messages": HI, **body}
+    doors.unset = 500
+    reserved = await doors.ask(asking(dialect, task, **given))
+    call = doors.sent.call
+    assert doors.reply.headers.get("X-Quota-Max-Tokens") == told
+    for kind, limit in ((Dialect.OPENAI, openai), (Dialect.OLLAMA, ollama)):
+        sent = upstream_request(call, kind, "tiny").body
+        limit_answer(sent, kind, call.task, "max_tokens", call.answer_limit)
+        if kind is Dialect.OLLAMA:
+            assert sent["options"]["num_predict"] == limit
+            assert sent["options"].get("seed") == body.get("options", {}).get("seed")
+        else:
+            assert (sent.get("max_tokens") or sent["max_completion_tokens"], sent.get("n_predict")) == (limit, None)
+        assert limit < reserved.tokens
+    assert call.body.get("options") == body.get("options")  # the caller's own is left as it came
+
+
+async def test_an_answer_has_no_limit_of_ours_where_no_budget_holds_and_vectors_never_have_one() -> None:
+    doors = Doors()
+    await doors.ask(asking(Dialect.OPENAI, Task.CHAT, messages=HI))
+    assert (doors.sent.call.answer_limit, doors.reply.headers) == (0, {})
+    doors.unset = 500
+    await doors.ask(asking(Dialect.OPENAI, Task.EMBED, input="a"))
+    sent = upstream_request(doors.sent.call, Dialect.OPENAI, "tiny").body
+    limit_answer(sent, Dialect.OPENAI, Task.EMBED, "max_tokens", 500)
+    assert doors.reply.headers == {}
+    assert "max_tokens" not in sent
+
+
+@pytest.mark.parametrize(
+    ("url", "field"),
+    [
+        ("https://api.openai.com/v1", "max_completion_tokens"),
+        ("https://mine.openai.azure.com/openai/v1", "max_completion_tokens"),
+        ("http://api.openai.com.example:8000/v1", "max_tokens"),
+        ("http://10.0.0.5:8000/v1", "max_tokens"),
+    ],
+)
+def test_a_limit_goes_into_the_field_that_a_server_takes(url: str, field: str) -> None:
+    upstream = Upstream("far", Dialect.OPENAI, url, 1)
+    sent: dict[str, Any] = {}
+    limit_answer(sent, Dialect.OPENAI, Task.CHAT, upstream.limit_field, 500)
+    assert sent == {field: 500}
+    completion: dict[str, Any] = {}
+    limit_answer(completion, Dialect.OPENAI, Task.COMPLETION, upstream.limit_field, 500)
+    assert completion == {"max_tokens": 500}
+
+
+@pytest.mark.parametrize(
+    ("limits", "most"),
+    [
+        (Quotas(), None),
+        (Quotas(requests_per_minute=1, concurrent_jobs=1, pages_per_month=1), None),
+        (Quotas(money_micros_per_month=1), 4_096),
+        (Quotas(tokens_per_month=1_000_000), 4_096),
+        (Quotas(tokens_per_month=1_000_000, tokens_per_minute=8_000), 2_000),
+        (Quotas(tokens_per_minute=100), 256),
+    ],
+)
+def test_an_unlimited_answer_gets_a_quarter_of_the_smallest_budget_of_tokens(limits: Quotas, most: int | None) -> None:
+    assert unset_answer(limits_for(ServiceSettings("s", allowance=Allowance(quotas=limits)), "k1")) == most

@@ -6,13 +6,14 @@ A caller may set a limit in several fields at once, of which each server heeds a
 from collections.abc import Mapping
 from typing import Any, cast
 
+from processors.llm.protocols.answer_limits import MAX_COMPLETION_TOKENS, MAX_TOKENS, N_PREDICT
 from processors.llm.protocols.values import Call, Dialect, Json, Task
 from processors.llm.tokens import estimated
 
 MEDIA_TOKENS = 1_500
 """Tokens of a picture, or of another part that is no text: servers count from 250 to a few thousand."""
 
-_LIMITS = ("max_tokens", "max_completion_tokens", "n_predict")
+_LIMITS = (MAX_TOKENS, MAX_COMPLETION_TOKENS, N_PREDICT)
 # A chat format: around all messages (a system prompt of its own included), and around each. A field of JSON: `"": ,`.
 _TURNS, _TURN, _FIELD = 32, 8, 3
 # About the answer or the caller's bookkeeping: no model reads it.
@@ -28,17 +29,24 @@ _MEDIA = frozenset(
 _CONTENT = frozenset(("url", "data", "file_data"))
 
 
-def answer_tokens(call: Call, unset: int) -> int:
-    """Return how many tokens all answers to a call may have; `unset` for each where the caller has set no limit."""
+def sets_limit(call: Call) -> bool:
+    """Tell whether a caller limits the answer in a field of its own protocol, which every server is told."""
+    if call.dialect is Dialect.OLLAMA:
+        return bool(_limit(_options(call.body).get("num_predict")))
+    return any(_limit(call.body.get(name)) for name in (MAX_TOKENS, MAX_COMPLETION_TOKENS))
+
+
+def answer_limit(call: Call, unset: int) -> int:
+    """Return how many tokens each answer to a call may have; `unset` is for those whose caller sets no limit."""
+    found = [_limit(call.body.get(name)) for name in _LIMITS]
+    return max(*found, _limit(_options(call.body).get("num_predict")), 0 if sets_limit(call) else unset)
+
+
+def answers(call: Call) -> int:
+    """Return how many answers a call asks for; none where it wants vectors."""
     if call.task is Task.EMBED:
         return 0
-    body = call.body
-    found = [limit for name in _LIMITS if (limit := _limit(body.get(name)))]
-    native = _limit(_options(body).get("num_predict"))
-    # Where only a field is set that the caller's own protocol does not have, the servers that speak it have no limit.
-    has_own = native if call.dialect is Dialect.OLLAMA else found
-    most = max((*found, native, 0 if has_own else unset))
-    return most * _prompts(call) * max(_limit(body.get("n")), _limit(body.get("best_of")), 1)
+    return _prompts(call) * max(_limit(call.body.get("n")), _limit(call.body.get("best_of")), 1)
 
 
 def read_tokens(call: Call) -> int:
