@@ -162,9 +162,11 @@ async def _verify(query: "UsageQuery", now_ms: int) -> "Proof":
     from schemas.topics import SCHEMAS, USAGE_EVENTS
     from streams.log.kafka_tail import KafkaTail
     from streams.log.schema_reader import SchemaReader
+    from streams.metering.log_times import LogTimes
     from streams.metering.price_file import BudgetPrices
     from streams.metering.reader import UsageReader
     from streams.metering.verify import verify as prove
+    from streams.quota.replicas import replicas
     from streams.redis_client import redis_client
     from streams.tables.log_ends import KafkaLogEnds
 
@@ -177,10 +179,20 @@ async def _verify(query: "UsageQuery", now_ms: int) -> "Proof":
         stack.push_async_callback(ends.stop)
         schemas = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), Codec()))
         prices = BudgetPrices(settings.models_file).changed()
-        return await prove(bootstrap, schemas, UsageReader(redis, ends), query, now_ms, prices)
+        return await prove(
+            bootstrap,
+            schemas,
+            UsageReader(redis, ends, LogTimes(bootstrap)),
+            query,
+            now_ms,
+            prices,
+            await replicas(redis),
+        )
 
 
 def _print_proof(proof: "Proof") -> None:
+    from datetime import UTC, datetime
+
     typer.echo(
         f"{proof.events} events of {proof.requests} jobs and calls make {proof.rows} rows; "
         f"{proof.jobs} jobs finished, {proof.calls} calls were made"
@@ -190,6 +202,12 @@ def _print_proof(proof: "Proof") -> None:
             typer.echo(f"{what}: {', '.join(f'{name} {n}' for name, n in sorted(counts.items()))}")
     if proof.pending:
         typer.echo(f"ended just now or still open, usage still to come: {proof.pending}")
+    for what, since_ms in (("jobs", proof.jobs_since_ms), ("calls", proof.calls_since_ms)):
+        if since_ms is not None:
+            at = datetime.fromtimestamp(since_ms / 1000, UTC).isoformat(timespec="seconds")
+            typer.echo(f"not checked: {what} before {at}, which the log no longer holds")
+    if not proof.money:
+        typer.echo("not compared: money, for the prices in models.yml cannot be read (GATEWAY_MODELS_FILE)")
     for event_id in proof.conflicts:
         typer.echo(f"conflict: {event_id} came again with other content; the first is kept")
     for difference in proof.differences:

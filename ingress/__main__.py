@@ -27,6 +27,7 @@ from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.schema_reader import SchemaReader
 from streams.logs import configure_logging, get_logger
+from streams.metering.log_times import LogTimes
 from streams.metering.reader import UsageReader
 from streams.metrics_server import Health, start_metrics_server
 from streams.module_registry import ModuleRegistry
@@ -95,7 +96,7 @@ async def bounded_stack() -> AsyncGenerator[AsyncExitStack]:
 
 async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, str] | None = None) -> Dependencies:
     """Make the dependencies; none of them has to be up for that. `env` holds the model servers' keys."""
-    codec = Codec()
+    codec, replica = Codec(), uuid4().hex
     bootstrap = settings.kafka_bootstrap
     redis = redis_client(settings.redis_url)
     stack.push_async_callback(redis.aclose)
@@ -107,7 +108,7 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
         KeyRing(CompactedView(KafkaTail(bootstrap, API_KEYS.name), ApiKey, schemas, publisher))
     )
     services = await stack.enter_async_context(Services(KafkaTail(bootstrap, SERVICES.name), schemas, publisher))
-    quotas = await stack.enter_async_context(Quotas(redis, services, uuid4().hex))
+    quotas = await stack.enter_async_context(Quotas(redis, services, replica))
     modules = await stack.enter_async_context(
         ModuleRegistry(
             KafkaTail(bootstrap, MODULES.name), schemas, publisher, noop=settings.noop, folder=settings.modules_dir
@@ -124,7 +125,9 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
     await notifications.start()
     stack.push_async_callback(notifications.stop)
     blobs = open_blob_store(settings.blob_url)
-    chat = await stack.enter_async_context(open_chat_door(settings, publisher, blobs, redis, env or {}, services.get))
+    chat = await stack.enter_async_context(
+        open_chat_door(settings, publisher, blobs, redis, env or {}, services.get, replica)
+    )
     return Dependencies(
         settings=settings,
         publisher=publisher,
@@ -133,7 +136,7 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
         modules=modules,
         jobs=reader,
         notifications=notifications,
-        usage=UsageReader(redis, usage_ends),
+        usage=UsageReader(redis, usage_ends, LogTimes(bootstrap)),
         prices=PriceFile(settings.models_file),
         chat=chat,
         services=services,

@@ -1,15 +1,15 @@
 """Quotas at the doors of ingress: estimates of jobs and calls, and refusals as answers."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from dataclasses import replace
 
 from ingress.auth import Caller
 from ingress.chat.replies import Reply
 from ingress.chat.requests import Asked
 from ingress.dependencies import Dependencies
 from ingress.problems import Problem, unavailable
-from processors.llm.protocols.values import Task
+from processors.llm.pool.most_used import answer_limit, answers, sets_limit
 from schemas.events import JobRef
 from schemas.quota_costs import worst_cost
 from schemas.quota_estimates import UNSET_COMPLETION, job_estimate
@@ -20,6 +20,7 @@ from streams.quota.quotas import CALL_MODULE
 from streams.quota.reservations import Reservation
 
 WARNING_HEADER = "X-Quota-Warning"
+LIMIT_HEADER = "X-Quota-Max-Tokens"
 
 
 @asynccontextmanager
@@ -44,25 +45,26 @@ async def reserved_job(
         raise
 
 
-async def reserve_call(dependencies: Dependencies, asked: Asked, reply: Reply) -> Reservation | None:
-    """Reserve for an interactive call; a warning goes out with the reply. Raises Problem as `reserved_job` does."""
+async def reserve_call(dependencies: Dependencies, asked: Asked, reply: Reply) -> tuple[Asked, Reservation | None]:
+    """Reserve for an interactive call, and return it with the limit on its answer that was reserved.
+
+    Where a budget of tokens or money holds and its caller set no limit, the answer gets one: what is reserved is not
+    passed. It goes out with the reply, as a warning does. Raises Problem as `reserved_job` does.
+    """
     caller, quotas = asked.caller, dependencies.quotas
     estimate = Estimate()
     if quotas.limited(caller.service, caller.key_id):
-        prompt = dependencies.chat.pool.estimates.most_prompt_tokens(asked.model, asked.call)
-        completion = 0 if asked.call.task is Task.EMBED else _completion(asked.call.body)
-        cost = worst_cost(
-            dependencies.prices.now(),
-            ledger_day(asked.at_ms),
-            model=asked.model,
-            prompt_tokens=prompt,
-            completion_tokens=completion,
-        )
-        estimate = Estimate(tokens=prompt + completion, money_micros=cost)
+        unset = quotas.unset_answer(caller.service, caller.key_id)
+        most = answer_limit(asked.call, UNSET_COMPLETION if unset is None else unset)
+        estimate = _call_estimate(dependencies, asked, most)
+        if unset is not None:
+            asked = replace(asked, call=replace(asked.call, answer_limit=most))
+            if answers(asked.call) and not sets_limit(asked.call):
+                reply.headers[LIMIT_HEADER] = str(most)
     ask = Ask(asked.request_id, caller.service, caller.key_id, CALL_MODULE, estimate, asked.model)
     held = await _reserved(dependencies, ask)
     reply.headers.update(warning_headers(held))
-    return held
+    return asked, held
 
 
 def warning_headers(held: Reservation | None) -> dict[str, str]:
@@ -70,6 +72,26 @@ def warning_headers(held: Reservation | None) -> dict[str, str]:
     if held is None or not held.warnings:
         return {}
     return {WARNING_HEADER: ", ".join(warning.text for warning in held.warnings)}
+
+
+def _call_estimate(dependencies: Dependencies, asked: Asked, most: int) -> Estimate:
+    """Return the most that a call with such answers may use, at the highest price of the models that may serve it."""
+    door = dependencies.chat
+    catalogue = door.pool.catalogue
+    models = [asked.model]
+    if asked.model in catalogue.models:
+        model, service = catalogue.models[asked.model], asked.caller.service
+        models += [m.name for m in catalogue.fallbacks_of(model, service, door.allowed(asked.caller))]
+    prompt = max(door.pool.estimates.most_prompt_tokens(name, asked.call) for name in models)
+    completion = most * answers(asked.call)
+    cost = worst_cost(
+        dependencies.prices.now(),
+        ledger_day(asked.at_ms),
+        models=models,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+    )
+    return Estimate(tokens=prompt + completion, money_micros=cost)
 
 
 async def _reserved(dependencies: Dependencies, ask: Ask) -> Reservation | None:
@@ -83,13 +105,3 @@ async def _reserved(dependencies: Dependencies, ask: Ask) -> Reservation | None:
     except QuotaExceeded as e:
         headers = {"Retry-After": str(e.retry_after_s), "X-Quota-Exceeded": e.limit}
         raise Problem(429, e.code, e.message, e.remedy, headers=headers) from e
-
-
-def _completion(body: Mapping[str, Any]) -> int:
-    options = body.get("options")
-    native = cast("Mapping[str, Any]", options).get("num_predict") if isinstance(options, dict) else None
-    most = body.get("max_completion_tokens") or body.get("max_tokens") or native
-    answers = body.get("n") or 1
-    if isinstance(most, int) and most > 0 and isinstance(answers, int):
-        return most * max(1, answers)
-    return UNSET_COMPLETION

@@ -20,6 +20,11 @@ PREFIX = "*"
 """What ends a name that stands for all models which begin so, such as `tesseract*`."""
 
 
+def stands_for(name: str, model: str) -> bool:
+    """Tell whether a price of this name may hold for a model."""
+    return name == model or (name.endswith(PREFIX) and model.startswith(name.removesuffix(PREFIX)))
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
     """What holds from a day on: for a million tokens, a second of work (of a GPU, say), a page, a minute of audio."""
@@ -62,8 +67,7 @@ class PriceList:
         entries = self.entries or {}
         found = entries.get((row.model, row.upstream)) or entries.get((row.model, ""))
         if found is None:
-            starts = [name for name, upstream in entries if name.endswith(PREFIX) and upstream in ("", row.upstream)]
-            fitting = [name for name in starts if row.model.startswith(name.removesuffix(PREFIX))]
+            fitting = [n for n, upstream in entries if upstream in ("", row.upstream) and stands_for(n, row.model)]
             if fitting:
                 longest = max(fitting, key=len)
                 found = entries.get((longest, row.upstream)) or entries.get((longest, ""))

@@ -26,6 +26,8 @@ BLIND_PART = 0.01
 
 WINDOW_S = 60
 
+_LEAST_UNSET, _MOST_UNSET = 256, 4_096
+
 
 class Estimate(NamedTuple):
     """What a request will probably use; seconds of audio and millionths of money are whole numbers."""
@@ -158,6 +160,19 @@ def _limits(key_id: str, quotas: Quotas) -> Iterable[Limit]:
         most = getattr(quotas, name)
         if most is not None:
             yield Limit(key_id, name, window, measure, most)
+
+
+def unset_answer(limits: Iterable[Limit]) -> int | None:
+    """Return how many tokens an answer may have whose caller sets no limit; None where it may have any number.
+
+    A quarter of the smallest limit of tokens, 256 at least and 4,096 at most: enough for most answers, and four calls
+    at a time are possible.
+    """
+    budgets = [limit for limit in limits if limit.measure in ("tokens", "money_micros")]
+    if not budgets:
+        return None
+    least = min((limit.most for limit in budgets if limit.measure == "tokens"), default=_MOST_UNSET * 4)
+    return max(_LEAST_UNSET, min(_MOST_UNSET, least // 4))
 
 
 def exceeded(limit: Limit, ask: Ask, used: int, retry_after_s: int) -> QuotaExceeded:

@@ -11,7 +11,7 @@
 | `gw:usage:{partition}:d:{service}:{month}` | hash: a month's days | for ever | metering |
 | `gw:usage:{partition}:t` | hash with one field: the log's time (ms) up to which is folded | for ever | metering |
 | `gw:usage:{partition}:q:{service}:{month}` | hash: a key id, or "", to what quotas count | for ever | metering |
-| `gw:quota:…` | see `streams.quota.scripts` | minutes: 120 s | replicas; `open` and `sums` metering too |
+| `gw:quota:…` | see `streams.quota.scripts` | minutes: 120 s | replicas; `open`, `sums`: metering, job-state too |
 | `gw:slots:{upstream}` | hash: replica to `slots wanted expiry interactive` | 10 lives | each replica: its own field |
 | `gw:serving` | hash: stage kind and instance to what a processor says of it | 10 minutes | processors |
 | `gw:changed:{job id}` | pub/sub channel, no key: the job's view changed | | job-state |

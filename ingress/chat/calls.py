@@ -74,7 +74,7 @@ class CallRoute:
                 raise Outage("the log does not take requests now", code="log_unavailable", remedy="ask again")
             asked = asked_now(caller, call, model.name, raw, trace_headers(request))
             scope["call_id"] = asked.request_id
-            held = await reserve_call(dependencies, asked, reply)
+            asked, held = await reserve_call(dependencies, asked, reply)
             serving = _Serving(door, asked, reply)
             try:
                 with traced(asked.headers, service=caller.service, call_id=asked.request_id):

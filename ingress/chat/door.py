@@ -86,9 +86,13 @@ async def open_chat_door(
     blobs: BlobStore,
     redis: Redis,
     env: Mapping[str, str],
-    settings_of: SettingsOf = ServiceSettings,
+    settings_of: SettingsOf,
+    replica: str,
 ) -> AsyncGenerator[ChatDoor]:
-    """Run what the interactive routes need; `env` holds the upstreams' keys. Nothing has to be up for that."""
+    """Run what the interactive routes need; `env` holds the upstreams' keys. Nothing has to be up for that.
+
+    `replica` is the name under which this process is in touch in Redis.
+    """
 
     def keeps_content(service: str) -> bool:
         return (settings_of(service).chat_content or settings.chat_content) == FULL
@@ -96,6 +100,6 @@ async def open_chat_door(
     meter = Meter(publisher)
     async with shared_pool(settings, redis, env) as pool:
         try:
-            yield ChatDoor(pool, Recorder(publisher, blobs, keeps_content), meter, settings_of)
+            yield ChatDoor(pool, Recorder(publisher, blobs, keeps_content, replica), meter, settings_of)
         finally:
             await meter.close()

@@ -14,6 +14,7 @@ from schemas.ids import event_id, new_job_id
 from schemas.payloads import Payload, json_payload
 from schemas.topics import CHAT_REQUESTS
 from streams.log.protocols import Headers, Publisher
+from streams.quota.replicas import HEADER
 from streams.storage.blobs import BlobStore
 from streams.storage.claim_check import RECORD_LIMIT, check_in
 
@@ -42,10 +43,16 @@ def asked_now(caller: Caller, call: Call, model: str, raw: bytes, headers: Heade
 
 
 class Recorder:
-    """Writes calls to `chat.requests`; `keeps_content` tells by service whether with the prompt, or only its digest."""
+    """Writes calls to `chat.requests`, as served by `replica`.
 
-    def __init__(self, publisher: Publisher, blobs: BlobStore, keeps_content: Callable[[str], bool]) -> None:
+    `keeps_content` tells by service whether with the prompt, or only its digest.
+    """
+
+    def __init__(
+        self, publisher: Publisher, blobs: BlobStore, keeps_content: Callable[[str], bool], replica: str
+    ) -> None:
         self._publisher = publisher
+        self._replica = {HEADER: replica.encode()}
         self._blobs = blobs
         self._keeps_content = keeps_content
 
@@ -60,7 +67,7 @@ class Recorder:
         # No deadline around it: it would break off the publication before the publisher has missed its own, by
         # which it knows that the log is down, and calls would go to upstreams for nothing.
         try:
-            await self._publisher.publish(CHAT_REQUESTS, asked.request_id, record, asked.headers)
+            await self._publisher.publish(CHAT_REQUESTS, asked.request_id, record, {**asked.headers, **self._replica})
         except Outage as e:
             raise Outage("the log did not take the request", code="log_unavailable", remedy="ask again") from e
 

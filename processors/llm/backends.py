@@ -10,6 +10,7 @@ from yarl import URL
 from processors.llm.errors import AnswerBroken, UpstreamFailed
 from processors.llm.pool.models import Upstream
 from processors.llm.protocols import from_ollama, from_openai
+from processors.llm.protocols.answer_limits import limit_answer
 from processors.llm.protocols.framing import LineFramer, SseFramer
 from processors.llm.protocols.requests import upstream_request
 from processors.llm.protocols.values import Call, Chunk, Dialect, Json, Task
@@ -49,6 +50,8 @@ class Backend:
         InvalidInput for what the upstream's protocol cannot express. Cancelling closes the upstream's call.
         """
         request = upstream_request(call, upstream.kind, model)
+        if call.answer_limit:
+            limit_answer(request.body, upstream.kind, call.task, upstream.limit_field, call.answer_limit)
         headers = _headers(upstream)
         if request_id:
             headers["X-Request-Id"] = request_id

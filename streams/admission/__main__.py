@@ -18,6 +18,7 @@ from streams.admission.checks import Checker
 from streams.admission.doors import DoorReader
 from streams.admission.entries import EntryMaker
 from streams.admission.pace import Pace
+from streams.admission.reservations import Reserver
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import Publisher
@@ -56,9 +57,9 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         redis = redis_client(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         quotas = await stack.enter_async_context(Quotas(redis, services, uuid4().hex))
-        prices = BudgetPrices(settings.models_file)
-        doors = DoorReader(bootstrap, codec, EntryMaker(schemas, checker), services, quotas, prices)
-        answerer = Answerer(bootstrap, codec, schemas, lambda: doors.topics, Pace(redis))
+        reserver = Reserver(quotas, BudgetPrices(settings.models_file))
+        doors = DoorReader(bootstrap, codec, EntryMaker(schemas, checker), services, reserver)
+        answerer = Answerer(bootstrap, codec, schemas, lambda: doors.topics, Pace(redis), reserver)
         health.set_starting("reading the services and the modules")
         await _patiently(lambda _: _announce(publisher), stop, once=True)
         await _patiently(lambda _: services.caught_up(), stop, once=True)

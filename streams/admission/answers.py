@@ -22,11 +22,13 @@ from schemas.errors import GatewayError, UndecodableRecord
 from schemas.events import JobEvent, JobEventKind, JobResult, Lane, StageRequest
 from schemas.ids import event_id
 from schemas.pipelines import request_event_id
+from schemas.quotas import Ask
 from schemas.topics import ANSWER_RETENTION, BATCH_ENTRIES, JOB_EVENTS, RESULTS, batch_door, service_of_door
 from streams.admission.book import Book, Refuse, Start, Waiting
 from streams.admission.entries import startable
 from streams.admission.pace import Pace
 from streams.admission.reading import jobs_consumer, whole
+from streams.admission.reservations import Reserver
 from streams.admission.spans import RecordHeaders, Steps
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.closing import close_client
@@ -62,9 +64,12 @@ Fetched = Mapping[TopicPartition, Sequence[Any]]
 class Answerer:
     """Works on its partitions until `stop`; raises when the log fails it, to be started again."""
 
-    def __init__(self, bootstrap: str, codec: Codec, decoder: Decoder, topics: Topics, pace: Pace) -> None:
+    def __init__(
+        self, bootstrap: str, codec: Codec, decoder: Decoder, topics: Topics, pace: Pace, reserver: Reserver
+    ) -> None:
         self._bootstrap = bootstrap
         self._pace = pace
+        self._reserver = reserver
         self._codec = codec
         self._decoder = decoder
         self._topics = topics
@@ -131,7 +136,9 @@ class Answerer:
         # 1. fence the one before, which settles its transaction; 2. read where it was; 3. fold up to there.
         producer = bulk_producer(self._bootstrap, f"{GROUP}-{number}")
         try:
-            partition = _Partition(number, consumer, starter, producer, self._codec, self._decoder, self._topics)
+            partition = _Partition(
+                number, consumer, starter, producer, self._codec, self._decoder, self._topics, self._reserver
+            )
             async with asyncio.timeout(_ROUND_S):
                 await producer.start()
                 names = await consumer.topics()
@@ -155,18 +162,23 @@ class Answerer:
             for name in names
             if name.endswith(".results") and service_of_door(name.removesuffix(".results")) is not None
         ]
-        reader = jobs_consumer(self._bootstrap, None)
+        reader, reserved = jobs_consumer(self._bootstrap, None), dict[str, Ask | None]()
         try:
             await reader.start()
             async for record in whole(reader, [partition.entries]):
-                if record.offset < committed:
-                    with suppress(UndecodableRecord):  # it is among the dead letters
-                        entry = await self._decoder.decode(record.value or b"", BatchEntry)
-                        partition.book.take(startable(entry))
+                with suppress(UndecodableRecord):  # it is among the dead letters
+                    entry = startable(await self._decoder.decode(record.value or b"", BatchEntry))
+                    if record.offset < committed:
+                        partition.book.take(entry)
+                    reserved.setdefault(entry.job.job_id, self._reserver.held(entry))
             async for record in whole(reader, answers):
-                partition.book.answered((record.key or b"").decode(), record.timestamp)
+                job_id = (record.key or b"").decode()
+                partition.book.answered(job_id, record.timestamp)
+                reserved.pop(job_id, None)
         finally:
             await close_client(reader.stop(), of=GROUP)
+        for ask in reserved.values():
+            self._reserver.adopt(ask)
 
 
 class _Partition:
@@ -179,6 +191,7 @@ class _Partition:
         codec: Codec,
         decoder: Decoder,
         topics: Topics,
+        reserver: Reserver,
     ) -> None:
         self.number = number
         self.book = Book()
@@ -192,6 +205,7 @@ class _Partition:
         self._codec = codec
         self._decoder = decoder
         self._topics = topics
+        self._reserver = reserver
         self.passed: int | None = None
         self._steps = Steps()
 
@@ -256,6 +270,7 @@ class _Partition:
                 continue
             match self.book.take(startable(entry)):
                 case Start():
+                    self._reserver.adopt(self._reserver.held(entry))  # the door's reader may be another process
                     request, event = self._start(entry, _trace(record))
                     requests.append(request)
                     events.append(event)

@@ -14,12 +14,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas.batch import BatchEntry
 from schemas.codec import Codec
-from schemas.quota_estimates import job_estimate
-from schemas.quotas import Ask, Estimate, NotAllowed, QuotaExceeded
+from schemas.errors import Permanent
+from schemas.quotas import NotAllowed, QuotaExceeded
 from schemas.topics import BATCH_ENTRIES, LONGEST_DOOR_WAIT, service_of_door
-from schemas.usage_report import ledger_day
-from streams.admission.checks import KEY_ID
 from streams.admission.entries import EntryMaker, not_allowed, unforeseen, waited_in_vain
+from streams.admission.reservations import Reserver
 from streams.admission.spans import Steps
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.admin import kafka_admin
@@ -31,9 +30,7 @@ from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Headers, LogRecord
 from streams.log.record_size import check_size
 from streams.logs import get_logger
-from streams.metering.price_file import BudgetPrices
 from streams.metrics import BATCH_DOOR_WAITING, BATCH_READ
-from streams.quota.quotas import Quotas
 from streams.services import Services
 from streams.tables.partitions import job_partition
 from streams.tasks import gathered
@@ -76,15 +73,13 @@ class DoorReader:
         codec: Codec,
         maker: EntryMaker,
         services: Services,
-        quotas: Quotas,
-        prices: BudgetPrices,
+        reserver: Reserver,
     ) -> None:
         self._bootstrap = bootstrap
         self._codec = codec
         self._maker = maker
         self._services = services
-        self._quotas = quotas
-        self._prices = prices
+        self._reserver = reserver
         self._waiting: dict[TopicPartition, float] = {}
         self._waited: set[TopicPartition] = set()
         self.topics: frozenset[str] = frozenset()
@@ -198,7 +193,7 @@ class DoorReader:
             size = _CHECKED_AT_ONCE
             checked = await self._checked(service, some, is_open=is_open)
             for record, (entry, model) in zip(some, checked, strict=True):
-                allowed = await self._allowed(service, record, entry, model)
+                allowed = await self._allowed(record, entry, model)
                 if isinstance(allowed, _Stop):
                     self._waited.add(tp)
                     return made, allowed
@@ -221,16 +216,16 @@ class DoorReader:
         await gathered([check() for _ in range(min(len(records), _CHECKERS))])
         return [found[n] for n in range(len(records))]
 
-    async def _allowed(self, service: str, record: LogRecord, entry: BatchEntry, model: str) -> BatchEntry | _Stop:
+    async def _allowed(self, record: LogRecord, entry: BatchEntry, model: str) -> BatchEntry | _Stop:
         """Return the entry as the service's quotas leave it; where they let it wait, where and how long."""
         if entry.refusal is not None:
             return entry
         try:
-            ask = self._ask(service, entry, model)
+            ask = self._reserver.ask(entry, model)
         except Exception as e:
             return not_allowed(entry, unforeseen(record, e))
         try:
-            await self._quotas.reserve(ask)
+            await self._reserver.reserve(ask)
         except NotAllowed as e:
             return not_allowed(entry, e)
         except QuotaExceeded as e:
@@ -241,13 +236,6 @@ class DoorReader:
                 return _Stop(record.offset, min(e.retry_after_s, _LONGEST_WAIT_S))
             return not_allowed(entry, waited_in_vain(e, LONGEST_DOOR_WAIT.days))
         return entry
-
-    def _ask(self, service: str, entry: BatchEntry, model: str) -> Ask:
-        estimate = Estimate()
-        if self._quotas.limited(service, KEY_ID):
-            prices, day = self._prices.now(), ledger_day(entry.job.created_at_ms)
-            estimate = job_estimate(entry.inputs, entry.steps, entry.options, prices, day)
-        return Ask(entry.job.job_id, service, KEY_ID, entry.job.module, estimate, model)
 
     def _go_on(self, consumer: AIOKafkaConsumer, now: float) -> None:
         for tp in [tp for tp, until in self._waiting.items() if until <= now]:

@@ -19,6 +19,7 @@ from streams.metering.rows_view import RowsKeeper, RowsView
 from streams.metering.services import KnownServices
 from streams.metrics_server import Health
 from streams.quota.reconcile import Reconciler
+from streams.quota.replicas import replicas
 from streams.redis_client import REDIS_FAILURES, redis_client
 from streams.replay.hosting import host_replays
 from streams.services import Services
@@ -105,7 +106,7 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         stack.push_async_callback(job_ends.stop)
         reconciler = Reconciler(redis, ledger, ends, JobReader(redis, job_ends))
         reconciling = background(_reconcile(reconciler, settings_view), "reconcile")
-        closer = OrphanCloser(bootstrap, schemas, publisher, ledger, settings.orphan_seconds)
+        closer = OrphanCloser(bootstrap, schemas, publisher, ledger, settings.orphan_seconds, lambda: replicas(redis))
         closing = background(closer.run(), "orphans")
         # Here, because nobody waits for this process: planning a replay keeps a core busy for seconds.
         replaying = background(host_replays(settings, codec, schemas, publisher, stop), "replays")

@@ -1,5 +1,8 @@
 """Closes calls whose end never came, because the ingress that served them died: as `aborted`, with what is known.
 
+Each call names its replica, and replicas are in touch in Redis: a call of one that lives is open, however long it
+takes.
+
 A plain consumer reads `chat.requests`, in the partitions whose ledger is held here. What it commits is the
 oldest call that is still open, so that a restarted process finds it again; a call that is closed twice
 counts once, for its end has one id. If its real end comes after all, that one holds.
@@ -7,7 +10,7 @@ counts once, for its end has one id. If its real end comes after all, that one h
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,6 +26,7 @@ from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Decoder, LogRecord, Publisher
 from streams.logs import get_logger, places_of
 from streams.metering.open_calls import OpenCalls, aborted
+from streams.quota.replicas import HEADER, Replicas
 
 log = get_logger(__name__)
 
@@ -55,13 +59,19 @@ class _Overdue:
 
 
 class OrphanCloser:
-    """Closes every call that has no end `after_s` after it was asked."""
+    """Closes every call that has no end `after_s` after it was asked, unless the replica that serves it may live."""
 
     def __init__(
-        self, bootstrap: str, decoder: Decoder, publisher: Publisher, ledger: HeldLedger, after_s: float
+        self,
+        bootstrap: str,
+        decoder: Decoder,
+        publisher: Publisher,
+        ledger: HeldLedger,
+        after_s: float,
+        replicas: Callable[[], Awaitable[Replicas]],
     ) -> None:
         self._bootstrap, self._decoder, self._publisher = bootstrap, decoder, publisher
-        self._ledger, self._after_s = ledger, after_s
+        self._ledger, self._after_s, self._replicas = ledger, after_s, replicas
         self._calls: dict[int, OpenCalls] = {}
         self._overdue: dict[int, _Overdue] = {}
         self._committed: dict[int, int] = {}
@@ -101,8 +111,10 @@ class OrphanCloser:
             fetched = await consumer.getmany(timeout_ms=int(_EVERY_S * 1000), max_records=_AT_ONCE)
             for tp, records in fetched.items():
                 calls = self._calls[tp.partition]
-                for record in records:
-                    calls.read(record.offset, await self._decoded(to_log_record(record)))
+                for raw in records:
+                    record = to_log_record(raw)
+                    replica = record.headers.get(HEADER, b"").decode(errors="replace")
+                    calls.read(record.offset, await self._decoded(record), replica)
             now = time.monotonic()
             if now - looked >= _EVERY_S:
                 looked = now
@@ -130,8 +142,9 @@ class OrphanCloser:
         topics = (USAGE_EVENTS.name, CHAT_REQUESTS.name)
         ends = await consumer.end_offsets([TopicPartition(topic, p) for p in self._calls for topic in topics])
         behind, commit = False, dict[TopicPartition, int]()
+        replicas = await self._replicas()
         for partition, calls in self._calls.items():
-            await self._close(partition, calls, ends[TopicPartition(USAGE_EVENTS.name, partition)])
+            await self._close(partition, calls, ends[TopicPartition(USAGE_EVENTS.name, partition)], replicas)
             place = TopicPartition(CHAT_REQUESTS.name, partition)
             behind = behind or await consumer.position(place) < ends[place]
             if calls.following is not None and calls.following != self._committed.get(partition):
@@ -140,7 +153,7 @@ class OrphanCloser:
             await consumer.commit(commit)
         return behind
 
-    async def _close(self, partition: int, calls: OpenCalls, end: int) -> None:
+    async def _close(self, partition: int, calls: OpenCalls, end: int, replicas: Replicas) -> None:
         # An end may be on the log and not in the ledger yet. So a call is closed only when everything
         # is folded that was there once it was overdue.
         overdue, folded = self._overdue.get(partition), self._ledger.folded().get(partition, -1)
@@ -153,5 +166,5 @@ class OrphanCloser:
                 log.info("orphans.closed", request_id=call.request_id, service=call.service)
                 calls.close(offset)
         now_ms = time.time_ns() // 1_000_000
-        found = calls.overdue(now_ms - int(self._after_s * 1000), now_ms, self._ledger.settled)
+        found = calls.overdue(now_ms - int(self._after_s * 1000), now_ms, self._ledger.settled, replicas)
         self._overdue[partition] = _Overdue(end, tuple(found))

@@ -1,7 +1,7 @@
 """What a proof of the usage report has found, and how what is shown is compared with what the log makes. Pure."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 
@@ -9,6 +9,7 @@ from schemas.prices import PriceList
 from schemas.usage_ledger import DAY_MS, LedgerEntry
 from schemas.usage_query import UsageQuery, month_period
 from schemas.usage_rows import LEDGER_OFFSET_MS, Amounts, RowId, Rows, day_of, entry_rows, sum_rows
+from streams.log.kafka_times import Range
 from streams.metering.reader import EverythingFound
 from streams.metering.spent import Spent, SumAmounts, SumId
 from streams.tables.partitions import job_partition
@@ -48,6 +49,8 @@ class Proof:
     """What was found.
 
     Only `differences`, `sums`, `unmetered` and `wrongly_refused` mean that the report, or a budget, is wrong.
+    Jobs and calls could be checked from `jobs_since_ms` and `calls_since_ms` on, for the log holds them for a shorter
+    time than the ledger; None where nothing of the period was missing. `money`: whether it was compared.
     """
 
     events: int = 0
@@ -63,11 +66,22 @@ class Proof:
     refused: Counter[str] = field(default_factory=Counter[str])
     reasons: Counter[str] = field(default_factory=Counter[str])
     pending: int = 0
+    jobs_since_ms: int | None = None
+    calls_since_ms: int | None = None
+    money: bool = True
 
     @property
     def holds(self) -> bool:
         """Whether the report is what the log makes it."""
         return not (self.differences or self.sums or self.unmetered or self.wrongly_refused)
+
+
+def checked_since(ranges: Iterable[Range], begin_ms: int, now_ms: int) -> int | None:
+    """Return from when on a topic still has every record of a period that begins at a time; None: all of it."""
+    # Of a partition that retention has emptied nothing before now is known.
+    removed = [now_ms if at.first_ms is None else at.first_ms for at in ranges if at.first > 0]
+    since_ms = max(removed, default=0)
+    return since_ms if since_ms > begin_ms else None
 
 
 def compare(

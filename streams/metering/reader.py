@@ -17,6 +17,7 @@ from schemas.topics import JOB_PARTITIONS
 from schemas.usage_query import UsageQuery
 from schemas.usage_rows import LEDGER_OFFSET_MS, WIDTH, Amounts, RowId
 from streams import redis_keys
+from streams.metering.log_times import LogTimes
 from streams.metering.rows import BY_DAY, BY_HOUR, read_rows
 from streams.metering.spent import LEVEL as SUMS
 from streams.metering.spent import SumAmounts, SumId, read_sum
@@ -25,6 +26,7 @@ from streams.redis_keys import NOTHING_FOLDED, decode_marker
 from streams.tables.log_ends import LogEnds
 
 _LEDGER_OFFSET = timedelta(milliseconds=LEDGER_OFFSET_MS)
+_FRESH_MS = 5_000
 _NO_ROWS = np.empty((0, WIDTH), dtype=np.int64)
 
 Hashes = Sequence[tuple[str, Mapping[bytes, bytes]]]
@@ -78,9 +80,12 @@ class _Shown:
 class UsageReader:
     """Answers from the rows. Never raises for what Redis or Kafka do: it answers UsageUnknown."""
 
-    def __init__(self, redis: Redis, log_ends: LogEnds, now_ms: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self, redis: Redis, log_ends: LogEnds, times: LogTimes, now_ms: Callable[[], int] | None = None
+    ) -> None:
         self._redis = redis
         self._log_ends = log_ends
+        self._times = times
         self._now_ms = now_ms or (lambda: time.time_ns() // 1_000_000)
 
     async def read(self, query: UsageQuery) -> UsageFound | UsageUnknown:
@@ -147,8 +152,13 @@ class UsageReader:
             ends = await asyncio.gather(*(self._log_ends.ends(p) for p in range(JOB_PARTITIONS)))
         except Outage:
             return min(int(at or 0) for at in logged)
-        behind = [int(at or 0) for at, end, through in zip(logged, ends, folded, strict=True) if through < end.events]
-        return min(behind, default=now_ms)
+        places = enumerate(zip(logged, ends, folded, strict=True))
+        behind = {p: int(at or 0) for p, (at, end, through) in places if through < end.events}
+        # What was folded last may be of days ago where little is logged: what comes next tells more.
+        quiet = {p: folded[p] for p, at in behind.items() if now_ms - at > _FRESH_MS}
+        if quiet:
+            behind |= await self._times.of(quiet)
+        return min(behind.values(), default=now_ms)
 
 
 def _buckets(query: UsageQuery, level: str) -> list[str]:

@@ -13,18 +13,21 @@ from schemas.usage_admission import FUTURE_MS, admitted_usage
 from schemas.usage_ledger import ABORTED, DAY_MS, LedgerEntry, fold_usage
 from schemas.usage_query import UsageQuery
 from streams.log.kafka_range import log_ends, read_range
+from streams.log.kafka_times import time_ranges
 from streams.log.protocols import Decoder
 from streams.metering.ends import excuse, missing_steps, unmetered, unread
 from streams.metering.ledger import KEPT_MS
-from streams.metering.proof import Proof, compare
+from streams.metering.proof import Proof, checked_since, compare
 from streams.metering.reader import UsageReader, UsageUnknown
+from streams.metering.services import services_since
+from streams.quota.replicas import HEADER, Replicas
 from streams.tables.folding import Position, check_key
 
 # Attempts before the period decide which one in it is charged: as long as the ledger has them.
 _LEAD_MS = KEPT_MS + 2 * DAY_MS
 # A job's result and its usage are written together, but not in one step.
 _SETTLING_MS = 60_000
-# A call may last that long before its usage is due.
+# Of a replica that is gone, a call's usage is due after that.
 _CALL_MS = 15 * 60_000
 _AT_WORK = frozenset({JobEventKind.STAGE_STARTED, JobEventKind.PROGRESS, JobEventKind.STAGE_DONE})
 
@@ -50,11 +53,13 @@ async def verify(
     reader: UsageReader,
     query: UsageQuery,
     now_ms: int,
-    prices: PriceList | None = None,
+    prices: PriceList | None,
+    replicas: Replicas,
 ) -> Proof:
     """Compute the report for a period again and compare; jobs that finished in it must have their usage, or a reason.
 
-    `prices` are those that budgets are counted with; without them money is not compared.
+    `prices` are those that budgets are counted with; without them money is not compared. `replicas` are in touch
+    now: their calls may still be open.
 
     Raises Outage when the log or the report cannot be read.
     """
@@ -63,12 +68,17 @@ async def verify(
     found = await reader.read_all(replace(query, service=None))
     if isinstance(found, UsageUnknown):
         raise Outage(f"there is no report to verify: {found.reason}", remedy="try again when metering is ready")
-    proof = Proof()
+    proof = Proof(money=prices is not None)
+    kept = await time_ranges(bootstrap, (RESULTS.name, CHAT_REQUESTS.name), query.from_ms, query.to_ms)
+    proof.jobs_since_ms, proof.calls_since_ms = (
+        checked_since([at for place, at in kept.items() if place.topic == topic.name], query.from_ms, now_ms)
+        for topic in (RESULTS, CHAT_REQUESTS)
+    )
     buried = await _buried(bootstrap)
     ledger = await _recompute(bootstrap, decoder, query, found.folded, buried, proof)
     compare(found, ledger.entries, query, prices, now_ms, proof)
     await _check_jobs(bootstrap, decoder, query, finished, ledger, now_ms, proof)
-    await _check_calls(bootstrap, decoder, query, asked, ledger, now_ms, proof)
+    await _check_calls(bootstrap, decoder, query, asked, ledger, now_ms, proof, replicas)
     return proof
 
 
@@ -95,6 +105,8 @@ async def _recompute(
     ledger = _Recomputed()
     ends = await log_ends(bootstrap, USAGE_EVENTS.name)
     since_ms = query.from_ms - _LEAD_MS
+    since = await services_since(bootstrap, decoder) if UNKNOWN_SERVICE in buried.values() else {}
+    doubted: set[str] = set()  # refused for an unknown service that was known by then
     async for batch in read_range(bootstrap, USAGE_EVENTS.name, ends, since_ms=since_ms):
         for record in batch:
             code = buried.get((record.partition, record.offset), "")
@@ -110,12 +122,17 @@ async def _recompute(
                 refused = e.code
             else:
                 refused = code if code == UNKNOWN_SERVICE else ""
+                if refused and since.get(event.service, record.timestamp_ms) < record.timestamp_ms:
+                    proof.refused[refused] += 1
+                    doubted.add(event.event_id)
+                    continue
             if refused:
                 proof.refused[refused] += 1
                 ledger.refused[event.request_id][event.step] = refused
                 continue
             if code:
                 proof.wrongly_refused.append(event.event_id)
+            doubted.discard(event.event_id)  # its dead letter was replayed
             ledger.steps[event.request_id].add(event.step)
             if record.offset >= folded[record.partition]:
                 continue
@@ -126,6 +143,7 @@ async def _recompute(
                 proof.conflicts.append(event.event_id)
             ledger.entries[event.request_id] = after
     proof.requests = len(ledger.entries)
+    proof.wrongly_refused += sorted(doubted)
     return ledger
 
 
@@ -225,6 +243,7 @@ async def _check_calls(
     ledger: _Recomputed,
     now_ms: int,
     proof: Proof,
+    replicas: Replicas,
 ) -> None:
     async for batch in read_range(bootstrap, CHAT_REQUESTS.name, asked, since_ms=query.from_ms):
         for record in batch:
@@ -240,7 +259,9 @@ async def _check_calls(
             if call.request_id in ledger.refused:
                 codes = sorted(set(ledger.refused[call.request_id].values()))
                 proof.reasons[f"refused: {', '.join(codes)}"] += 1
-            elif now_ms - record.timestamp_ms < _CALL_MS:
+            elif now_ms - record.timestamp_ms < _CALL_MS or replicas.may_have(
+                record.headers.get(HEADER, b"").decode(errors="replace"), record.timestamp_ms, now_ms
+            ):
                 proof.pending += 1
             else:
                 proof.unmetered[call.request_id] = "a call without usage"

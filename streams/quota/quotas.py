@@ -10,17 +10,17 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any, NoReturn, Self, cast
+from typing import Any, NamedTuple, NoReturn, Self, cast
 
 from redis.asyncio import Redis
 
 from schemas.quotas import (
     MONTH,
     MOST_BLIND_REPLICAS,
-    NOW,
     WINDOW_S,
     Ask,
     Limit,
+    QuotaExceeded,
     SoftWarning,
     check_allowed,
     exceeded,
@@ -28,13 +28,14 @@ from schemas.quotas import (
     month_left_s,
     month_of,
     share,
+    unset_answer,
     warnings_of,
 )
 from schemas.topics import JOB_PARTITIONS
 from streams import redis_keys
 from streams.metrics import QUOTA_REFUSALS, QUOTA_UNKNOWN, QUOTA_WARNINGS
 from streams.quota.reservations import Reservation, Unrecorded, concerns, entry_of
-from streams.quota.scripts import ADD_OPEN, RESERVE, SETTLE, SYNC
+from streams.quota.scripts import ADD_OPEN, RESERVE, SETTLE, SYNC, TAKE_BACK
 from streams.redis_client import REDIS_FAILURES
 from streams.services import Services
 from streams.tasks import background, end_tasks
@@ -49,10 +50,13 @@ CALL_MS, JOB_MS = 3_600_000, 14 * 86_400_000
 """So long a reservation holds that nobody settles: of a call, of a job."""
 
 _EVERY_S = 0.4
+_TAKEN_BACK_TIMES = 5  # what was sent before Redis stood still is done when it goes on, in any order
 _CHECKED_AT_ONCE = 500
 _AT_ONCE = 16
 _ADDED_AT_ONCE = 200
 CALL_MODULE = "chat"
+
+_Name = tuple[str, str, str, str]  # a limit: service, key, measure, and the month where it is of one
 
 
 class Quotas:
@@ -67,15 +71,17 @@ class Quotas:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._redis, self._services, self._replica, self._now = redis, services, replica, now
-        self._reserve, self._settle, self._sync, self._add = (
-            redis.register_script(source) for source in (RESERVE, SETTLE, SYNC, ADD_OPEN)
+        self._reserve, self._settle, self._sync, self._add, self._take_back = (
+            redis.register_script(source) for source in (RESERVE, SETTLE, SYNC, ADD_OPEN, TAKE_BACK)
         )
         self._asking = asyncio.Semaphore(_AT_ONCE)
         self._open: dict[str, Reservation] = {}
         self._unrecorded = Unrecorded()
         self._recent: deque[Reservation] = deque()
-        self._known: dict[tuple[str, str, str, str], int] = {}
-        self._since: Counter[tuple[str, str, str, str]] = Counter()
+        # Refused here while Redis did not answer in time: it may have granted them all the same, even later.
+        self._strays: dict[str, _Stray] = {}
+        self._known: dict[_Name, int] = {}
+        self._since: Counter[_Name] = Counter()
         self._replicas: int | None = None
         self._born = ""
         self._reachable = True
@@ -99,6 +105,10 @@ class Quotas:
         """Tell whether any limit holds for requests with this key: only then an estimate is needed."""
         return any(allowance.quotas.limited for allowance in self._services.get(service).allowances(key_id))
 
+    def unset_answer(self, service: str, key_id: str) -> int | None:
+        """Return how many tokens an answer may have whose caller sets no limit; None where it may have any number."""
+        return unset_answer(limits_for(self._services.get(service), key_id))
+
     async def reserve(self, ask: Ask) -> Reservation | None:
         """Reserve what a request will probably use; None where nothing is limited.
 
@@ -111,10 +121,17 @@ class Quotas:
             return None
         lives_ms = CALL_MS if ask.module == CALL_MODULE else JOB_MS
         made = Reservation(ask, int(self._now()), int(self._now() * 1000) + lives_ms)
+        was_asked = self._reachable
+        self._strays.pop(ask.request_id, None)  # what Redis holds of it is this one's now
         answer = await self._asked(made, limits)
         if answer is None:
             QUOTA_UNKNOWN.inc()
-            return self._granted_alone(made, limits)
+            try:
+                return self._granted_alone(made, limits)
+            except QuotaExceeded:
+                if was_asked:
+                    self._strays[ask.request_id] = _Stray(ask, _TAKEN_BACK_TIMES)
+                raise
         verdict, number, retry, second, *used = answer
         if verdict == 0:
             QUOTA_UNKNOWN.inc()
@@ -144,6 +161,13 @@ class Quotas:
         if held is not None and not held.repeated:
             self._unrecorded.forget(held.ask.request_id)
             self._close(held, "", -held.ask.estimate.tokens, taken_back=True)
+
+    def adopt(self, ask: Ask) -> None:
+        """Hold what a process reserved for a job that may be gone by now: Redis is told where it has lost it."""
+        if ask.request_id not in self._open and self.limited(ask.service, ask.key_id):
+            held = Reservation(ask, 0, int(self._now() * 1000) + JOB_MS)
+            self._open[ask.request_id] = held
+            self._unrecorded.keep(held)
 
     async def _asked(self, made: Reservation, limits: Sequence[Limit]) -> list[int] | None:
         if not self._reachable:
@@ -185,14 +209,14 @@ class Quotas:
         if ask.request_id in self._open:
             return replace(made, repeated=True)
         for limit in limits:
-            of = _name(ask.service, limit)
+            of = self._name(ask.service, limit)
             most = share(limit, self._replicas, self._known.get(of))
             own = self._own(ask.service, limit)
             first_blind = limit.window == MONTH and of not in self._known and own == 0 and limit.most > 0
             if own + limit.asked(ask) > most and not first_blind:
                 self._refuse(limit, ask, own, 2)
         for limit in limits:
-            self._since[_name(ask.service, limit)] += limit.asked(ask)
+            self._since[self._name(ask.service, limit)] += limit.asked(ask)
         self._unrecorded.keep(made)
         return self._keep(made)
 
@@ -203,7 +227,12 @@ class Quotas:
             case "now":
                 return sum(1 for held in self._open.values() if concerns(held, service, limit))
             case _:
-                return self._since[_name(service, limit)]
+                return self._since[self._name(service, limit)]
+
+    def _name(self, service: str, limit: Limit) -> _Name:
+        # What is known of a month says nothing of the next one.
+        month = month_of(int(self._now() * 1000)) if limit.window == MONTH else ""
+        return service, limit.key_id, limit.measure, month
 
     def _within_window(self) -> deque[Reservation]:
         while self._recent and self._recent[0].second < self._now() - WINDOW_S - 1:
@@ -223,14 +252,11 @@ class Quotas:
         for limit, amount in zip(limits, used, strict=True):
             if limit.window == MONTH and amount >= 0:
                 # What was granted alone and added since is in the amount.
-                self._known[_name(ask.service, limit)] = amount
-                self._since[_name(ask.service, limit)] = self._unrecorded.amount(ask.service, limit)
+                self._known[self._name(ask.service, limit)] = amount
+                self._since[self._name(ask.service, limit)] = self._unrecorded.amount(ask.service, limit)
 
     def _warnings(self, ask: Ask, limits: Sequence[Limit], used: Sequence[int]) -> tuple[SoftWarning, ...]:
-        found = warnings_of(
-            [x for x in limits if x.window != NOW],
-            [amount for limit, amount in zip(limits, used, strict=True) if limit.window != NOW],
-        )
+        found = warnings_of(limits, used)
         for warning in found:
             QUOTA_WARNINGS.labels(ask.service, warning.limit).inc()
         return found
@@ -251,7 +277,7 @@ class Quotas:
 
     async def _closed(self, held: Reservation, entry: str, tokens: int, taken_back: bool) -> None:
         ask = held.ask
-        keys = _counters_of(ask)
+        keys = counters_of(ask)
         arguments = [ask.request_id, held.second, tokens, self._replica, ask.key_id, entry, int(taken_back)]
         # Metering settles it too, and what is left expires.
         with contextlib.suppress(*REDIS_FAILURES):
@@ -268,6 +294,7 @@ class Quotas:
                 else:
                     await self._add_to_counters(tuple(self._unrecorded), minutes=True)
                     await self._forget_settled()
+                    await self._take_strays_back()
                 # Only now: what is asked of the counters should find in them what was granted without.
                 self._reachable = True
             except REDIS_FAILURES:
@@ -314,9 +341,9 @@ class Quotas:
 
     def _addition(self, held: Reservation, *, minutes: bool) -> tuple[list[str], list[str | int]]:
         ask = held.ask
-        keys = _counters_of(ask)
+        keys = counters_of(ask)
         entry = entry_of(held, self._replica, jobs=int(ask.request_id in self._open))
-        second = held.second if minutes else ""
+        second = held.second if minutes and held.second else ""  # one that was adopted is of another minute
         return keys, [ask.request_id, entry, second, ask.estimate.tokens, self._replica, ask.key_id]
 
     async def _forget_settled(self) -> None:
@@ -337,12 +364,22 @@ class Quotas:
             if still:
                 self._open[held.ask.request_id] = held  # to the end: the others' turn comes
 
+    async def _take_strays_back(self) -> None:
+        if not self._strays:
+            return
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for request_id, (ask, _) in tuple(self._strays.items()):
+                await self._take_back(keys=counters_of(ask)[:2], args=[request_id, self._replica], client=pipe)
+            await cast("Awaitable[Any]", pipe.execute())
+        self._strays = {r: _Stray(ask, left - 1) for r, (ask, left) in self._strays.items() if left > 1}
 
-def _name(service: str, limit: Limit) -> tuple[str, str, str, str]:
-    return service, limit.key_id, limit.window, limit.measure
+
+class _Stray(NamedTuple):
+    ask: Ask
+    left: int
 
 
-def _counters_of(ask: Ask) -> list[str]:
+def counters_of(ask: Ask) -> list[str]:
     """Return the keys of what a reservation moves: the open ones, their sums, the minutes of service and key."""
     return [
         redis_keys.quota_open(ask.service),

@@ -4,10 +4,11 @@
 - `sums` (hash): `{key}|{measure}` to the sum over `open`; both change together, and only in these scripts.
 - `minute` (hash, one a service and one a key with limits): `{second}|{r or t}|{replica}` to requests or tokens.
 - `state` (hash): `born` is when the counters began to count (ms), `seen` when a replica last was in touch;
-  `replica:{id}` is until when that replica counts as alive.
+  `replica:{id}` is until when that replica counts as alive; `jobs:{partition}` is for which birth job-state has added
+  its open jobs, `restoring` until when it is at work on that.
 - `spent` (the ledger's rows, written by metering): `tokens pages audio_ms money_micros` of a partition and month.
 
-Counters that were born less than a life ago are unknown: not every replica may have added again what it has.
+Counters that were born less than a life ago, or are being restored, are unknown: not all may be in them again.
 """
 
 OPEN_FUNCTIONS = """
@@ -54,8 +55,9 @@ RESERVE = (
 local t = redis.call('TIME')
 local now_s = tonumber(t[1])
 local now = now_s * 1000 + math.floor(t[2] / 1000)
-local born, seen = unpack(redis.call('HMGET', KEYS[3], 'born', 'seen'))
+local born, seen, restoring = unpack(redis.call('HMGET', KEYS[3], 'born', 'seen', 'restoring'))
 local known = born and now - born >= tonumber(ARGV[3]) and now - seen <= tonumber(ARGV[4])
+known = known and now >= tonumber(restoring or 0)
 local again = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
 local SPENT = {tokens = 1, pages = 2, audio_seconds = 3, money_micros = 4}
 local spent = {}
@@ -150,6 +152,17 @@ for n = 3, 4 do
     end
   end
 end
+return 1
+"""
+)
+
+# KEYS: open, sums. ARGV: request id, replica. Takes out what this replica has reserved, and no other.
+TAKE_BACK = (
+    OPEN_FUNCTIONS
+    + """
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+if not held or parts_of(held)[8] ~= ARGV[2] then return 0 end
+take_out(KEYS[1], KEYS[2], ARGV[1])
 return 1
 """
 )

@@ -10,7 +10,9 @@ from schemas.topics import SCHEMAS, SERVICES
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.schema_reader import SchemaReader
+from streams.metering.price_file import BudgetPrices
 from streams.metrics_server import Health
+from streams.quota.restoring import Restorer
 from streams.redis_client import redis_client
 from streams.services import Services
 from streams.settings import Settings
@@ -18,6 +20,7 @@ from streams.tables.job_state_app import JobStateApp
 from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.redis_view import RedisView
 from streams.tables.serving import serve_table, unless_stopped
+from streams.tasks import background, end_tasks
 
 
 async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
@@ -44,7 +47,12 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         ends = KafkaLogEnds(settings.kafka_bootstrap)
         stack.push_async_callback(ends.stop)
         app = JobStateApp(settings, codec, schemas, publisher, RedisView(redis), ends, health, ttl_s)
-        return await app.run(stop)
+        restorer = Restorer(redis, app.states, app.folded, ends, services, BudgetPrices(settings.models_file))
+        restoring = background(restorer.run(), "reservations")
+        try:
+            return await app.run(stop)
+        finally:
+            await end_tasks(restoring)
 
 
 def main() -> None:

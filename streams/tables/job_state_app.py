@@ -7,6 +7,7 @@ from schemas.codec import Codec
 from streams.log.protocols import Decoder, Publisher
 from streams.metrics import FLUSH_SECONDS
 from streams.metrics_server import Health
+from streams.redis_keys import Offsets
 from streams.settings import Settings
 from streams.stages import all_stages
 from streams.tables.expiry import Ttl
@@ -71,6 +72,15 @@ class JobStateApp:
             ends,
             timed=lambda step, seconds: FLUSH_SECONDS.labels(step).observe(seconds),
         )
+
+    @property
+    def states(self) -> JobStates:
+        """The jobs of this process."""
+        return self._contents.states
+
+    def folded(self) -> dict[int, Offsets]:
+        """Return how far each partition held here is."""
+        return self._contents.keeper.folded
 
     async def run(self, stop: asyncio.Event) -> str:
         """Work until `stop` is set; returns why the process must be restarted, or an empty text."""

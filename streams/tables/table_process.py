@@ -58,7 +58,10 @@ class Contents(ABC, Generic[R]):
 
     @abstractmethod
     async def decode(self, record: LogRecord) -> R:
-        """Return the record. Raises Permanent when it can never be folded: it goes to the dead letters."""
+        """Return the record. Raises Permanent when it can never be folded: it goes to the dead letters.
+
+        Raises Outage where that cannot be told now: it is asked for again.
+        """
 
     @abstractmethod
     def take(self, batch: Iterable[tuple[LogRecord, R]]) -> Taken:
@@ -144,7 +147,10 @@ class TableProcess(Generic[R, S]):
             await self._read_again(partition)
         records = [to_log_record(m) for m in current]
         spans = fold_spans(records, self._contents.name)
-        taken = self._contents.take(await self._decoded(records))
+        decoded = await self._decoded(records, generation)
+        if decoded is None:
+            return None
+        taken = self._contents.take(decoded)
         self._unsent.update((partition, key) for partition, key, _ in taken.changes)
         shown_from = time.perf_counter()
         self._timed("fold", shown_from - started)
@@ -269,14 +275,23 @@ class TableProcess(Generic[R, S]):
             self._committed = now
             CONSUMER_COMMIT_SECONDS.labels(self._contents.name).set_to_current_time()
 
-    async def _decoded(self, records: Sequence[LogRecord]) -> list[tuple[LogRecord, R]]:
+    async def _decoded(self, records: Sequence[LogRecord], generation: int) -> list[tuple[LogRecord, R]] | None:
+        """Return the records that can be folded; None when the group moved on while one had to wait for the log."""
         self._contents.fetched(records)
         decoded: list[tuple[LogRecord, R]] = []
         for record in records:
-            try:
-                decoded.append((record, await self._contents.decode(record)))
-            except Permanent as e:
-                await bury(record, e, self._write_letter, stage=self._contents.name)
+            while True:
+                try:
+                    decoded.append((record, await self._contents.decode(record)))
+                except Permanent as e:
+                    await bury(record, e, self._write_letter, stage=self._contents.name)
+                except Outage as e:  # no fault of the record's, and those behind it have their order
+                    if generation != self._table.generation:
+                        return None
+                    log.warning("table.waits", table=self._contents.name, code=e.code, reason=e.message)
+                    await asyncio.sleep(_RETRY_S)
+                    continue
+                break
         return decoded
 
     def _following(self, records: Iterable[LogRecord]) -> dict[int, Offsets]:

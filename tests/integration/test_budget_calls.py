@@ -15,7 +15,7 @@ from streams.quota.quotas import LIFE_MS
 from streams.redis_client import redis_client
 from streams.redis_keys import QUOTA_STATE
 from tests.builders import now_ms
-from tests.integration.chat_harness import NATIVE, Sims, chat_ingress, own_service
+from tests.integration.chat_harness import COMPATIBLE, NATIVE, Sims, chat_ingress, own_service
 from tests.integration.ingress_harness import Ingress
 from tests.integration.table_processes import OwnRedis, TableProcess
 from tests.waiting import WaitUntil, eventually
@@ -26,6 +26,8 @@ BUDGET = 2_000
 CALLS = 200
 ANSWER = 8
 MOST_OF_A_CALL = 80  # as it is reserved: the prompt's estimate with its margin, and the answer
+LONG_BUDGET = 4_000
+LONG_ANSWER = LONG_BUDGET // 4
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +107,41 @@ async def test_200_calls_at_once_never_pass_a_budget_of_tokens_and_the_ledger_ha
     assert total["prompt_tokens"] == counted["prompt_tokens"]
     assert total["completion_tokens"] == counted["tokens_sent"] == granted * ANSWER
     assert BUDGET - MOST_OF_A_CALL < total["prompt_tokens"] + total["completion_tokens"] <= BUDGET
+
+
+async def test_200_calls_that_limit_nothing_never_pass_a_budget_though_the_servers_would_answer_at_length(
+    ingress: Ingress, metering: TableProcess, sims: Sims, wait_until: WaitUntil
+) -> None:
+    """Of two kinds of servers, in two protocols: none is asked for more than was reserved."""
+    service = own_service()
+    limits = ServiceSettings(service, allowance=Allowance(quotas=Limits(tokens_per_month=LONG_BUDGET)))
+    await ingress.dependencies.publisher.publish(SERVICES, service, limits)
+    key = await ingress.key(service, ("chat", "usage"))
+    await wait_until(lambda: ingress.dependencies.services.known(service))
+    await wait_until(metering.ready, timeout_s=60)
+    await sims.reset()
+    for sim in (sims.native, sims.compatible):
+        await sim.set(tokens=3 * LONG_ANSWER)
+    headers = {"Authorization": f"Bearer {key}"}
+    at_once = httpx.Limits(max_connections=CALLS)
+    async with httpx.AsyncClient(
+        base_url=ingress.base_url, headers=headers, timeout=60, limits=at_once, trust_env=False
+    ) as client:
+
+        async def ask_for_all(number: int) -> httpx.Response:
+            path = ("/v1/chat/completions", "/api/chat")[number % 2]
+            words = [{"role": "user", "content": "안녕하세요"}]
+            body = {"model": (NATIVE, COMPATIBLE)[number // 2 % 2], "messages": words, "stream": False}
+            return await client.post(path, json=body)
+
+        answers = await asyncio.gather(*(ask_for_all(n) for n in range(CALLS)))
+        granted = [a for a in answers if a.status_code == 200]
+        assert {a.status_code for a in answers} == {200, 429}
+        for one in granted:
+            assert one.headers["x-quota-max-tokens"] == str(LONG_ANSWER)
+            body = one.json()
+            ended = body["choices"][0]["finish_reason"] if "choices" in body else body["done_reason"]
+            assert ended == "length"
+        total = await charged(client, len(granted))
+    assert total["completion_tokens"] == len(granted) * LONG_ANSWER
+    assert total["prompt_tokens"] + total["completion_tokens"] <= LONG_BUDGET

@@ -21,7 +21,7 @@ async def test_a_takeover_that_gets_no_answer_is_given_up_and_closes_what_it_ope
     monkeypatch.setattr(answers, "_ROUND_S", 0.05)
     broker: Any = SilentBroker()
     codec = Codec()
-    answerer = Answerer("nowhere", codec, CodecDecoder(codec), frozenset, broker)
+    answerer = Answerer("nowhere", codec, CodecDecoder(codec), frozenset, broker, broker)
     async with asyncio.timeout(20):
         with pytest.raises(TimeoutError):
             await answerer._open(3, broker, producer)

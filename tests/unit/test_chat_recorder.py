@@ -38,7 +38,7 @@ async def test_a_request_that_is_not_acknowledged_in_time_leaves_the_producer_un
     asked = asked_now(Caller("team-a", "key", frozenset()), call, "m", b"{}", {})
     assert publisher.healthy
     with pytest.raises(Outage) as late:
-        await Recorder(publisher, FakeBlobs(), lambda _: True).record(asked)
+        await Recorder(publisher, FakeBlobs(), lambda _: True, "a").record(asked)
     assert late.value.code == "log_unavailable"
     assert not publisher.healthy
     await publisher.__aexit__()

@@ -72,5 +72,5 @@ async def test_orphaned_calls_are_looked_for_again_when_the_client_fails_oddly(m
     monkeypatch.setattr(orphans, "_AGAIN_S", 0.01)
     publisher: Any = None
     ledger = HeldLedger(dict, lambda _: None)
-    closer = OrphanCloser("nowhere", CodecDecoder(Codec()), publisher, ledger, 600)
+    closer = OrphanCloser("nowhere", CodecDecoder(Codec()), publisher, ledger, 600, publisher)
     await asked_again(closer.run(), turns)

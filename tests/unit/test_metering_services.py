@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 
 from schemas.codec import Codec
+from schemas.errors import Outage
 from schemas.events import ApiKey
 from schemas.topics import API_KEYS
 from streams.log.memory import MemoryLog, MemoryPublisher, MemoryTail
@@ -56,12 +57,14 @@ async def test_a_service_that_came_since_the_last_look_is_found_for_use_that_cam
     assert tail.looks == looks
 
 
-async def test_a_look_that_the_log_did_not_answer_is_repeated() -> None:
+async def test_a_look_that_the_log_did_not_answer_is_no_answer_and_is_repeated() -> None:
+    """Use that is refused for it would be off the ledger: a broker that restarts for a moment is enough."""
     log = MemoryLog()
     tail = CountingTail(log, API_KEYS.name)
     async with KnownServices(tail, CodecDecoder(Codec()), None) as services:
         log.down = True
-        assert not await services.knows("nobody", 1_000)
+        with pytest.raises(Outage):
+            await services.knows("nobody", 1_000)
         log.down = False
         assert not await services.knows("nobody", 1_000)
         assert tail.looks == 2

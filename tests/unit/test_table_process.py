@@ -1,14 +1,18 @@
 """What the loop of a table's process owes its changelog when a rebalance comes in the middle of a batch."""
 
 import asyncio
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from prometheus_client import REGISTRY
 
+from schemas.errors import Outage
 from streams.log.memory import MemoryLog, MemoryPublisher
 from streams.metrics_server import Health
 from streams.redis_keys import Offsets
+from streams.tables import table_process
 from streams.tables.table_process import Contents, TableProcess, Taken
 
 
@@ -61,11 +65,15 @@ class Last(Contents[bytes]):
 
     def __init__(self, store: dict[bytes, bytes]) -> None:
         self.store = store
+        self.outages: list[Callable[[], None]] = []  # what happens in each, one a decoding
 
     def __len__(self) -> int:
         return len(self.store)
 
     async def decode(self, record: Any) -> bytes:
+        if self.outages:
+            self.outages.pop()()
+            raise Outage("the log does not answer")
         return record.value
 
     def take(self, batch: Any) -> Taken:
@@ -129,6 +137,22 @@ async def test_what_a_cut_off_batch_changed_reaches_the_changelog_when_its_recor
     assert table.changelog == [(0, b"a", b"1")]
     await it.batch([message(0, 6, b"a", b"1", 2)])
     assert table.changelog == [(0, b"a", b"1")]
+
+
+async def test_a_record_that_cannot_be_judged_in_an_outage_waits_and_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_process, "_RETRY_S", 0.0)
+    it, table, _ = process()
+    await settled(it)
+    it._contents.outages = [lambda: None] * 2
+    assert await it.batch([message(0, 5, b"a", b"1", 1), message(0, 6, b"b", b"1", 1)]) is not None
+    assert table.changelog == [(0, b"a", b"1"), (0, b"b", b"1")]
+
+    def rebalance() -> None:
+        table.generation = 2
+
+    it._contents.outages = [rebalance]
+    assert await it.batch([message(0, 7, b"a", b"2", 1)]) is None  # it is somebody else's by now
+    assert table.store[b"a"] == b"1"
 
 
 async def test_what_is_sent_late_is_what_the_table_has_now() -> None:

@@ -21,6 +21,17 @@ WRONG = Proof(
 )
 
 
+def test_what_could_not_be_checked_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """0 differences in a period of which no job and no call was looked at is half of what it seems."""
+    _print_proof(Proof(jobs_since_ms=1_790_000_000_000, money=False))
+    said = capsys.readouterr().out
+    assert "not checked: jobs before 2026-09-21T14:13:20+00:00" in said
+    assert "not compared: money" in said
+    assert "calls before" not in said
+    _print_proof(Proof())
+    assert "not " not in capsys.readouterr().out
+
+
 def test_a_proof_with_refusals_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     _print_proof_json(Proof(events=3, refused=Counter({"unknown_schema": 2}), reasons=Counter({"cancelled": 1})))
     printed = json.loads(capsys.readouterr().out)

@@ -9,8 +9,10 @@ from schemas.events import ChatRequest, Usage
 from schemas.usage_ledger import HORIZON_MS, ending, fold_usage
 from schemas.usage_rows import HOUR_MS
 from streams.metering.open_calls import OpenCalls, aborted
+from streams.quota.replicas import LONGEST_CALL_MS, Replicas
 
 NOW = 50 * HORIZON_MS
+NOBODY = Replicas(frozenset())
 
 
 def call(request_id: str = "r", asked_ms: int = NOW) -> ChatRequest:
@@ -21,15 +23,32 @@ def test_only_calls_without_an_end_are_overdue_and_those_with_one_are_forgotten(
     calls = OpenCalls()
     for offset, asked in enumerate((NOW - 90, NOW - 10, NOW - 80)):
         calls.read(offset, call(str(offset), asked))
-    assert calls.overdue(NOW - 50, NOW, {"0": True, "2": False}.get) == [2]
+    assert calls.overdue(NOW - 50, NOW, {"0": True, "2": False}.get, NOBODY) == [2]
     assert (len(calls), calls.following) == (2, 1)
-    assert calls.overdue(NOW - 50, NOW, lambda _: None) == [2]  # of another process: it stays, and that one closes it
+    assert calls.overdue(NOW - 50, NOW, lambda _: None, NOBODY) == [
+        2
+    ]  # of another process: it stays, and that one closes it
+
+
+def test_a_call_is_open_while_the_replica_that_serves_it_lives_or_nobody_can_tell() -> None:
+    calls = OpenCalls()
+    for offset, replica in enumerate(("a", "b", "")):
+        calls.read(offset, call(str(offset), NOW - 90), replica)
+    calls.read(3, call("3", NOW - LONGEST_CALL_MS - 1), "a")
+
+    def overdue(alive: frozenset[str] | None) -> list[int]:
+        return calls.overdue(NOW - 50, NOW, lambda _: False, Replicas(alive))
+
+    assert overdue(frozenset("a")) == [1, 2, 3]
+    assert overdue(frozenset()) == [0, 1, 2, 3]
+    assert overdue(None) == [2, 3]
+    assert calls.following == 0
 
 
 def test_what_the_ledger_can_take_no_more_is_not_closed() -> None:
     calls = OpenCalls()
     calls.read(0, call(asked_ms=NOW - HORIZON_MS))
-    assert calls.overdue(NOW - HOUR_MS, NOW, lambda _: False) == []
+    assert calls.overdue(NOW - HOUR_MS, NOW, lambda _: False, NOBODY) == []
     assert calls.following == 1
 
 

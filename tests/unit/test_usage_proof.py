@@ -12,8 +12,9 @@ from schemas.prices import Price, PriceList
 from schemas.usage_ledger import DAY_MS, HOUR_MS, LedgerEntry, fold_usage
 from schemas.usage_query import UsageQuery
 from schemas.usage_rows import Amounts, RowId, added, day_of, day_start_ms, entry_rows
+from streams.log.kafka_times import Range
 from streams.metering.ends import excuse, missing_steps, unread
-from streams.metering.proof import DAY, HOUR, Proof, compare, month_ms
+from streams.metering.proof import DAY, HOUR, Proof, checked_since, compare, month_ms
 from streams.metering.reader import EverythingFound
 from streams.metering.spent import Spent, SumAmounts, SumId
 from streams.tables.log_expiry import LOG_EXPIRED
@@ -130,6 +131,15 @@ def test_days_and_months_that_a_period_cuts_are_not_compared() -> None:
     # Up to now a day and its month are whole, although they go on.
     still_open = proof(nothing, ledger, FROM, AT + HOUR_MS, now=AT + HOUR_MS)
     assert ([d.level for d in still_open.differences], len(still_open.sums)) == ([DAY], 2)
+
+
+def test_jobs_and_calls_can_be_checked_from_where_every_partition_has_all_of_them() -> None:
+    whole, newer, older = Range(0, 9, 0, FROM + 50), Range(4, 9, 4, FROM + 20), Range(4, 9, 4, FROM + 10)
+    assert checked_since([whole, whole], FROM, NOW) is None
+    assert checked_since([whole, newer, older], FROM, NOW) == FROM + 20
+    assert checked_since([newer, older], FROM + 20, NOW) is None
+    assert checked_since([older, Range(9, 9, 9, None)], FROM, NOW) == NOW
+    assert checked_since([Range(0, 0, 0, None)], FROM, NOW) is None
 
 
 STEPS = (Step("ocr", "ocr"), Step("extract", "gongmun.extract"), Step("check", "llm"))

@@ -7,15 +7,17 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
+from processors.llm.pool.most_used import read_tokens
 from processors.llm.protocols.values import Call, Task
 from processors.llm.tokens import estimated
 
 _MEMORY = 0.99  # what each call leaves of the weight of those before
 _TOKENS_A_CHARACTER = 0.3  # until a model's own ratio is known
 _FIRST_CHARACTERS = 200.0
+_LEAST_CHARACTERS = 100
+_MOST_A_CHARACTER = 3  # a syllable in bytes, each a token: no tokenizer needs more
 _FIRST_EVENTS = 8.0
 _MARGIN = 1.25  # of a prompt over its model's mean
-_TURNS, _TURN = 32, 8  # tokens of a chat format: around all messages (a system prompt of its own included), and each
 _LONGEST_TOKEN = 12  # characters an event, on average: more than that is more than one token in any language
 
 
@@ -41,10 +43,17 @@ class Estimates:
         self._by_server: dict[tuple[str, str], _Ratio] = {}
 
     def learn_prompt(self, model: str, call: Call, tokens: int) -> None:
-        """Take in a prompt that the upstream has counted."""
+        """Take in a prompt that the upstream has counted.
+
+        The ratio holds for all services, so only texts teach it: of what stands beside them, or of a chat format
+        around a few words, characters say nothing.
+        """
+        length = characters(call)
+        if length < _LEAST_CHARACTERS or not _only_text(call):
+            return
         if model not in self._by_model:
             self._by_model[model] = _Ratio(_TOKENS_A_CHARACTER, _FIRST_CHARACTERS)
-        self._by_model[model].learn(tokens, characters(call))
+        self._by_model[model].learn(min(tokens, length * _MOST_A_CHARACTER), length)
 
     def learn_stream(self, server: tuple[str, str], events: int, tokens: int) -> None:
         """Take in a stream that came to its end: its events with text, and its tokens by the upstream's count."""
@@ -60,12 +69,10 @@ class Estimates:
     def most_prompt_tokens(self, model: str, call: Call) -> int:
         """Return how many tokens the prompt of a call has at most, roughly: what is reserved must not be passed.
 
-        The model's ratio with a margin, or the text's bytes where it has not been heard of; and what its chat
-        format puts around the messages, which is most of a short prompt.
+        What its bytes show (see `most_used`), or more where the model's ratio, with a margin, says that of its text.
         """
         known = math.ceil(self.prompt_tokens(model, call) * _MARGIN)
-        unheard = sum(map(estimated, _texts(call)))
-        return max(known, unheard) + _TURNS + _TURN * len(call.body.get("messages") or ())
+        return read_tokens(call) + max(0, known - sum(map(estimated, _texts(call))))
 
     def completion_tokens(self, model: str, server: tuple[str, str], events: int, length: int) -> int:
         """Return how many tokens stood in so many events with so many characters.
@@ -85,6 +92,33 @@ class Estimates:
 def characters(call: Call) -> int:
     """Return how many characters of text a call gives the model to read; images do not count."""
     return sum(map(len, _texts(call)))
+
+
+_BESIDE_TEXT = ("tools", "functions", "response_format", "format", "images", "context", "suffix", "documents")
+_OF_TEXT = frozenset(("role", "content", "name"))
+
+
+def _only_text(call: Call) -> bool:
+    body = call.body
+    if any(body.get(name) for name in _BESIDE_TEXT):
+        return False
+    match call.task:
+        case Task.CHAT:
+            messages = cast(list[Mapping[str, Any]], body.get("messages") or [])
+            return all(message.keys() <= _OF_TEXT and _is_text(message.get("content")) for message in messages)
+        case Task.COMPLETION:
+            return _is_text(body.get("prompt"))
+        case Task.EMBED:
+            return _is_text(body.get("input"))
+
+
+def _is_text(content: Any) -> bool:
+    if isinstance(content, list):
+        return all(
+            isinstance(part, str) or (isinstance(part, dict) and cast(Mapping[str, Any], part).get("type") == "text")
+            for part in cast(list[Any], content)
+        )
+    return isinstance(content, str)
 
 
 def _texts(call: Call) -> Iterator[str]:

@@ -3,12 +3,15 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from urllib.parse import urlsplit
 
 from processors.llm.errors import ModelNotAllowed, UnknownModel
+from processors.llm.protocols.answer_limits import MAX_COMPLETION_TOKENS, MAX_TOKENS
 from processors.llm.protocols.values import Dialect
 from schemas.prices import Price, PriceList
 
 _SHOWN_NAMES = 20
+_OPENAI = ("api.openai.com", ".openai.azure.com")
 DEFAULT_CONTEXT_TOKENS = 4096
 """What an Ollama gives a model when nobody says otherwise; longer prompts it cuts without a word."""
 
@@ -28,6 +31,12 @@ class Upstream:
     weight: float = 1.0
     api_key: str = field(default="", repr=False)
     second_calls: bool = True
+
+    @property
+    def limit_field(self) -> str:
+        """The field in which it takes a limit on a chat's answer: OpenAI's newer models refuse everybody else's."""
+        host = urlsplit(self.url).hostname or ""
+        return MAX_COMPLETION_TOKENS if host.endswith(_OPENAI) else MAX_TOKENS
 
 
 @dataclass(frozen=True, slots=True)

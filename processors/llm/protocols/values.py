@@ -29,13 +29,17 @@ class Task(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A caller's request: its body as it came (checked, see `checks`), in the caller's dialect."""
+    """A caller's request: its body as it came (checked, see `checks`), in the caller's dialect.
+
+    `answer_limit` is how many tokens an answer may have where the body leaves that to the server; 0: any number.
+    """
 
     dialect: Dialect
     task: Task
     model: str
     body: Mapping[str, Any]
     stream: bool
+    answer_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

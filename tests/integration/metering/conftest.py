@@ -7,6 +7,7 @@ import pytest
 
 from schemas.topics import USAGE_EVENTS
 from streams.log.kafka_publisher import KafkaPublisher
+from streams.metering.log_times import LogTimes
 from streams.metering.reader import UsageReader
 from streams.redis_client import redis_client
 from streams.tables.log_ends import KafkaLogEnds
@@ -39,6 +40,6 @@ async def setting(
     await wait_until(process.ready, 120)
     redis, ends = redis_client(own_redis.url), KafkaLogEnds(kafka, (USAGE_EVENTS.name,))
     async with KafkaPublisher(kafka) as publisher:
-        yield Setting(kafka, own_redis, process, publisher, UsageReader(redis, ends))
+        yield Setting(kafka, own_redis, process, publisher, UsageReader(redis, ends, LogTimes(kafka)))
     await ends.stop()
     await redis.aclose()

@@ -22,6 +22,7 @@ from streams.log.schema_reader import CodecDecoder
 from streams.metering.proof import Proof
 from streams.metering.reader import UsageFound, UsageReader
 from streams.metering.verify import verify
+from streams.quota.replicas import Replicas
 from streams.redis_client import redis_client
 from tests.builders import now_ms
 from tests.integration.table_processes import OwnRedis, TableProcess
@@ -83,10 +84,13 @@ class Setting:
         report = make_report(found.rows, query(service, since), PriceList())
         return {name: n for name, n in zip(COLUMNS, report.total.amounts, strict=True) if n}
 
-    async def proof(self, after_ms: int = 120_000, prices: PriceList | None = None) -> Proof:
-        """Verify the last days, as if it were later."""
-        later = now_ms() + after_ms
-        return await verify(self.kafka, CodecDecoder(Codec()), self.reader, query(None, 40), later, prices)
+    async def proof(
+        self, after_ms: int = 120_000, prices: PriceList | None = None, alive: Replicas | None = None
+    ) -> Proof:
+        """Verify the last days, as if it were later; no replica lives but those that are given."""
+        later, nobody = now_ms() + after_ms, Replicas(frozenset())
+        decoder, period = CodecDecoder(Codec()), query(None, 40)
+        return await verify(self.kafka, decoder, self.reader, period, later, prices, alive or nobody)
 
     async def money(self, service: str) -> int:
         """Return what budgets have of a service's money, in millionths, as it stands in Redis."""

@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -14,16 +15,22 @@ from schemas.codec import Codec
 from schemas.events import Usage, UsageEvent
 from schemas.ids import new_job_id, usage_id
 from schemas.prices import PriceList
-from schemas.topics import CHAT_REQUESTS, USAGE_EVENTS
+from schemas.topics import API_KEYS, CHAT_REQUESTS, USAGE_EVENTS
 from schemas.usage_rows import COLUMNS, HOUR_MS
+from streams.api_keys import make_key
+from streams.metering import reader
+from streams.metering.log_times import LogTimes
 from streams.metering.open_calls import aborted
 from streams.metering.price_file import BudgetPrices
-from streams.metering.reader import UsageFound, UsageUnknown
+from streams.metering.reader import UsageFound, UsageReader, UsageUnknown
+from streams.quota.replicas import HEADER, replicas
 from streams.redis_client import redis_client
+from streams.redis_keys import QUOTA_STATE
 from streams.tables.partitions import job_partition
 from tests.builders import now_ms
 from tests.integration.metering.harness import Setting, call, letter_of, query, used
 from tests.integration.table_processes import TableProcess
+from tests.services import free_port
 from tests.waiting import WaitUntil
 
 pytestmark = pytest.mark.kafka
@@ -81,6 +88,24 @@ async def test_what_cannot_be_counted_goes_to_the_dead_letters(
     assert (await letter_of(setting.kafka, bad.request_id))["dlt.error.code"] == code.encode()
 
 
+async def test_use_refused_for_a_service_that_there_was_is_found_until_it_is_replayed(
+    setting: Setting,
+) -> None:
+    """Metering did not see the service when it looked; that is no excuse for its job."""
+    service = f"s-{uuid4().hex[:8]}"
+    event = used(service)
+    await setting.measure(event)
+    assert (await letter_of(setting.kafka, event.request_id))["dlt.error.code"] == b"unknown_service"
+    assert event.event_id not in (await setting.proof()).wrongly_refused
+    record, _ = make_key(service, ("usage",), None, now_ms() - 3_600_000)
+    await setting.publisher.publish(API_KEYS, record.key_id, record)
+    proof = await setting.proof()
+    assert (proof.wrongly_refused, proof.holds) == ([event.event_id], False)
+    await setting.measure(event)
+    assert (await setting.totals(service))["requests"] == 1
+    assert (await setting.proof()).holds
+
+
 async def test_garbage_goes_to_the_dead_letters_and_the_next_event_counts(setting: Setting) -> None:
     service, request = await setting.service(), new_job_id(now_ms())
     await setting.publisher.publish_raw(USAGE_EVENTS.name, request.encode(), b"garbage", {})
@@ -132,6 +157,29 @@ async def test_a_killed_process_recovers_its_ledger(setting: Setting, wait_until
     assert (await setting.totals(service))["requests"] == 2
 
 
+async def test_a_report_is_complete_up_to_the_first_event_that_is_not_in_it(
+    setting: Setting, wait_until: WaitUntil, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not up to the last one that is: where little is logged that is days ago."""
+    monkeypatch.setattr(reader, "_FRESH_MS", 0)
+    service, request = await setting.service(), new_job_id(now_ms())
+    await setting.totals(service)
+    assert setting.app.end(signal.SIGKILL) == -signal.SIGKILL
+    before_ms = now_ms()
+    await setting.measure(used(service, request))
+    logged_ms = now_ms()
+    found = await setting.reader.read(query(service))
+    assert isinstance(found, UsageFound)
+    assert before_ms <= found.complete_through_ms <= logged_ms
+    deaf = UsageReader(setting.reader._redis, setting.reader._log_ends, LogTimes(f"127.0.0.1:{free_port()}"))
+    found = await deaf.read(query(service))
+    assert isinstance(found, UsageFound)
+    assert found.complete_through_ms < before_ms  # less than is true, and not more
+    setting.app.start()
+    await wait_until(setting.app.ready, 60)
+    assert (await setting.totals(service))["requests"] == 1
+
+
 async def test_a_call_whose_end_never_came_is_closed_once_and_its_real_end_beats_that(
     setting: Setting, wait_until: WaitUntil
 ) -> None:
@@ -172,6 +220,33 @@ async def test_a_call_whose_end_never_came_is_closed_once_and_its_real_end_beats
     proof = await setting.proof()
     assert proof.differences == []
     assert not {orphan, ended, late} & proof.unmetered.keys()
+
+
+async def test_a_call_of_a_replica_that_lives_is_open_however_old_it_is(
+    setting: Setting, wait_until: WaitUntil
+) -> None:
+    service, asked_ms = await setting.service(), now_ms() - 300_000
+    long, orphan = (new_job_id(asked_ms) for _ in range(2))
+    client = redis_client(setting.redis.url)
+    known = {"born": asked_ms, "seen": now_ms() + 600_000, "replica:living": now_ms() + 600_000}
+    await client.hset(QUOTA_STATE, mapping=known)
+    for request, replica in ((long, b"living"), (orphan, b"dead")):
+        record = call(service, request, asked_ms)
+        await setting.publisher.publish(CHAT_REQUESTS, request, record, {HEADER: replica})
+
+    async def closed(count: int) -> bool:
+        return (await setting.totals(service)).get("requests") == count
+
+    await wait_until(lambda: closed(1), 60)
+    proof = await setting.proof(after_ms=16 * 60_000)
+    assert long in proof.unmetered
+    assert orphan not in proof.unmetered
+    proof = await setting.proof(after_ms=16 * 60_000, alive=await replicas(client))
+    assert long not in proof.unmetered
+    await client.hdel(QUOTA_STATE, "replica:living")
+    await wait_until(lambda: closed(2), 60)
+    await client.delete(QUOTA_STATE)
+    await client.aclose()
 
 
 async def test_a_price_counts_in_budgets_at_once_and_after_a_restart(

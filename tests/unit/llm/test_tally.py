@@ -121,3 +121,53 @@ def test_a_call_without_text_has_no_prompt() -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": image}]}
     asked = checked_call(Dialect.OPENAI, Task.CHAT, body)
     assert (characters(asked), Estimates().prompt_tokens("m", asked)) == (0, 0)
+
+
+def counted(estimates: Estimates, asked: Call, prompt: int, times: int = 50) -> None:
+    """Have the estimates hear of prompts that the upstream counted."""
+    for _ in range(times):
+        estimates.learn_prompt("m", asked, prompt)
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+LOOK = {"type": "function", "function": {"name": "look"}}
+
+
+@pytest.mark.parametrize(
+    ("task", "body"),
+    [
+        (Task.CHAT, {"messages": [{"role": "user", "content": [{"type": "text", "text": "x" * 200}, PICTURE]}]}),
+        (Task.CHAT, {"messages": [{"role": "user", "content": "x" * 200, "images": ["AAAA"]}]}),
+        (Task.CHAT, {"messages": [{"role": "user", "content": "x" * 200}], "tools": [LOOK]}),
+        (Task.CHAT, {"messages": [{"role": "user", "content": "x" * 200}], "response_format": {"type": "json_object"}}),
+        (
+            Task.CHAT,
+            {"messages": [{"role": "assistant", "content": "x" * 200, "tool_calls": [{"function": {"name": "f"}}]}]},
+        ),
+        (Task.CHAT, {"messages": [{"role": "user", "content": "hi"}]}),
+        (Task.COMPLETION, {"prompt": ["x" * 200, [1, 2, 3]]}),
+        (Task.EMBED, {"input": [1, 2, 3]}),
+    ],
+)
+def test_calls_with_more_than_text_or_hardly_any_teach_nothing_of_a_models_ratio(
+    task: Task, body: dict[str, object]
+) -> None:
+    """Else one caller's pictures would be charged in another's cut stream, and reserved for everybody."""
+    estimates = Estimates()
+    counted(estimates, checked_call(Dialect.OPENAI, task, {"model": "m", **body}), 1_500)
+    assert estimates.prompt_tokens("m", call("x" * 4_000)) == 1_200
+    assert estimates.most_prompt_tokens("m", call("x" * 4_000)) < 2_100
+
+
+def test_a_server_that_counts_beyond_reason_is_believed_up_to_three_tokens_a_character() -> None:
+    estimates = Estimates()
+    counted(estimates, call("x" * 200), 1_000_000)
+    assert estimates.prompt_tokens("m", call("x" * 4_000)) <= 12_000
+
+
+def test_texts_in_parts_teach_a_models_ratio() -> None:
+    estimates = Estimates()
+    parts = [{"type": "text", "text": "x" * 100}] * 2
+    body = {"model": "m", "messages": [{"role": "user", "content": parts, "name": "a"}]}
+    counted(estimates, checked_call(Dialect.OPENAI, Task.CHAT, body), 200)
+    assert 3_800 < estimates.prompt_tokens("m", call("x" * 4_000)) <= 4_000
