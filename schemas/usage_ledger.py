@@ -1,7 +1,7 @@
 """The usage ledger as a fold over `usage.events`: what each request used, and what of it is charged.
 
-The fold does not mind repeats or order. An id is kept once: a measured record beats an `aborted` one,
-then the lowest offset holds. Of the attempts at one step one is charged; which one follows from the
+The fold does not mind repeats or order. An id is kept once: what is charged beats waste, a measured record an
+`aborted` one, then the lowest offset holds. Of the attempts at one step one is charged; which one follows from the
 records alone. Everything else that was really used is waste: visible, and not charged.
 """
 
@@ -96,8 +96,8 @@ def last_measured_ms(entry: LedgerEntry) -> int:
     return max(r.event.measured_at_ms for r in entry.records)
 
 
-def _precedence(record: LedgerRecord) -> tuple[bool, int]:
-    return record.event.outcome == ABORTED, record.offset
+def _precedence(record: LedgerRecord) -> tuple[bool, bool, int]:
+    return record.event.waste, record.event.outcome == ABORTED, record.offset
 
 
 def _charge_order(record: LedgerRecord) -> tuple[int, bool, bool, int]:

@@ -126,7 +126,6 @@ def usage_event(
     *,
     model: str = "",
     upstream: str = "",
-    waste: bool = False,
     final: bool = False,
 ) -> UsageEvent:
     """Tell what one attempt used; `outcome` is `done`, `failed` or `cancelled`. `final`: its job has ended."""
@@ -145,18 +144,25 @@ def usage_event(
         outcome=outcome,
         usage=usage,
         measured_at_ms=now_ms,
-        waste=waste,
         epoch=job.epoch,
         final=final,
     )
 
 
-def wasted_events(charged: UsageEvent, result: Result) -> list[UsageEvent]:
-    """Tell what an attempt wasted beside what it is charged for, under ids of their own."""
+def waste_of(event: UsageEvent, started_ms: int) -> UsageEvent:
+    """Return a usage event of the attempt that began at `started_ms` as one that is not charged.
+
+    Its id has that time in it: a number may be used again, by an attempt that then is charged under it.
+    """
+    return replace(event, event_id=_waste_id(event, started_ms), waste=True, final=False)
+
+
+def wasted_events(event: UsageEvent, started_ms: int, result: Result) -> list[UsageEvent]:
+    """Tell what an attempt wasted beside what `event` says of it, under ids of their own."""
     return [
         replace(
-            charged,
-            event_id=event_id(charged.event_id, "wasted", number),
+            event,
+            event_id=event_id(_waste_id(event, started_ms), number),
             model=wasted.model,
             upstream=wasted.upstream,
             outcome="failed",
@@ -166,6 +172,11 @@ def wasted_events(charged: UsageEvent, result: Result) -> list[UsageEvent]:
         )
         for number, wasted in enumerate(result.wasted, 1)
     ]
+
+
+def _waste_id(event: UsageEvent, started_ms: int) -> str:
+    attempt = usage_id(event.request_id, event.epoch, event.step, event.attempt)
+    return event_id(attempt, "wasted", started_ms)
 
 
 def _event(

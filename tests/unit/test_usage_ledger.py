@@ -117,6 +117,14 @@ def test_a_measured_record_beats_an_aborted_one_and_then_the_lowest_offset_holds
     assert [(r.offset, r.event.usage.pages) for r in entry.records] == [(3, 2)]
 
 
+def test_what_is_charged_beats_what_was_written_as_waste_under_its_id() -> None:
+    """An attempt whose failure was written and not committed begins again under its number."""
+    log = [(5, usage(outcome="failed", waste=True)), (9, usage(final=True))]
+    for entry in (fold(log), fold(reversed(log))):
+        assert [r.offset for r in charged(entry)] == [9]
+        assert totals(entry)["requests"] == 1
+
+
 def test_an_attempt_that_failed_is_waste() -> None:
     entry = fold([(0, usage(outcome="failed", waste=True)), (1, usage(attempt=2, final=True))])
     assert totals(entry) == {
