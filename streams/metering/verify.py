@@ -133,7 +133,7 @@ async def _recompute(
 
 
 def _conflicts(entry: LedgerEntry, event: UsageEvent) -> bool:
-    """Tell whether the same id was there with another content.
+    """Tell whether the same id was there with another content, or for another submission under the same key.
 
     How long the work took differs by nature, and so does the end of a call that was given up before it came.
     """
@@ -144,7 +144,7 @@ def _conflicts(entry: LedgerEntry, event: UsageEvent) -> bool:
 
 
 def _lasting(event: UsageEvent) -> UsageEvent:
-    return replace(event, measured_at_ms=0, usage=replace(event.usage, work_seconds=0.0))
+    return replace(event, measured_at_ms=0, created_at_ms=0, usage=replace(event.usage, work_seconds=0.0))
 
 
 async def _check_jobs(

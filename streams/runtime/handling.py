@@ -221,11 +221,10 @@ class Handling:
             model=result.model,
             upstream=result.upstream,
             final=following is None,
+            started_ms=work.started_ms,
         )
         records.append(Outgoing(JOB_EVENTS, key, done_event(request, outcome), headers))
-        records += [
-            Outgoing(USAGE_EVENTS, key, each, headers) for each in (used, *wasted_events(used, work.started_ms, result))
-        ]
+        records += [Outgoing(USAGE_EVENTS, key, each, headers) for each in (used, *wasted_events(used, result))]
         await self.patiently(lambda: self._tools.publisher.publish_many(records))
 
     async def publish_failed(self, work: Work, error: GatewayError) -> None:
@@ -246,13 +245,21 @@ class Handling:
         started = work.started_ms
         ended = replace(failed_result(request, attempt, error, usage, started, now), artifacts=spent.artifacts)
         used = usage_event(
-            request, attempt, "failed", usage, now, model=spent.model, upstream=spent.upstream, final=True
+            request,
+            attempt,
+            "failed",
+            usage,
+            now,
+            model=spent.model,
+            upstream=spent.upstream,
+            final=True,
+            started_ms=started,
         )
         records: list[Outgoing | Raw] = [
             letter,
             Outgoing(RESULTS, key, ended, headers),
             Outgoing(JOB_EVENTS, key, failed_event(request, attempt, error, usage, started, now), headers),
-            *(Outgoing(USAGE_EVENTS, key, each, headers) for each in (used, *wasted_events(used, started, spent))),
+            *(Outgoing(USAGE_EVENTS, key, each, headers) for each in (used, *wasted_events(used, spent))),
         ]
         await self.patiently(lambda: self._tools.publisher.publish_many(records))
         STAGE_DEAD_LETTERS.labels(work.record.topic, error.code).inc()

@@ -15,7 +15,7 @@ from schemas.events import (
     Usage,
     UsageEvent,
 )
-from schemas.ids import event_id, usage_id
+from schemas.ids import event_id, short_digest, usage_id
 from schemas.payloads import Payload
 from schemas.pipelines import add_usage
 from streams.runtime.processor import Result
@@ -127,6 +127,7 @@ def usage_event(
     model: str = "",
     upstream: str = "",
     final: bool = False,
+    started_ms: int = 0,
 ) -> UsageEvent:
     """Tell what one attempt used; `outcome` is `done`, `failed` or `cancelled`. `final`: its job has ended."""
     job, step = request.job, request.step.name
@@ -146,23 +147,26 @@ def usage_event(
         measured_at_ms=now_ms,
         epoch=job.epoch,
         final=final,
+        digest=short_digest(job.input_digest),
+        created_at_ms=job.created_at_ms,
+        started_at_ms=started_ms,
     )
 
 
-def waste_of(event: UsageEvent, started_ms: int) -> UsageEvent:
-    """Return a usage event of the attempt that began at `started_ms` as one that is not charged.
+def waste_of(event: UsageEvent) -> UsageEvent:
+    """Return a usage event as one that is not charged.
 
-    Its id has that time in it: a number may be used again, by an attempt that then is charged under it.
+    Its id has the attempt's begin in it: a number may be used again, by an attempt that then is charged under it.
     """
-    return replace(event, event_id=_waste_id(event, started_ms), waste=True, final=False)
+    return replace(event, event_id=_waste_id(event), waste=True, final=False)
 
 
-def wasted_events(event: UsageEvent, started_ms: int, result: Result) -> list[UsageEvent]:
+def wasted_events(event: UsageEvent, result: Result) -> list[UsageEvent]:
     """Tell what an attempt wasted beside what `event` says of it, under ids of their own."""
     return [
         replace(
             event,
-            event_id=event_id(_waste_id(event, started_ms), number),
+            event_id=event_id(_waste_id(event), number),
             model=wasted.model,
             upstream=wasted.upstream,
             outcome="failed",
@@ -174,9 +178,9 @@ def wasted_events(event: UsageEvent, started_ms: int, result: Result) -> list[Us
     ]
 
 
-def _waste_id(event: UsageEvent, started_ms: int) -> str:
+def _waste_id(event: UsageEvent) -> str:
     attempt = usage_id(event.request_id, event.epoch, event.step, event.attempt)
-    return event_id(attempt, "wasted", started_ms)
+    return event_id(attempt, "wasted", event.started_at_ms)
 
 
 def _event(

@@ -19,9 +19,8 @@ def used_by(work: Work, now_ms: int) -> Result:
 def failed_events(work: Work, now_ms: int) -> list[UsageEvent]:
     """Tell what a failed attempt used, as not charged; what it kept is charged with the attempt that ends it all."""
     spent = used_by(work, now_ms)
-    usage = _less(spent.usage, spent.kept)
-    event = usage_event(work.request, work.attempt, "failed", usage, now_ms, model=spent.model, upstream=spent.upstream)
-    return [waste_of(event, work.started_ms), *wasted_events(event, work.started_ms, spent)]
+    event = _event(work, "failed", replace(spent, usage=_less(spent.usage, spent.kept)), now_ms)
+    return [waste_of(event), *wasted_events(event, spent)]
 
 
 def uncounted_events(work: Work, now_ms: int) -> list[UsageEvent]:
@@ -38,17 +37,8 @@ def uncounted_events(work: Work, now_ms: int) -> list[UsageEvent]:
 def cancelled_events(work: Work, now_ms: int) -> list[UsageEvent]:
     """Tell what an attempt used that was cancelled in its middle."""
     spent = used_by(work, now_ms)
-    event = usage_event(
-        work.request,
-        work.attempt,
-        "cancelled",
-        spent.usage,
-        now_ms,
-        model=spent.model,
-        upstream=spent.upstream,
-        final=True,
-    )
-    return [event, *wasted_events(event, work.started_ms, spent)]
+    event = replace(_event(work, "cancelled", spent, now_ms), final=True)
+    return [event, *wasted_events(event, spent)]
 
 
 def withdrawn_event(work: Work, now_ms: int) -> UsageEvent:
@@ -64,6 +54,19 @@ def withdrawn_event(work: Work, now_ms: int) -> UsageEvent:
         model=earlier.model,
         upstream=earlier.upstream,
         final=True,
+    )
+
+
+def _event(work: Work, outcome: str, spent: Result, now_ms: int) -> UsageEvent:
+    return usage_event(
+        work.request,
+        work.attempt,
+        outcome,
+        spent.usage,
+        now_ms,
+        model=spent.model,
+        upstream=spent.upstream,
+        started_ms=work.started_ms,
     )
 
 

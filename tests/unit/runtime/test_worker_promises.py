@@ -348,6 +348,27 @@ async def test_the_waste_of_an_attempt_has_an_id_of_its_own(wait_until: WaitUnti
     assert [r.event.usage.pages for r in charged(entry)] == [5]
 
 
+async def test_an_attempt_that_is_made_again_after_its_end_was_written_leaves_both(wait_until: WaitUntil) -> None:
+    """Its owner dies between the acknowledgement and the commit."""
+    stage = OneStage()
+
+    async def works(_: StageRequest, __: Context) -> Result:
+        return Result((), Usage(pages=5))
+
+    await stage.ask(stage_request(stage.topics.kind))
+    for count in (1, 2):
+        async with stage.serve(stage.processor(works)):
+            await wait_until(lambda count=count: len(stage.results()) == count)
+        stage.log.groups.clear()
+    entry = None
+    for offset, event in enumerate(stage.usage()):
+        entry = fold_usage(entry, event, offset)
+    assert entry
+    assert [r.event.usage.pages for r in entry.records] == [5, 5]
+    assert len({r.event.event_id for r in entry.records}) == 1
+    assert [r.offset for r in charged(entry)] == [0]
+
+
 async def test_a_job_that_is_cancelled_before_its_turn_is_counted_as_such(wait_until: WaitUntil) -> None:
     """Its first step may have used much: the record of its end is what makes it a request of the report."""
     stage = OneStage()
