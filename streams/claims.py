@@ -25,9 +25,10 @@ _PAUSE_S = 0.02
 # KEYS: the claim, the view. ARGV: digest, seconds. Returns the view, or the claim that holds, or nothing: it is ours.
 _TAKE = """
 local view = redis.call('GET', KEYS[2])
-local held = view or redis.call('GET', KEYS[1])
+if view then return {view, false} end
+local held = redis.call('GET', KEYS[1])
 if not held then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
-return {view, held}
+return {false, held}
 """
 
 # KEYS: the claim. ARGV: digest.
