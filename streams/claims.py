@@ -19,7 +19,7 @@ CLAIM_S = 3600
 """Longer than views are behind; from when the view has the job on, that is what tells."""
 
 _MOST_OWN = 10_000
-_PATIENCE_S = 1.0
+_PATIENCE_S = 2.0  # the first may wait half a second for views that are behind
 _PAUSE_S = 0.02
 
 # KEYS: the claim, the view. ARGV: digest, seconds. Returns the view, or the claim that holds, or nothing: it is ours.
@@ -62,7 +62,7 @@ class Claims:
     async def take(self, job_id: str, digest: str) -> Claim:
         """Claim an id for a content, or return what holds it.
 
-        One that is being accepted with the same content is waited for; a second later it counts as given up.
+        One that is being accepted with the same content is waited for; two seconds later it counts as given up.
         """
         until = asyncio.get_running_loop().time() + _PATIENCE_S
         while True:
