@@ -97,6 +97,7 @@ def _event(
     *,
     model: str = "",
 ) -> UsageEvent:
+    is_job = module != "chat"
     return UsageEvent(
         event_id=usage_id(request_id, 0, step, 1),
         request_id=request_id,
@@ -112,4 +113,7 @@ def _event(
         usage=used,
         measured_at_ms=at_ms,
         final=True,
+        digest=request_id[:16] if is_job else "",
+        created_at_ms=at_ms - 2_000 if is_job else 0,
+        started_at_ms=at_ms - 1_000 if is_job else 0,
     )

@@ -21,6 +21,7 @@ from ingress.readiness import Readiness, essential_checks, follow_readiness
 from schemas.codec import Codec
 from schemas.events import ApiKey
 from schemas.topics import API_KEYS, MODULES, PURGES, REPLAYS, SCHEMAS, SERVICES, USAGE_EVENTS
+from streams.claims import Claims
 from streams.collector import settle_collector
 from streams.log.compacted_view import CompactedView
 from streams.log.kafka_publisher import KafkaPublisher
@@ -135,6 +136,7 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
         keys=keys,
         modules=modules,
         jobs=reader,
+        claims=Claims(redis),
         notifications=notifications,
         usage=UsageReader(redis, usage_ends, LogTimes(bootstrap)),
         prices=PriceFile(settings.models_file),

@@ -11,6 +11,7 @@ from ingress.auth import Authenticator, KeyRing
 from ingress.chat.door import ChatDoor
 from ingress.price_file import PriceFile
 from schemas.modules import ModuleSpec
+from streams.claims import Claims
 from streams.log.protocols import Publisher
 from streams.metering.reader import UsageReader
 from streams.module_registry import ModuleRegistry
@@ -43,6 +44,7 @@ class Dependencies:
     keys: KeyRing
     modules: ModuleRegistry
     jobs: JobReader
+    claims: Claims
     notifications: Notifications
     usage: UsageReader
     prices: PriceFile

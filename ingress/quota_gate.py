@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ingress.auth import Caller
 from ingress.chat.replies import Reply
@@ -23,11 +23,19 @@ WARNING_HEADER = "X-Quota-Warning"
 LIMIT_HEADER = "X-Quota-Max-Tokens"
 
 
+@dataclass(slots=True)
+class HeldJob:
+    """What is reserved for a job. `on_log` is set once its request is there: then the job's end gives it back."""
+
+    reservation: Reservation | None
+    on_log: bool = False
+
+
 @asynccontextmanager
 async def reserved_job(
     dependencies: Dependencies, caller: Caller, job: JobRef, submission: Submission
-) -> AsyncGenerator[Reservation | None]:
-    """Reserve for a job that is put on the log meanwhile; given back when that fails, in whatever way.
+) -> AsyncGenerator[HeldJob]:
+    """Reserve for a job that is put on the log meanwhile; given back when that fails, unless its request is there.
 
     Raises Problem 403 or 429, or 503 while the quotas are being read.
     """
@@ -37,11 +45,12 @@ async def reserved_job(
         prices, day = dependencies.prices.now(), ledger_day(job.created_at_ms)
         estimate = job_estimate(submission.inputs, submission.steps, submission.options, prices, day)
     ask = Ask(job.job_id, caller.service, caller.key_id, job.module, estimate, submission.model)
-    held = await _reserved(dependencies, ask)
+    held = HeldJob(await _reserved(dependencies, ask))
     try:
         yield held
     except BaseException:
-        dependencies.quotas.release(held)
+        if not held.on_log:
+            dependencies.quotas.release(held.reservation)
         raise
 
 

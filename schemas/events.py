@@ -186,7 +186,9 @@ class JobEvent:
 class UsageEvent:
     """What one attempt at one step used.
 
-    `waste` marks attempts that are not charged, `final` the one that ended its request.
+    `waste` marks attempts that are not charged, `final` the one that ended its request. `digest` (the first 16
+    digits of the input's) and `created_at_ms` tell of which submission of a job it is; `started_at_ms`, when the
+    attempt began, tells it from one that bore the same number before it. Calls have none of the three.
     """
 
     event_id: str
@@ -205,6 +207,9 @@ class UsageEvent:
     waste: bool = False
     epoch: int = 0
     final: bool = False
+    digest: str = ""
+    created_at_ms: int = 0
+    started_at_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,11 @@ def usage_id(request_id: str, epoch: int, step: str, attempt: int) -> str:
     return event_id(request_id, epoch, step, attempt)
 
 
+def short_digest(input_digest: str) -> str:
+    """Return what of an input's digest tells one submission under an id from another."""
+    return input_digest[:16]
+
+
 def is_job_id(text: str) -> bool:
     """Tell whether `text` has the form of a job id."""
     return len(text) == JOB_ID_LENGTH and all(c in _ALPHABET for c in text)

@@ -56,7 +56,7 @@ def job_view(job_id: str, state: JobState) -> JobView:
         "finished_at": iso_time(terminal.finished_at_ms) if terminal else None,
     }
     if state.conflicting:
-        document["conflict"] = "another input used the same Idempotency-Key later and was ignored"
+        document["conflict"] = "another input used the same Idempotency-Key; its result was left out"
     return JobView(
         job=job,
         steps=submission.steps,

@@ -84,6 +84,7 @@ def _check_names(event: UsageEvent) -> None:
         "upstream": event.upstream,
         "lane": event.lane,
         "outcome": event.outcome,
+        "digest": event.digest,
     }
     for name, text in names.items():
         if len(text) > _LONGEST_NAME or not (text.isprintable() or _harmless(text)):

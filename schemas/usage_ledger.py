@@ -1,10 +1,14 @@
 """The usage ledger as a fold over `usage.events`: what each request used, and what of it is charged.
 
-The fold does not mind repeats or order. An id is kept once: a measured record beats an `aborted` one,
-then the lowest offset holds. Of the attempts at one step one is charged; which one follows from the
-records alone. Everything else that was really used is waste: visible, and not charged.
+The fold does not mind repeats or order. An id is kept once for each attempt that bore it: what is charged beats waste,
+a measured record an `aborted` one, then the lowest offset holds. Of the attempts at one step one is charged; which one
+follows from the records alone. Everything else that was really used is waste: visible, and not charged.
+
+Records whose digest differs belong to different submissions under one idempotency key, which happens only while Redis
+is away. They are kept apart; the submission that was created first is charged, and the others' work is waste.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from schemas.events import Lane, UsageEvent
@@ -32,7 +36,7 @@ class LedgerRecord:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """The usage records of one job or request, ordered by id."""
+    """The usage records of one job or request, ordered by id, digest and begin."""
 
     records: tuple[LedgerRecord, ...]
 
@@ -45,19 +49,22 @@ def fold_usage(entry: LedgerEntry | None, event: UsageEvent, offset: int) -> Led
     found = LedgerRecord(offset, event)
     if entry is None:
         return LedgerEntry((found,))
-    held = next((r for r in entry.records if r.event.event_id == event.event_id), None)
+    same = _identity(found)
+    held = next((r for r in entry.records if _identity(r) == same), None)
     if held is not None and _precedence(held) <= _precedence(found):
         return entry
     others = [r for r in entry.records if r is not held]
-    return LedgerEntry(tuple(sorted((*others, found), key=lambda r: r.event.event_id)))
+    return LedgerEntry(tuple(sorted((*others, found), key=_identity)))
 
 
 def charged(entry: LedgerEntry) -> tuple[LedgerRecord, ...]:
-    """Return the records that are charged: at most one for each step, none of a replay."""
+    """Return the records that are charged: at most one for each step, of one submission, none of a replay."""
+    candidates = [r for r in entry.records if not r.event.waste and r.event.lane != Lane.REPLAY]
+    digest = _first_submitted(candidates)
     chosen: dict[str, LedgerRecord] = {}
-    for record in entry.records:
+    for record in candidates:
         event = record.event
-        if event.waste or event.lane == Lane.REPLAY:
+        if event.digest not in ("", digest):  # writers of before tell none
             continue
         held = chosen.get(event.step)
         if held is None or _charge_order(record) < _charge_order(held):
@@ -96,8 +103,18 @@ def last_measured_ms(entry: LedgerEntry) -> int:
     return max(r.event.measured_at_ms for r in entry.records)
 
 
-def _precedence(record: LedgerRecord) -> tuple[bool, int]:
-    return record.event.outcome == ABORTED, record.offset
+def _identity(record: LedgerRecord) -> tuple[str, str, int]:
+    # An attempt whose end was not committed is made again under its number: two ends that were both worked for.
+    return record.event.event_id, record.event.digest, record.event.started_at_ms
+
+
+def _first_submitted(records: Iterable[LedgerRecord]) -> str:
+    made = [(r.event.created_at_ms, r.event.digest) for r in records if r.event.digest]
+    return min(made)[1] if made else ""
+
+
+def _precedence(record: LedgerRecord) -> tuple[bool, bool, int]:
+    return record.event.waste, record.event.outcome == ABORTED, record.offset
 
 
 def _charge_order(record: LedgerRecord) -> tuple[int, bool, bool, int]:

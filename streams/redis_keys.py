@@ -3,6 +3,7 @@
 | key | holds | lives | writer |
 |---|---|---|---|
 | `gw:job:{job id}` | string: a job's view as JSON | as long as the job is live, then `job_ttl_seconds` | job-state |
+| `gw:claim:{job id}` | string: the digest that has its key and, once accepted, `created_at` (ms) | an hour | ingress |
 | `gw:jobs:{service}` | sorted set: job ids by `created_at` (ms) | an entry lives as long as its job | job-state |
 | `gw:marker:{partition}` | string: `generation events results`, see `Marker` | for ever, 8 keys | job-state |
 | `gw:usage:marker:{partition}` | string: a marker whose `events` are `usage.events` | for ever, 8 keys | metering |
@@ -29,6 +30,11 @@ SERVING = "gw:serving"
 def job(job_id: str) -> str:
     """Return the key of a job's view."""
     return f"gw:job:{job_id}"
+
+
+def claim(job_id: str) -> str:
+    """Return the key of the claim on a job's id."""
+    return f"gw:claim:{job_id}"
 
 
 def jobs(service: str) -> str:

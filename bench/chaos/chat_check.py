@@ -127,7 +127,7 @@ def judge_calls(
 
 
 async def check_calls(
-    stack: BenchStack, counts: Mapping[str, Any], ends: Counter[str], deaths: Sequence[Death]
+    stack: BenchStack, calls: Sequence[Mapping[str, Any]], ends: Counter[str], deaths: Sequence[Death]
 ) -> ChatVerdict:
     """Wait until every call has its end, compare with the server's account of each, and have the report proved."""
     until = time.monotonic() + _SETTLED_S
@@ -138,7 +138,7 @@ async def check_calls(
             break
         await asyncio.sleep(2)
     sent: Counter[str] = Counter()
-    for call in counts["calls"]:
+    for call in calls:
         sent[call["tag"]] += call["sent"]
     verdict = judge_calls(asked, usage, sent, deaths)
     verdict.ends = ends

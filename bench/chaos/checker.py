@@ -13,6 +13,7 @@ from typing import Any
 from bench.chaos.driver import FINAL
 from bench.chaos.journal import Account, Planned
 from bench.chaos.log_reading import TOPICS, Reading, read_log
+from bench.chaos.model_jobs import MODULE
 from schemas.job_view import job_view
 from schemas.submissions import BATCH
 from schemas.usage_ledger import charged, ending
@@ -87,7 +88,9 @@ def _judge_job(job: Planned, log: Reading, verdict: Verdict) -> None:
         verdict.lost[job.job_id] = "acknowledged, and no end of it on `results`"
         return
     latest = max(epoch for epoch, _, _ in ends)
-    of_latest = {(status, content) for epoch, status, content in ends if epoch == latest}
+    # A model that is asked again answers otherwise; which of the ends is the job's, their order tells.
+    answers = job.module == MODULE
+    of_latest = {(status, "" if answers else content) for epoch, status, content in ends if epoch == latest}
     if len(of_latest) > 1 and not job.cancelled:
         verdict.doubled[job.job_id] = f"{len(of_latest)} ends that differ: {sorted(status for status, _ in of_latest)}"
     document = job_view(job.job_id, log.states[job.job_id]).document

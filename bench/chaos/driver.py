@@ -11,6 +11,7 @@ from uuid import UUID
 import aiohttp
 import orjson
 
+from bench.chaos.chat import MODEL
 from bench.chaos.front import Front
 from bench.chaos.journal import Journal, Planned
 from bench.chaos.speech import RECORDING_S, recording
@@ -44,10 +45,12 @@ class Wish:
 
 
 PLAIN = Wish()
-# The model server's account is of calls alone.
+# Its answers would not be letters' values.
 LETTER_WISH = Wish("gongmun", {"use_model": "false"})
+MODEL_WISH = Wish("llm", {"model": MODEL})
 # Without the search for speech, which a tone is not.
 SPEECH_WISH = Wish("stt", {"vad": "false"})
+_ECHOES = "probe"
 _FILES = {"gongmun": ("letter.pdf", "application/pdf"), "stt": ("tone.wav", "audio/wav")}
 
 
@@ -113,7 +116,7 @@ class Driver:
                 time.time(),
                 wish.status,
                 wish.code,
-                text_bytes=0 if wish.module in _FILES else len(text),
+                text_bytes=len(text) if wish.module == _ECHOES else 0,
                 pages=1 if wish.module == "gongmun" else 0,
                 audio_s=RECORDING_S if wish.module == "stt" else 0.0,
                 cancelled=wish.cancel_after_s is not None,

@@ -14,11 +14,12 @@ from bench.chaos import chat
 from bench.chaos.chat import ChatDriver
 from bench.chaos.chat_check import ORPHAN_S, ChatVerdict, Death, check_calls
 from bench.chaos.checker import Verdict, check
-from bench.chaos.driver import LETTER_WISH, SPEECH_WISH, Driver
+from bench.chaos.driver import LETTER_WISH, MODEL_WISH, SPEECH_WISH, Driver
 from bench.chaos.faults import Fault, all_faults
 from bench.chaos.front import open_front
 from bench.chaos.journal import Journal, Planned, read_account
 from bench.chaos.memory import MemoryLog
+from bench.chaos.model_jobs import JobTokens, check_jobs
 from bench.chaos.schedule import turns
 from bench.chaos.speech import make_model
 from bench.chaos.system import System, blob_folder, make_keys, open_doors, open_system
@@ -33,6 +34,8 @@ _STEADY_S = 90.0
 _NOTICE_S = 1.0
 _REPLICAS = 2
 _DRAIN_S = 240.0
+_ASKING = ("ingress", "llm")
+"""The processes that ask a model server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Options:
     jobs_per_s: float = 8.0
     letter_every_s: float = 20.0
     speech_every_s: float = 20.0
+    model_job_every_s: float = 1.0
     calls_per_s: float = 3.0
 
 
@@ -56,6 +60,7 @@ class Outcome:
     table: list[Row]
     verdict: Verdict
     calls: ChatVerdict
+    model_jobs: JobTokens
     memory: dict[str, dict[str, float]]
     trouble: list[str]
 
@@ -65,6 +70,7 @@ class Outcome:
         return (
             self.verdict.kept
             and self.calls.kept
+            and self.model_jobs.kept
             and not self.trouble
             and all(None not in row.recovery_s + row.ready_s for row in self.table)
         )
@@ -86,8 +92,9 @@ class Outcome:
             "results_repeated_on_the_log": self.verdict.repeats,
             "faults": as_json(self.table),
             "chat": self.calls.as_json(),
+            "model_jobs": self.model_jobs.as_json(),
             "memory": self.memory,
-            "wrong": self.verdict.sentences() + self.calls.sentences() + self.trouble,
+            "wrong": self._wrong(),
         }
 
     def as_text(self) -> str:
@@ -101,15 +108,19 @@ class Outcome:
             f"a second reading is {'different' if v.readings_differ else 'identical'}; "
             f"{v.repeats} results stand repeatedly on the log."
         )
-        lines.append(self.calls.as_text())
+        lines += [self.calls.as_text(), self.model_jobs.as_text()]
         lines += ["", "memory (longest-lived process of each name, after its first 30 s)"]
         lines += [
             f"  {name:<12} {m['mib']:>7.1f} MiB  {m['mib_per_min']:>+7.2f} MiB/min over {m['minutes']:g} min"
             for name, m in self.memory.items()
         ]
-        lines += ["", *(v.sentences() + self.calls.sentences() + self.trouble)]
+        lines += ["", *self._wrong()]
         lines.append("Every promise was kept." if self.kept else "BROKEN: see above.")
         return "\n".join(lines)
+
+    def _wrong(self) -> list[str]:
+        said = self.verdict.sentences() + self.calls.sentences() + self.model_jobs.sentences()
+        return said + self.trouble
 
 
 def run_chaos(options: Options) -> Outcome:
@@ -152,7 +163,7 @@ async def _run(system: System, server: Simulator, options: Options, chosen: dict
         callers = ChatDriver(http, caller_key, options.seed)
         absent = {name: why for name, fault in chosen.items() if (why := fault.absent(system))}
         watching = asyncio.create_task(memory.watch(system.pids))
-        rare = [(LETTER_WISH, options.letter_every_s)]
+        rare = [(LETTER_WISH, options.letter_every_s), (MODEL_WISH, options.model_job_every_s)]
         if "stt" not in system.without:
             rare.append((SPEECH_WISH, options.speech_every_s))
         pumping = asyncio.create_task(driver.pump(options.jobs_per_s, [r for r in rare if r[1]], stop))
@@ -177,13 +188,15 @@ async def _run(system: System, server: Simulator, options: Options, chosen: dict
         verdict = await check(system.stack.bootstrap, account, look)
         _say("checking: every call against what the model server sent, and `usage verify`")
         counts = await server.counts(each=True)
-        deaths = [Death(i.began, i.ended) for i in injections if i.fault == "kill-ingress"]
-        calls = await check_calls(system.stack, counts, callers.ends, deaths)
+        killed = {name: [Death(i.began, i.ended) for i in injections if i.fault == f"kill-{name}"] for name in _ASKING}
+        model_jobs = await check_jobs(system.stack.bootstrap, account, counts["calls"], killed["llm"])
+        called = [call for call in counts["calls"] if call["tag"] not in account.planned]
+        calls = await check_calls(system.stack, called, callers.ends, killed["ingress"])
     trouble += [f"refused: {what}" for what in driver.refused[:5]]
     if driver.given_up:
         trouble.append(f"{driver.given_up} submissions were given up: the door stayed shut")
     table = rows(injections, account, verdict, absent, chosen)
-    return Outcome(options, table, verdict, calls, memory.slopes(), trouble)
+    return Outcome(options, table, verdict, calls, model_jobs, memory.slopes(), trouble)
 
 
 async def _inject(system: System, driver: Driver, options: Options, faults: Sequence[Fault]) -> list[Injection]:

@@ -20,9 +20,8 @@ from ingress.auth import Caller
 from ingress.dependencies import Dependencies, dependencies_of
 from ingress.job_document import is_final
 from ingress.problems import Problem, Refusal, problem_of, unavailable
-from ingress.quota_gate import reserved_job, warning_headers
 from ingress.routes.cancel import put_cancellation
-from ingress.routes.submit import check_available, idempotency_key, put_on_log, submitted_before
+from ingress.routes.submit import accept, check_available, idempotency_key, submitted_before
 from ingress.tracing import trace_headers
 from ingress.uploads import Uploads
 from processors.llm.protocols.failures import failure_body
@@ -95,9 +94,7 @@ async def _serve(request: Request, task: str) -> Response:
     request.scope["job_id"] = job.job_id
     told = {"Location": f"/v1/jobs/{job.job_id}", "X-Job-Id": job.job_id}
     if key is None or await submitted_before(dependencies, caller, job) is None:
-        async with reserved_job(dependencies, caller, job, submission) as held:
-            await put_on_log(dependencies, submission, job, trace_headers(request))
-        told.update(warning_headers(held))
+        told.update(await accept(dependencies, caller, submission, job, trace_headers(request)))
     view = await _ended(request, dependencies, job, keep=key is not None)
     return await _answered(dependencies, caller, job, view, call, told)
 

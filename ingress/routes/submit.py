@@ -11,7 +11,7 @@ from ingress.auth import Caller
 from ingress.dependencies import Dependencies, dependencies_of
 from ingress.job_document import links
 from ingress.problems import Problem, unavailable
-from ingress.quota_gate import reserved_job, warning_headers
+from ingress.quota_gate import HeldJob, reserved_job, warning_headers
 from ingress.responses import json_response
 from ingress.route_docs import SUBMIT_DOC
 from ingress.submit_body import read_submit_body
@@ -25,6 +25,7 @@ from streams.api_keys import Scope
 from streams.log.protocols import Headers
 from streams.modules import Module, canonical_options
 from streams.stages import all_stages
+from streams.tables.job_reader import view_of
 
 _MAX_KEY_CHARACTERS = 255
 
@@ -60,21 +61,43 @@ async def submit(request: Request) -> Response:
     job = job_of(submission, int(time.time() * 1000))
     request.scope["job_id"] = job.job_id
     if key is not None:
-        before = await submitted_before(dependencies, caller, job)
-        if before is not None:
-            return _answer(job, before.document["created_at"], replayed=True)
-    async with reserved_job(dependencies, caller, job, submission) as held:
-        await put_on_log(dependencies, submission, job, trace_headers(request))
-    return _answer(job, iso_time(job.created_at_ms), more=warning_headers(held))
+        created_at = await submitted_before(dependencies, caller, job)
+        if created_at is not None:
+            return _answer(job, created_at, replayed=True)
+    warnings = await accept(dependencies, caller, submission, job, trace_headers(request))
+    return _answer(job, iso_time(job.created_at_ms), more=warnings)
 
 
-async def put_on_log(dependencies: Dependencies, submission: Submission, job: JobRef, headers: Headers) -> None:
-    """Return when the job is accepted for good. Raises Problem 503 when it was not."""
+async def accept(
+    dependencies: Dependencies, caller: Caller, submission: Submission, job: JobRef, headers: Headers
+) -> Mapping[str, str]:
+    """Reserve for the job and put it on the log; returns what to warn its caller of, as headers.
+
+    Raises Problem as `reserved_job` does, and 503 when the log did not take it.
+    """
+    is_keyed, held = submission.idempotency_key is not None, None
+    try:
+        async with reserved_job(dependencies, caller, job, submission) as held:
+            await _put_on_log(dependencies, submission, job, headers, held)
+    except BaseException:
+        # What may be on the log keeps its claim: other content under its key would be worked on as well.
+        if is_keyed and held is None:
+            await dependencies.claims.drop(job.job_id, job.input_digest)
+        raise
+    if is_keyed:
+        dependencies.claims.accepted(job.job_id, job.input_digest, job.created_at_ms)
+    return warning_headers(held.reservation)
+
+
+async def _put_on_log(
+    dependencies: Dependencies, submission: Submission, job: JobRef, headers: Headers, held: HeldJob
+) -> None:
     # 1. the request, acknowledged; 2. the event, acknowledged; 3. the answer. A crash after 1 leaves
     # work that will be done under this id, and no promise to anyone; asking again repeats both.
     topic, request = first_request(submission, job, all_stages())
     try:
         await dependencies.publisher.publish(topic, job.job_id, request, headers)
+        held.on_log = True
         await dependencies.publisher.publish(JOB_EVENTS, job.job_id, accepted(submission, job), headers)
     except Outage as e:
         raise unavailable(
@@ -84,29 +107,44 @@ async def put_on_log(dependencies: Dependencies, submission: Submission, job: Jo
         ) from e
 
 
-async def submitted_before(dependencies: Dependencies, caller: Caller, job: JobRef) -> JobView | None:
-    """Return the job that this key made before; None when there is none, or the view cannot tell.
+async def submitted_before(dependencies: Dependencies, caller: Caller, job: JobRef) -> str | None:
+    """Return when the job was created that this key has made; None when the key is this submission's.
 
-    Raises Problem 409 when it was made with other content.
+    Where neither Redis nor the view can tell, that is so too; the fold then tells which submission is the job.
+    Raises Problem 409 when the key is used for other content, 410 when its job was purged.
     """
-    found = await dependencies.jobs.get(job.job_id)
+    claims, job_id, digest = dependencies.claims, job.job_id, job.input_digest
+    claim = await claims.take(job_id, digest)
+    if claim.digest and claim.digest != digest:
+        raise _reused(job)
+    if claim.created_at_ms:
+        return iso_time(claim.created_at_ms)
+    if claim.view is not None:
+        found = view_of(claim.view)
+    else:
+        found = await dependencies.jobs.after_a_miss(job_id) if not claim.alone else None
     if not isinstance(found, JobView) or found.service != caller.service:
         return None
     if found.document["status"] == JobStatus.PURGED:
         raise Problem(
             410,
             "job_purged",
-            f"this Idempotency-Key made the job {job.job_id}, which was purged",
+            f"this Idempotency-Key made the job {job_id}, which was purged",
             "use another key: what was purged is not done again under its old id",
         )
-    if found.digest != job.input_digest:
-        raise Problem(
-            409,
-            "idempotency_key_reused",
-            f"this Idempotency-Key made the job {job.job_id} with other content or options",
-            "use another key for another request",
-        )
-    return found
+    if found.digest != digest:
+        await claims.drop(job_id, digest)  # taken a moment before the view was there
+        raise _reused(job)
+    return str(found.document["created_at"])
+
+
+def _reused(job: JobRef) -> Problem:
+    return Problem(
+        409,
+        "idempotency_key_reused",
+        f"this Idempotency-Key made the job {job.job_id} with other content or options",
+        "use another key for another request",
+    )
 
 
 def check_available(dependencies: Dependencies, module: Module) -> None:

@@ -14,7 +14,7 @@ from processors.llm.pool.values import Caller
 from processors.llm.protocols.values import Json
 from schemas.errors import GatewayError
 from schemas.events import StageRequest, Usage
-from streams.runtime.processor import Context, Result
+from streams.runtime.processor import Context, Result, Wasted
 
 PoolSource = Callable[[], Pool | None]
 
@@ -31,12 +31,13 @@ MOST_TOKENS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Helped:
-    """The result with the model's part in it, and what that used."""
+    """The result with the model's part in it, and what that used; `wasted` brought nothing to it."""
 
     result: bytes
     usage: Usage = field(default_factory=Usage)
     model: str = ""
     upstream: str = ""
+    wasted: tuple[Wasted, ...] = ()
 
 
 async def helped(
@@ -67,7 +68,7 @@ async def helped(
 
 def _spent(asking: Asking, result: bytes) -> Helped:
     spent: Result = asking.result(None)
-    return Helped(result, spent.usage, spent.model, spent.upstream)
+    return Helped(result, spent.usage, spent.model, spent.upstream, spent.wasted)
 
 
 def _body(told: str, text: str, schema: Json) -> Json:

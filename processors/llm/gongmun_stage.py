@@ -83,6 +83,7 @@ class GongmunStage:
             usage=replace(helping.usage, work_seconds=time.perf_counter() - started, bytes_in=len(pages)),
             model=helping.model or f"rules-{VERSION}",
             upstream=helping.upstream,
+            wasted=helping.wasted,
         )
 
 

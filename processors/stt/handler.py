@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
@@ -68,7 +70,7 @@ class SttHandler:
         name = payload.name or "the recording"
         mark = kept.work_mark(self.engine.engine, self.engine.model, self.model_size, self.rule, options.ask)
         done = await self._finished(request, mark)
-        earlier = len(done)
+        _tell(context, done)
         async with context.as_file(payload) as path:
             recording = Recording(str(path), name, self.limits)
             facts = cast("AudioFacts", await context.call(_INSPECT, recording, timeout_s=INSPECT_TIMEOUT_S))
@@ -78,11 +80,16 @@ class SttHandler:
                 work = WindowWork(
                     recording, self.engine, next_ask(options.ask, done), self.rule, point.index, point.start, note=""
                 )
-                window = await self._transcribe(work, _seconds_done(done), total, context)
-                # A crash before the next line repeats this window; after it, nothing.
-                await self.checkpoints.save(checkpoint_key(request, mark, point.index), kept.encode(window))
+                begun = time.monotonic()
+                try:
+                    window = await self._transcribe(work, _seconds_done(done), total, context)
+                    # A crash before the next line repeats this window; after it, nothing.
+                    await self.checkpoints.save(checkpoint_key(request, mark, point.index), kept.encode(window))
+                except BaseException:
+                    _tell(context, done, lost_s=time.monotonic() - begun)
+                    raise
                 done.append(window)
-                context.spent(Result((), Usage(audio_seconds=_seconds_done(done) - _seconds_done(done[:earlier]))))
+                _tell(context, done)
                 await context.progress(min(total, _seconds_done(done)), total, "seconds")
         transcript = assemble(done, options.ask.task, facts.warnings)
         return Result(
@@ -90,7 +97,7 @@ class SttHandler:
             usage=Usage(
                 audio_seconds=transcript.duration_s,
                 # Of every window in the result, whichever attempt did it.
-                work_seconds=round(sum(window.work_seconds for window in done), 3),
+                work_seconds=_work_s(done),
                 bytes_in=payload.size,
             ),
             model=transcript.engine,
@@ -178,3 +185,14 @@ def _only_recording(request: StageRequest) -> Payload:
 
 def _seconds_done(done: list[WindowDone]) -> int:
     return done[-1].border // RATE if done else 0
+
+
+def _work_s(done: Sequence[WindowDone]) -> float:
+    return round(sum(window.work_seconds for window in done), 3)
+
+
+def _tell(context: Context, done: list[WindowDone], lost_s: float = 0.0) -> None:
+    """Tell what was used: windows are kept, whichever attempt did them; `lost_s` went into one that broke off."""
+    kept_so_far = Usage(audio_seconds=_seconds_done(done), work_seconds=_work_s(done))
+    used = replace(kept_so_far, work_seconds=kept_so_far.work_seconds + lost_s)
+    context.spent(Result((), used, kept_so_far, model=done[-1].engine if done else ""))

@@ -6,18 +6,37 @@ comes. Only a step whose request nobody has read has none.
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
-from schemas.events import JobResult, JobStatus
+from schemas.events import JobResult, JobStatus, UsageEvent
 from streams.tables.log_expiry import LOG_EXPIRED
 
 
-def missing_steps(result: JobResult, metered: AbstractSet[str], begun: AbstractSet[str]) -> tuple[str, ...]:
+class Measured(NamedTuple):
+    """What of a usage event tells whether it is the one that an end must have; waste is none."""
+
+    epoch: int
+    outcome: str
+    final: bool
+
+
+Metered = Mapping[str, AbstractSet[Measured]]
+"""What of a job's usage is on the log, by step."""
+
+
+def measured(event: UsageEvent) -> Measured:
+    """Return what is to be known of an event that is not waste."""
+    return Measured(event.epoch, event.outcome, event.final)
+
+
+def missing_steps(result: JobResult, metered: Metered, begun: AbstractSet[str]) -> tuple[str, ...]:
     """Return the steps whose usage must be on the log and is not, in their order.
 
-    `metered` are those that have usage, `begun` those that work is known to have begun on.
+    `begun` are those that work is known to have begun on.
     """
     steps = tuple(step.name for step in result.steps)
-    return tuple(step for step in steps[: _due(result, steps, metered | begun)] if step not in metered)
+    due = steps[: _due(result, steps, metered.keys() | begun)]
+    return tuple(step for step in due if not any(_is_due(result, step, each) for each in metered.get(step, ())))
 
 
 def unread(result: JobResult, metered: AbstractSet[str]) -> str:
@@ -40,6 +59,22 @@ def excuse(missing: tuple[str, ...], refused: Mapping[str, str]) -> str:
     return f"refused: {', '.join(codes)}" if missing and all(step in refused for step in missing) else ""
 
 
+def _is_due(result: JobResult, step: str, found: Measured) -> bool:
+    """Tell whether a step's usage is what the end needs: of the step that ended the job, the record that counts it."""
+    epoch, stage = result.job.epoch, _stage(result)
+    if result.status not in (JobStatus.DONE, JobStatus.FAILED) or not stage:
+        return found.epoch <= epoch
+    if step == stage:
+        return found.epoch == epoch and found.final
+    # A replayed dead letter goes on where the job failed: what came before was done in an earlier epoch.
+    return found.epoch <= epoch and found.outcome == JobStatus.DONE
+
+
+def _stage(result: JobResult) -> str:
+    last = result.steps[-1].name if result.status == JobStatus.DONE else ""
+    return result.step or (result.error.stage if result.error is not None else last)
+
+
 def _due(result: JobResult, steps: tuple[str, ...], known: AbstractSet[str]) -> int:
     """Return how many of the steps must have usage: what comes before a step that has been reached was at work."""
     reached = max((at + 1 for at, step in enumerate(steps) if step in known), default=0)
@@ -47,7 +82,7 @@ def _due(result: JobResult, steps: tuple[str, ...], known: AbstractSet[str]) -> 
         return len(steps)
     if result.status != JobStatus.FAILED:
         return reached
-    stage = result.step or (result.error.stage if result.error is not None else "")
+    stage = _stage(result)
     if stage not in steps:
         return max(reached, 1)
     # What retention removed was never at work.

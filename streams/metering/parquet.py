@@ -60,6 +60,9 @@ def _row(record: LogRecord, event: UsageEvent) -> dict[str, Any]:
         "offset": record.offset,
         "logged_at": record.timestamp_ms,
         "measured_at": flat.pop("measured_at_ms"),
+        # Calls have neither.
+        "created_at": flat.pop("created_at_ms") or None,
+        "started_at": flat.pop("started_at_ms") or None,
         **flat.pop("usage"),
         **flat,
     }
@@ -104,5 +107,8 @@ def _schema(pyarrow: Any) -> Any:
             "estimated": yes,
             "waste": yes,
             "final": yes,
+            "digest": text,
+            "created_at": time,
+            "started_at": time,
         }
     )

@@ -15,12 +15,13 @@ from schemas.usage_query import UsageQuery
 from streams.log.kafka_range import log_ends, read_range
 from streams.log.kafka_times import time_ranges
 from streams.log.protocols import Decoder
-from streams.metering.ends import excuse, missing_steps, unmetered, unread
+from streams.metering.ends import Measured, Metered, excuse, measured, missing_steps, unmetered, unread
 from streams.metering.ledger import KEPT_MS
 from streams.metering.proof import Proof, checked_since, compare
 from streams.metering.reader import UsageReader, UsageUnknown
 from streams.metering.services import services_since
 from streams.quota.replicas import HEADER, Replicas
+from streams.replay.outcomes import is_promotion
 from streams.tables.folding import Position, check_key
 
 # Attempts before the period decide which one in it is charged: as long as the ledger has them.
@@ -38,12 +39,12 @@ UNKNOWN_SERVICE = "unknown_service"
 class _Recomputed:
     """The ledger, made again.
 
-    `entries` only up to what the report has folded; of all that is on the log `steps`, and by step the codes of
-    what was `refused`.
+    `entries` only up to what the report has folded; of all that is on the log and no waste `steps`, and by step the
+    codes of what was `refused`.
     """
 
     entries: dict[str, LedgerEntry] = field(default_factory=dict[str, LedgerEntry])
-    steps: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict[str, set[str]](set))
+    steps: dict[str, dict[str, set[Measured]]] = field(default_factory=dict[str, dict[str, set[Measured]]])
     refused: defaultdict[str, dict[str, str]] = field(default_factory=lambda: defaultdict[str, dict[str, str]](dict))
 
 
@@ -128,12 +129,14 @@ async def _recompute(
                     continue
             if refused:
                 proof.refused[refused] += 1
-                ledger.refused[event.request_id][event.step] = refused
+                if not event.waste:
+                    ledger.refused[event.request_id][event.step] = refused
                 continue
             if code:
                 proof.wrongly_refused.append(event.event_id)
             doubted.discard(event.event_id)  # its dead letter was replayed
-            ledger.steps[event.request_id].add(event.step)
+            if not event.waste:
+                ledger.steps.setdefault(event.request_id, {}).setdefault(event.step, set()).add(measured(event))
             if record.offset >= folded[record.partition]:
                 continue
             proof.events += 1
@@ -148,7 +151,7 @@ async def _recompute(
 
 
 def _conflicts(entry: LedgerEntry, event: UsageEvent) -> bool:
-    """Tell whether the same id was there with another content.
+    """Tell whether the same id was there with another content, or for another submission under the same key.
 
     How long the work took differs by nature, and so does the end of a call that was given up before it came.
     """
@@ -159,7 +162,7 @@ def _conflicts(entry: LedgerEntry, event: UsageEvent) -> bool:
 
 
 def _lasting(event: UsageEvent) -> UsageEvent:
-    return replace(event, measured_at_ms=0, usage=replace(event.usage, work_seconds=0.0))
+    return replace(event, measured_at_ms=0, created_at_ms=0, usage=replace(event.usage, work_seconds=0.0))
 
 
 async def _check_jobs(
@@ -171,7 +174,7 @@ async def _check_jobs(
     now_ms: int,
     proof: Proof,
 ) -> None:
-    seen: set[str] = set()
+    seen: set[tuple[str, int]] = set()
     cancelled: list[JobResult] = []
     async for batch in read_range(bootstrap, RESULTS.name, finished, since_ms=query.from_ms):
         for record in batch:
@@ -180,12 +183,16 @@ async def _check_jobs(
             except UndecodableRecord:
                 continue  # job-state puts it into the dead letters
             at_ms = result.finished_at_ms
-            if result.job.job_id in seen or not query.from_ms <= at_ms < query.to_ms:
+            # Of each epoch the first end holds: a replayed dead letter makes another.
+            end = (result.job.job_id, result.job.epoch)
+            if end in seen or not query.from_ms <= at_ms < query.to_ms:
                 continue
-            seen.add(result.job.job_id)
-            if now_ms - record.timestamp_ms < _SETTLING_MS:
+            seen.add(end)
+            if is_promotion(result.event_id):
+                proof.reasons["promoted: its usage is the replay's"] += 1
+            elif now_ms - record.timestamp_ms < _SETTLING_MS:
                 missing = missing_steps(result, _metered(result, ledger), frozenset())
-                proof.pending += bool(missing or unread(result, _metered(result, ledger)))
+                proof.pending += bool(missing or unread(result, _metered(result, ledger).keys()))
             elif result.status == JobStatus.CANCELLED:
                 cancelled.append(result)
             else:
@@ -193,25 +200,25 @@ async def _check_jobs(
     begun = await _begun(bootstrap, decoder, [r for r in cancelled if not _is_whole(r, ledger)])
     for result in cancelled:
         _judge(result, ledger, begun[result.job.job_id], proof)
-    proof.jobs = len(seen)
+    proof.jobs = len({job_id for job_id, _ in seen})
 
 
 def _judge(result: JobResult, ledger: _Recomputed, begun: AbstractSet[str], proof: Proof) -> None:
     metered, refused = _metered(result, ledger), ledger.refused.get(result.job.job_id, {})
     missing = missing_steps(result, metered, begun)
-    reason = excuse(missing, refused) if missing else unread(result, metered | refused.keys())
+    reason = excuse(missing, refused) if missing else unread(result, metered.keys() | refused.keys())
     if reason:
         proof.reasons[reason] += 1
     elif missing:
         proof.unmetered[result.job.job_id] = unmetered(result, missing)
 
 
-def _metered(result: JobResult, ledger: _Recomputed) -> AbstractSet[str]:
-    return ledger.steps.get(result.job.job_id, frozenset[str]())
+def _metered(result: JobResult, ledger: _Recomputed) -> Metered:
+    return ledger.steps.get(result.job.job_id, {})
 
 
 def _is_whole(result: JobResult, ledger: _Recomputed) -> bool:
-    return {step.name for step in result.steps} <= _metered(result, ledger)
+    return {step.name for step in result.steps} <= _metered(result, ledger).keys()
 
 
 async def _begun(bootstrap: str, decoder: Decoder, results: Sequence[JobResult]) -> defaultdict[str, set[str]]:

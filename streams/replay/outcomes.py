@@ -39,6 +39,11 @@ def promotion_id(job_id: str, epoch: int, replay_id: str) -> str:
     return event_id(job_id, epoch, "result", "promote", replay_id)
 
 
+def is_promotion(result_id: str) -> bool:
+    """Tell whether a terminal record made a replay's result a job's own."""
+    return ":result:promote:" in result_id
+
+
 async def read_outcomes(
     bootstrap: str, codec: Codec, replay_id: str, job_ids: Container[str], since_ms: int
 ) -> Outcomes:

@@ -13,6 +13,7 @@ from streams.runtime.committer import Committer
 from streams.runtime.handling import Handling
 from streams.runtime.processor import Processor, Result
 from streams.runtime.retry import DeadLetter, Retry, WaitForRecovery
+from streams.runtime.spent import cancelled_events, failed_events, uncounted_events, withdrawn_event
 from streams.runtime.stage_metrics import StageMetrics
 from streams.runtime.stage_spans import stage_span, tell_verdict
 from streams.runtime.turns import Turns
@@ -59,7 +60,7 @@ class Attempts:
         work.attempt = work.held.begin(work.offset)
         work.attempt_committed = work.begun = False
         work.spent = None
-        work.started_ms = time.time_ns() // 1_000_000
+        work.started_ms = _now_ms()
         waited_ms = work.started_ms - work.request.requested_at_ms if work.attempt == 1 else None
         self._metrics.started(work.lane, work.request.job.module, waited_ms)
         work.task = self._loop.spawn(self._run(work))
@@ -67,7 +68,7 @@ class Attempts:
     async def withdraw(self, work: Work) -> None:
         """Make an end of a request that was cancelled before an attempt began."""
         work.dropped = _CANCELLED
-        await self._handling.publish_withdrawn(work)
+        await self._handling.publish_usage(work, [withdrawn_event(work, _now_ms())])
         self._finish_cancelled(work)
 
     def cancel(self, work: Work) -> None:
@@ -109,7 +110,9 @@ class Attempts:
         tell_verdict(work.span, verdict)
         if isinstance(verdict, WaitForRecovery):
             self._turns.release(work)
+            used = uncounted_events(work, _now_ms())
             self._on_outage(work, verdict.error)
+            await self._handling.publish_usage(work, used)
             return
         self._turns.answered(work)
         self._metrics.paused(bool(self._turns.outage))
@@ -147,9 +150,10 @@ class Attempts:
             self._settle(work)
             return
         self._metrics.retried(work.lane)
+        used = failed_events(work, _now_ms())
         loop = asyncio.get_running_loop()
         work.timer = loop.call_later(verdict.after_s, self._again, work)
-        await self._handling.publish_waste(work)
+        await self._handling.publish_usage(work, used)
 
     def _again(self, work: Work) -> None:
         work.timer = None
@@ -159,7 +163,7 @@ class Attempts:
 
     def _leave_handler(self, work: Work) -> None:
         self._turns.leave(work)
-        self._metrics.left(work.lane, time.time_ns() // 1_000_000 - work.started_ms)
+        self._metrics.left(work.lane, _now_ms() - work.started_ms)
 
     def _on_outage(self, work: Work, error: Outage) -> None:
         work.held.take_back(work.offset)
@@ -171,11 +175,12 @@ class Attempts:
     async def _broken_off(self, work: Work) -> None:
         self._turns.undecided(work)
         if work.dropped == _CANCELLED:
-            await self._handling.publish_cancelled(work)
+            await self._handling.publish_usage(work, cancelled_events(work, _now_ms()))
             self._finish_cancelled(work)
         else:
             work.held.take_back(work.offset)
             self._loop.dispatch()
+            await self._handling.publish_usage(work, uncounted_events(work, _now_ms()))
 
     def _finish_cancelled(self, work: Work) -> None:
         self._metrics.ended(work.lane, "cancelled", work.request.requested_at_ms)
@@ -196,3 +201,7 @@ class Attempts:
         # A task that is cancelled before its first step never runs, and nobody would free its slot.
         if work.begun and work.task is not None:
             work.task.cancel()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

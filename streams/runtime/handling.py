@@ -3,14 +3,14 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
 from schemas.codec import Codec
 from schemas.errors import GatewayError, Outage, Permanent, Transient, WorkFailed
-from schemas.events import Progress, StageRequest, Usage
+from schemas.events import Progress, StageRequest, UsageEvent
 from schemas.job_trace import trace_id_of
 from schemas.pipelines import final_result, next_request
 from schemas.topics import JOB_EVENTS, RESULTS, USAGE_EVENTS, StageTopics, Topic
@@ -35,6 +35,7 @@ from streams.runtime.records import (
 )
 from streams.runtime.retry import DeadLetter, Decision, decide
 from streams.runtime.solitude import Solitude
+from streams.runtime.spent import used_by
 from streams.storage.blobs import BlobStore
 from streams.storage.claim_check import RECORD_LIMIT, RESULT_LIMIT, check_in
 from streams.tracing import traced
@@ -220,6 +221,7 @@ class Handling:
             model=result.model,
             upstream=result.upstream,
             final=following is None,
+            started_ms=work.started_ms,
         )
         records.append(Outgoing(JOB_EVENTS, key, done_event(request, outcome), headers))
         records += [Outgoing(USAGE_EVENTS, key, each, headers) for each in (used, *wasted_events(used, result))]
@@ -228,7 +230,7 @@ class Handling:
     async def publish_failed(self, work: Work, error: GatewayError) -> None:
         """Write the dead letter, the job's failed result, the event and the usage, all acknowledged."""
         request, now = work.request, _now_ms()
-        spent = error.spent if isinstance(error, SpentWork) else _used(work, now)
+        spent = error.spent if isinstance(error, SpentWork) else used_by(work, now)
         usage = spent.usage
         key, headers = request.job.job_id, carried_on(work)
         attempt = min(work.attempt, self._processor.retry.attempts)
@@ -243,7 +245,15 @@ class Handling:
         started = work.started_ms
         ended = replace(failed_result(request, attempt, error, usage, started, now), artifacts=spent.artifacts)
         used = usage_event(
-            request, attempt, "failed", usage, now, model=spent.model, upstream=spent.upstream, final=True
+            request,
+            attempt,
+            "failed",
+            usage,
+            now,
+            model=spent.model,
+            upstream=spent.upstream,
+            final=True,
+            started_ms=started,
         )
         records: list[Outgoing | Raw] = [
             letter,
@@ -255,19 +265,12 @@ class Handling:
         STAGE_DEAD_LETTERS.labels(work.record.topic, error.code).inc()
         log.warning("work.dead_lettered", **_about(work), code=error.code, reason=error.message)
 
-    async def publish_waste(self, work: Work) -> None:
-        """Write what a failed attempt used, as not charged; what it kept is charged with the attempt that ends it."""
-        await self._publish_usage(work, "failed", waste=True)
-
-    async def publish_cancelled(self, work: Work) -> None:
-        """Write what a cancelled attempt used."""
-        await self._publish_usage(work, "cancelled", final=True)
-
-    async def publish_withdrawn(self, work: Work) -> None:
-        """Write that a request was cancelled before its turn came: its job has ended, and used nothing here."""
-        attempt = work.held.attempts(work.offset) + 1
-        event = usage_event(work.request, attempt, "cancelled", Usage(), _now_ms(), final=True)
-        await self._write_usage(work, event)
+    async def publish_usage(self, work: Work, events: Sequence[UsageEvent]) -> None:
+        """Write what a request used, however long the log is down."""
+        headers = carried_on(work)
+        records = [Outgoing(USAGE_EVENTS, work.request.job.job_id, event, headers) for event in events]
+        if records:
+            await self.patiently(lambda: self._tools.publisher.publish_many(records))
 
     async def publish_raw(self, letter: Raw) -> None:
         """Write a dead letter, however long the log is down."""
@@ -315,28 +318,6 @@ class Handling:
         lanes = stage.requests
         return lanes.get(request.job.lane) or next(iter(lanes.values()))
 
-    async def _publish_usage(self, work: Work, outcome: str, *, waste: bool = False, final: bool = False) -> None:
-        now = _now_ms()
-        spent = _used(work, now)
-        event = usage_event(
-            work.request,
-            work.attempt,
-            outcome,
-            _less(spent.usage, spent.kept) if waste else spent.usage,
-            now,
-            model=spent.model,
-            upstream=spent.upstream,
-            waste=waste,
-            final=final,
-        )
-        await self._write_usage(work, event, *wasted_events(event, spent))
-
-    async def _write_usage(self, work: Work, *events: object) -> None:
-        headers = carried_on(work)
-        key = work.request.job.job_id
-        records = [Outgoing(USAGE_EVENTS, key, event, headers) for event in events]
-        await self.patiently(lambda: self._tools.publisher.publish_many(records))
-
     def _inform(self, work: Work, event: object) -> None:
         """Write an event that only informs: nobody waits for it, and an outage loses it."""
         task = asyncio.create_task(self._try_publish(work, event))
@@ -363,26 +344,6 @@ def carried_on(work: Work) -> Headers:
     """Return the headers of the records that follow from a work: the span of the work in place of its request's."""
     headers = passed_on(work.record.headers)
     return {**headers, "traceparent": work.span.traceparent.encode()} if work.span.traceparent else headers
-
-
-def _used(work: Work, now_ms: int) -> Result:
-    """Return what an attempt used that gave no result: what its handler told, and the time."""
-    spent = work.spent or Result(())
-    if spent.usage.work_seconds or not work.started_ms:
-        return spent
-    return replace(spent, usage=replace(spent.usage, work_seconds=(now_ms - work.started_ms) / 1000))
-
-
-def _less(usage: Usage, kept: Usage) -> Usage:
-    return Usage(
-        pages=usage.pages - kept.pages,
-        prompt_tokens=usage.prompt_tokens - kept.prompt_tokens,
-        completion_tokens=usage.completion_tokens - kept.completion_tokens,
-        audio_seconds=usage.audio_seconds - kept.audio_seconds,
-        work_seconds=max(0.0, usage.work_seconds - kept.work_seconds),
-        bytes_in=usage.bytes_in - kept.bytes_in,
-        estimated=usage.estimated,
-    )
 
 
 def _about(work: Work) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from schemas.events import (
     Usage,
     UsageEvent,
 )
-from schemas.ids import event_id, usage_id
+from schemas.ids import event_id, short_digest, usage_id
 from schemas.payloads import Payload
 from schemas.pipelines import add_usage
 from streams.runtime.processor import Result
@@ -126,8 +126,8 @@ def usage_event(
     *,
     model: str = "",
     upstream: str = "",
-    waste: bool = False,
     final: bool = False,
+    started_ms: int = 0,
 ) -> UsageEvent:
     """Tell what one attempt used; `outcome` is `done`, `failed` or `cancelled`. `final`: its job has ended."""
     job, step = request.job, request.step.name
@@ -145,18 +145,28 @@ def usage_event(
         outcome=outcome,
         usage=usage,
         measured_at_ms=now_ms,
-        waste=waste,
         epoch=job.epoch,
         final=final,
+        digest=short_digest(job.input_digest),
+        created_at_ms=job.created_at_ms,
+        started_at_ms=started_ms,
     )
 
 
-def wasted_events(charged: UsageEvent, result: Result) -> list[UsageEvent]:
-    """Tell what an attempt wasted beside what it is charged for, under ids of their own."""
+def waste_of(event: UsageEvent) -> UsageEvent:
+    """Return a usage event as one that is not charged.
+
+    Its id has the attempt's begin in it: a number may be used again, by an attempt that then is charged under it.
+    """
+    return replace(event, event_id=_waste_id(event), waste=True, final=False)
+
+
+def wasted_events(event: UsageEvent, result: Result) -> list[UsageEvent]:
+    """Tell what an attempt wasted beside what `event` says of it, under ids of their own."""
     return [
         replace(
-            charged,
-            event_id=event_id(charged.event_id, "wasted", number),
+            event,
+            event_id=event_id(_waste_id(event), number),
             model=wasted.model,
             upstream=wasted.upstream,
             outcome="failed",
@@ -166,6 +176,11 @@ def wasted_events(charged: UsageEvent, result: Result) -> list[UsageEvent]:
         )
         for number, wasted in enumerate(result.wasted, 1)
     ]
+
+
+def _waste_id(event: UsageEvent) -> str:
+    attempt = usage_id(event.request_id, event.epoch, event.step, event.attempt)
+    return event_id(attempt, "wasted", event.started_at_ms)
 
 
 def _event(

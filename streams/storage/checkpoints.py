@@ -22,6 +22,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from schemas.errors import Outage
 from schemas.events import StageRequest
+from schemas.ids import short_digest
 from schemas.topics import STAGES
 from streams.logs import get_logger
 from streams.storage.address import access_to
@@ -207,9 +208,10 @@ async def _sweep(checkpoints: Checkpoints) -> None:
 
 
 def checkpoint_key(request: StageRequest, work: str, piece: int) -> CheckpointKey:
-    """Return the key of a piece of the request's step."""
+    """Return the key of a piece of the request's step, of this input: another may come under the same job's id."""
     job = request.job
-    return CheckpointKey(job.service, job.job_id, job.epoch, request.step.name, work, piece)
+    of_input = f"{work}-{short_digest(job.input_digest)}"
+    return CheckpointKey(job.service, job.job_id, job.epoch, request.step.name, of_input, piece)
 
 
 def _folder_of(request: StageRequest) -> str:

@@ -59,8 +59,10 @@ class JobReader:
     async def get(self, job_id: str) -> JobView | Missing | Unknown:
         """Return a job's view, or whether it is certain that there is none."""
         found = await self.seen(job_id)
-        if found is not None:
-            return found
+        return found if found is not None else await self.after_a_miss(job_id)
+
+    async def after_a_miss(self, job_id: str) -> JobView | Missing | Unknown:
+        """Return what `get` does, of a job whose view was not there just now."""
         try:
             return await self._after_a_miss(job_id)
         except REDIS_FAILURES:
@@ -72,7 +74,7 @@ class JobReader:
             raw = await self._redis.get(redis_keys.job(job_id))
         except REDIS_FAILURES:
             return Unknown("Redis does not answer")
-        return None if raw is None else _view(raw)
+        return None if raw is None else view_of(raw)
 
     async def list(
         self,
@@ -106,7 +108,7 @@ class JobReader:
             # One command, so that the view is as new as the marker.
             marked, raw = await self._redis.mget(redis_keys.marker(partition), redis_keys.job(job_id))
             if raw is not None:
-                return _view(raw)
+                return view_of(raw)
             marker = decode_marker(marked)
             if marker is None or marker.folded == redis_keys.NOTHING_FOLDED:
                 return Unknown("the view of this job's partition is being rebuilt")
@@ -126,7 +128,7 @@ class JobReader:
             entries = await self._entries(key, start)
             views = await self._redis.mget([redis_keys.job(e.job_id) for e in entries]) if entries else []
             for entry, raw in zip(entries, views, strict=True):
-                view = _view(raw) if raw is not None else None
+                view = view_of(raw) if raw is not None else None
                 if isinstance(view, JobView) and _matches(view, module, status):
                     found.append(view)
                 after = entry
@@ -171,7 +173,8 @@ def _read_cursor(text: str) -> _Cursor:
     return _Cursor(int(created), job_id)
 
 
-def _view(raw: bytes | str) -> JobView | Unknown:
+def view_of(raw: bytes | str) -> JobView | Unknown:
+    """Return a view as it stands in Redis."""
     try:
         return decode_view(raw)
     except (ValueError, KeyError, TypeError):

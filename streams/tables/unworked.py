@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from schemas.errors import GatewayError
 from schemas.events import ErrorInfo, JobEvent, JobEventKind, JobResult, JobStatus, Step, Usage, UsageEvent
-from schemas.ids import event_id, usage_id
+from schemas.ids import event_id, short_digest, usage_id
 from schemas.job_state import JobState, Submission
 from schemas.job_view import job_status
 from schemas.topics import JOB_EVENTS, RESULTS, USAGE_EVENTS, StageTopics, Topic
@@ -70,6 +70,8 @@ async def end_unworked(publisher: Publisher, wait: Wait, error: ErrorInfo, now_m
         measured_at_ms=now_ms,
         epoch=job.epoch,
         final=True,
+        digest=short_digest(job.input_digest),
+        created_at_ms=job.created_at_ms,
     )
     event = JobEvent(
         event_id=event_id(job.job_id, job.epoch, JobEventKind.FAILED, error.code),

@@ -42,6 +42,15 @@ async def test_what_was_saved_is_found_under_its_key_alone(checkpoints: Checkpoi
         assert await checkpoints.load(other) is None
 
 
+async def test_another_input_under_the_same_id_finds_nothing(checkpoints: Checkpoints) -> None:
+    """Two submissions under one Idempotency-Key, while Redis is away: neither's text may come into the other's."""
+    mine = request()
+    other = replace(mine, job=replace(mine.job, input_digest="another"))
+    await checkpoints.save(checkpoint_key(mine, "mark", 0), b"kept")
+    assert await checkpoints.load(checkpoint_key(other, "mark", 0)) is None
+    assert await checkpoints.load(checkpoint_key(mine, "mark", 0)) == b"kept"
+
+
 async def test_a_request_that_is_over_leaves_nothing(checkpoints: Checkpoints) -> None:
     """Windows of every model that was tried; other epochs, steps and jobs keep theirs. Twice is no harm."""
     over = request()

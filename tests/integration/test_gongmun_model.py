@@ -73,6 +73,21 @@ async def test_a_model_that_fails_leaves_the_rules_result(pool: Pool, sim: Simul
     assert [warning["code"] for warning in body["warnings"]] == [code]
 
 
+async def test_what_a_model_used_that_brought_nothing_is_told_apart(pool: Pool, sim: Simulator) -> None:
+    """An answer breaks in its middle and is asked for again; or breaks each time, and the rules' result stands."""
+    await sim.set(fault="cut", fault_count=1, fault_after=3, token_ms=20)
+    _, result = await run(pool)
+    counts = await sim.idle()
+    assert [(each.usage.completion_tokens, each.upstream) for each in result.wasted] == [(3, "sim")]
+    assert result.usage.completion_tokens + 3 == counts["tokens_sent"]
+
+    await sim.reset()
+    await sim.set(fault="cut", fault_after=3, token_ms=20)
+    _, result = await run(pool)
+    used = [result.usage, *(each.usage for each in result.wasted)]
+    assert sum(usage.completion_tokens for usage in used) == (await sim.idle())["tokens_sent"] > 3
+
+
 async def test_a_model_that_hangs_is_waited_for_within_bounds(pool: Pool, sim: Simulator) -> None:
     await sim.set(fault="hang")
     found = await helped(pool, request(), FakeContext(), PAGES, b'{"title":"x"}', timeout_s=0.2)

@@ -188,6 +188,46 @@ async def test_the_same_key_with_other_content_is_a_409(client: httpx.AsyncClien
     assert first["job_id"] in again.json()["detail"]
 
 
+@pytest.mark.parametrize("behind", [False, True])
+async def test_one_key_with_other_content_at_the_same_time_is_one_job(
+    kafka: str, client: httpx.AsyncClient, folder: ViewFolder, behind: bool
+):
+    """Also while the views are behind: one is accepted and worked on, the others are 409 and leave nothing."""
+    key = {"Idempotency-Key": uuid4().hex}
+    if behind:
+        folder.running.clear()
+    try:
+        answers = await asyncio.gather(*(_submit(client, f"text {n}", **key) for n in range(20)))
+        assert sorted(answer.status_code for answer in answers) == [202] + 19 * [409]
+        first = next(answer for answer in answers if answer.status_code == 202)
+        late = await _submit(client, "another", **key)
+        assert (late.status_code, late.json()["code"]) == (409, "idempotency_key_reused")
+        job_id = first.json()["job_id"]
+        requests = [r async for r in records(kafka, "noop.requests", job_id, StageRequest)]
+        assert len(requests) == 1
+    finally:
+        folder.running.set()
+
+
+@pytest.mark.parametrize("behind", [False, True])
+async def test_one_key_with_the_same_content_at_the_same_time_is_one_job(
+    kafka: str, client: httpx.AsyncClient, folder: ViewFolder, behind: bool
+):
+    """All have the same answer, and the log has the request once."""
+    key = {"Idempotency-Key": uuid4().hex}
+    if behind:
+        folder.running.clear()
+    try:
+        answers = await asyncio.gather(*(_submit(client, **key) for _ in range(20)))
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.text for answer in answers}) == 1
+        assert sum("idempotency-replayed" in answer.headers for answer in answers) == 19
+        requests = [r async for r in records(kafka, "noop.requests", answers[0].json()["job_id"], StageRequest)]
+        assert len(requests) == 1
+    finally:
+        folder.running.set()
+
+
 async def test_a_list_has_the_callers_jobs_newest_first(ingress: Ingress):
     """Page by page, filtered."""
     async with ingress.client(await ingress.key(f"list-{SERVICE}")) as client:

@@ -57,6 +57,10 @@ async def test_redis_down(kafka: str, tmp_path: Path, wait_until):
         async with ingress.client(key) as client, ViewFolder(kafka, url):
             answer = await client.post("/v1/noop", json={"text": "x"}, headers={"Idempotency-Key": "redis-down"})
             assert answer.status_code == 202
+            again = await client.post("/v1/noop", json={"text": "x"}, headers={"Idempotency-Key": "redis-down"})
+            assert (again.status_code, again.text) == (202, answer.text), "as far as this replica knows"
+            other = await client.post("/v1/noop", json={"text": "y"}, headers={"Idempotency-Key": "redis-down"})
+            assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
             job = answer.headers["location"]
             for path in (job, f"{job}/events", f"{job}/input", "/v1/jobs"):
                 refused = await client.get(path)

@@ -9,6 +9,8 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from processors.llm.errors import NoUpstream
+from processors.llm.pool.answers import Answer
 from processors.llm.pool.opening import open_pool
 from processors.llm.pool.values import PoolPolicy
 from processors.llm.stage import LlmStage
@@ -158,6 +160,34 @@ async def test_an_answer_that_breaks_in_its_middle_is_asked_for_again_and_charge
         assert (charged.usage.completion_tokens, charged.usage.estimated, charged.final) == (6, False, True)
         assert (wasted.usage.completion_tokens, wasted.upstream, wasted.final) == (3, "sim", False)
         assert (await sim.idle())["tokens_sent"] == 9
+
+
+async def test_what_was_answered_before_an_outage_is_on_the_ledger(
+    kafka: str, sim: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repair of an answer finds no server, so that all is asked for again: each answer was really given."""
+    await sim.reset()
+    await sim.set(fault="bad_answer", fault_count=1)
+    async with open_pool(only_tiny(sim), False) as pool:
+        stage, asked, opening = LlmStage(Settings.from_env({}), {}, MemoryCheckpoints()), 0, pool.open
+
+        async def down_for_the_second(*call: Any) -> Answer:
+            nonlocal asked
+            asked += 1
+            if asked == 2:
+                raise NoUpstream("it is down")
+            return await opening(*call)
+
+        monkeypatch.setattr(pool, "open", down_for_the_second)
+        stage.use(pool)
+        async with bench(kafka, own_stage("llm")) as it, it.worker(stage.handle):
+            result = await _run(it, schema=SCHEMA)
+            assert (result.status, result.attempt) == ("done", 1)
+            events = await it.until(lambda: u if len(u := it.records.usage(result.job.job_id)) == 2 else None) or []
+    counts = await sim.idle()
+    assert sorted(event.waste for event in events) == [False, True]
+    assert sum(event.usage.completion_tokens for event in events) == counts["tokens_sent"]
+    assert sum(event.usage.prompt_tokens for event in events) == counts["prompt_tokens"]
 
 
 async def test_an_answer_that_always_breaks_costs_attempts_and_fails(

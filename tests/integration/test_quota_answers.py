@@ -17,10 +17,11 @@ from typer.testing import CliRunner
 from cli.main import build_app
 from ingress.app import create_app
 from schemas.codec import Codec
-from schemas.errors import InvalidInput
-from schemas.topics import SERVICES
+from schemas.errors import InvalidInput, Outage
+from schemas.topics import JOB_EVENTS, SERVICES, Topic
 from streams import redis_keys
 from streams.log.memory import MemoryLog, MemoryTail
+from streams.log.protocols import Publisher
 from streams.log.schema_reader import CodecDecoder
 from streams.quota.quotas import LIFE_MS
 from streams.redis_client import redis_client
@@ -104,6 +105,20 @@ class BrokenPublisher:
         raise RuntimeError("a bug")
 
 
+class HalfPublisher:
+    """Takes the requests of stages, and not the events of jobs."""
+
+    healthy = True
+
+    def __init__(self, real: Publisher) -> None:
+        self._real = real
+
+    async def publish(self, topic: Topic, *more: Any) -> None:
+        if topic is JOB_EVENTS:
+            raise Outage("the log does not answer")
+        await self._real.publish(topic, *more)
+
+
 async def test_a_job_over_its_quota_is_refused_with_what_ran_out(
     ingress: Ingress, client: httpx.AsyncClient, service: str, wait_until: WaitUntil
 ) -> None:
@@ -171,6 +186,37 @@ async def test_a_submission_that_fails_in_whatever_way_gives_its_reservation_bac
     async with inside(ingress, client, publisher=BrokenPublisher()) as broken:
         assert (await send(broken)).status_code == 500
     await wait_until(accepted)
+
+
+async def test_a_request_that_is_on_the_log_keeps_its_reservation(
+    ingress: Ingress, client: httpx.AsyncClient, service: str, wait_until: WaitUntil
+) -> None:
+    """Its job is worked on, whatever its caller was told."""
+    await limited(ingress, service, wait_until, "--concurrent-jobs", "1")
+    async with inside(ingress, client, publisher=HalfPublisher(ingress.dependencies.publisher)) as shaky:
+        assert (await submit(shaky)).status_code == 503
+    await asyncio.gather(*ingress.dependencies.quotas._settling)
+    refused = await submit(client)
+    assert (refused.status_code, refused.headers["x-quota-exceeded"]) == (429, "concurrent_jobs")
+
+
+async def test_a_key_whose_submission_was_refused_is_free_for_other_content(
+    ingress: Ingress, client: httpx.AsyncClient, service: str, wait_until: WaitUntil
+) -> None:
+    async def asked(text: str) -> int:
+        answer = await client.post("/v1/noop", json={"text": text}, headers={"Idempotency-Key": "one"})
+        return answer.status_code
+
+    await limited(ingress, service, wait_until, "--requests-per-minute", "1")
+    assert (await submit(client)).status_code == 202
+    assert await asked("too much") == 429
+    await services("set", service, "--requests-per-minute", "1000")
+
+    async def accepted() -> bool:
+        return await asked("another") == 202
+
+    await wait_until(accepted)
+    assert await asked("too much") == 409
 
 
 async def test_until_the_quotas_are_read_nothing_is_granted_and_ingress_is_not_ready(

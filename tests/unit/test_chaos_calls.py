@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bench.chaos.chat_check import ChatVerdict, Death, judge_calls
+from bench.chaos.model_jobs import Open, judge_jobs
 from schemas.events import Lane, Usage, UsageEvent
 from schemas.ids import usage_id
 from schemas.usage_ledger import ABORTED, LedgerEntry, fold_usage
@@ -70,3 +71,23 @@ def test_a_run_is_kept_only_with_a_proof() -> None:
     assert "no proof" in verdict.sentences()[0]
     verdict.proof = {"holds": True}
     assert verdict.kept
+
+
+OPEN = {"a": Open(ASKED_S, ASKED_S + 10)}
+
+
+def test_a_job_s_tokens_are_those_of_all_its_attempts() -> None:
+    ended = entry("a", 5)
+    lost = replace(ended.records[0].event, event_id="a:0:llm:1:wasted:7", waste=True, usage=Usage(completion_tokens=3))
+    found = judge_jobs(OPEN, {"a": fold_usage(ended, lost, 1)}, {"a": 8}, [])
+    assert (found.kept, found.sent, found.metered, found.charged) == (True, 8, 8, 5)
+    assert judge_jobs(OPEN, {}, {}, []).kept
+
+
+def test_tokens_of_a_job_that_the_ledger_lacks_are_excused_by_a_death_while_it_was_open() -> None:
+    during, after = [Death(ASKED_S + 12, ASKED_S + 30)], [Death(ASKED_S + 16, ASKED_S + 30)]
+    assert judge_jobs(OPEN, {"a": entry("a", 5)}, {"a": 8}, during).lost == {"a": 3}
+    for deaths in ([], after):
+        (said,) = judge_jobs(OPEN, {"a": entry("a", 5)}, {"a": 8}, deaths).wrong
+        assert said == "the job a: 5 tokens in the ledger, the server sent 8"
+    assert not judge_jobs(OPEN, {"a": entry("a", 9)}, {"a": 8}, during).kept, "what was never sent is no death's"

@@ -64,6 +64,9 @@ events = st.builds(
     lane=st.sampled_from([Lane.INTERACTIVE, Lane.REPLAY]),
     measured_at_ms=st.sampled_from([HOUR, HOUR + HOUR_MS]),
     usage=st.builds(Usage, pages=st.integers(0, 3), work_seconds=st.sampled_from([0.1, 0.2, 0.7])),
+    digest=st.sampled_from(["", "a", "b"]),
+    created_at_ms=st.integers(0, 2),
+    started_at_ms=st.integers(0, 2),
 )
 logs = st.lists(events, min_size=1, max_size=8).map(lambda found: list(enumerate(found)))
 
@@ -115,6 +118,49 @@ def test_a_measured_record_beats_an_aborted_one_and_then_the_lowest_offset_holds
     )
     entry = fold([(0, aborted), (7, second), (3, first)])
     assert [(r.offset, r.event.usage.pages) for r in entry.records] == [(3, 2)]
+
+
+def test_what_is_charged_beats_what_was_written_as_waste_under_its_id() -> None:
+    """An attempt whose failure was written and not committed begins again under its number."""
+    log = [(5, usage(outcome="failed", waste=True)), (9, usage(final=True))]
+    for entry in (fold(log), fold(reversed(log))):
+        assert [r.offset for r in charged(entry)] == [9]
+        assert totals(entry)["requests"] == 1
+
+
+@given(log=logs)
+def test_of_several_submissions_under_one_id_one_is_charged(log: list[tuple[int, UsageEvent]]) -> None:
+    assert len({record.event.digest for record in charged(fold(log))} - {""}) <= 1
+
+
+def test_the_submission_that_was_made_first_is_charged_and_the_other_is_seen() -> None:
+    """Whichever was measured first, and with all of its steps: 500 pages are not had for the price of one."""
+    first = [
+        usage(step, digest="a", created_at_ms=1, usage=Usage(pages=500), final=step == "llm") for step in ("ocr", "llm")
+    ]
+    second = [
+        usage(step, digest="b", created_at_ms=2, usage=Usage(pages=1), final=step == "llm") for step in ("ocr", "llm")
+    ]
+    log = list(enumerate((*second, *first)))
+    for entry in (fold(log), fold(reversed(log))):
+        found = totals(entry)
+        assert (found["requests"], found["attempts"]) == (1, 4)
+        assert (found["pages"], found["waste_pages"]) == (1000, 2)
+
+
+def test_an_attempt_that_was_made_again_under_its_number_is_seen() -> None:
+    """Its first end was written and not committed: both were worked for, and one is charged."""
+    first, again = usage(started_at_ms=1, final=True), usage(started_at_ms=9, final=True, usage=Usage(pages=2))
+    for log in ([(4, first), (6, again), (7, first)], [(6, again), (7, first), (4, first)]):
+        entry = fold(log)
+        assert [r.offset for r in charged(entry)] == [4]
+        found = totals(entry)
+        assert (found["requests"], found["attempts"], found["pages"], found["waste_pages"]) == (1, 2, 3, 2)
+
+
+def test_a_step_whose_writer_told_no_digest_is_charged_with_the_others() -> None:
+    entry = fold([(0, usage("ocr")), (1, usage("llm", digest="a", created_at_ms=1, final=True))])
+    assert totals(entry)["pages"] == 6
 
 
 def test_an_attempt_that_failed_is_waste() -> None:

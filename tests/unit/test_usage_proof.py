@@ -1,6 +1,6 @@
 """The proof of the usage report: what is compared, and which end of a job excuses that usage is missing."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -13,7 +13,7 @@ from schemas.usage_ledger import DAY_MS, HOUR_MS, LedgerEntry, fold_usage
 from schemas.usage_query import UsageQuery
 from schemas.usage_rows import Amounts, RowId, added, day_of, day_start_ms, entry_rows
 from streams.log.kafka_times import Range
-from streams.metering.ends import excuse, missing_steps, unread
+from streams.metering.ends import Measured, Metered, excuse, missing_steps, unread
 from streams.metering.proof import DAY, HOUR, Proof, checked_since, compare, month_ms
 from streams.metering.reader import EverythingFound
 from streams.metering.spent import Spent, SumAmounts, SumId
@@ -145,33 +145,57 @@ def test_jobs_and_calls_can_be_checked_from_where_every_partition_has_all_of_the
 STEPS = (Step("ocr", "ocr"), Step("extract", "gongmun.extract"), Step("check", "llm"))
 
 
-def ended(status: str, stage: str = "", code: str = "") -> JobResult:
+def ended(status: str, stage: str = "", code: str = "", epoch: int = 0) -> JobResult:
     error = ErrorInfo(code, "", stage) if code else None
     step = stage if code != LOG_EXPIRED else ""
-    return JobResult("r", job_ref(), status, STEPS, error=error, step=step)
+    return JobResult("r", replace(job_ref(), epoch=epoch), status, STEPS, error=error, step=step)
+
+
+def metered(*steps: str, epoch: int = 0, outcome: str = "done", final: bool = False) -> dict[str, set[Measured]]:
+    """Usage of these steps, each done unless told otherwise."""
+    return {step: {Measured(epoch, outcome, final)} for step in steps}
+
+
+END = metered("check", final=True)
 
 
 @pytest.mark.parametrize(
-    ("result", "metered", "begun", "missing"),
+    ("result", "found", "begun", "missing"),
     [
-        (ended("done"), {"ocr", "extract", "check"}, (), ()),
-        (ended("done"), {"extract"}, (), ("ocr", "check")),
-        (ended("failed", "ocr", "invalid_document"), (), (), ("ocr",)),
-        (ended("failed", "extract", "invalid_document"), {"extract"}, (), ("ocr",)),
-        (ended("failed", "extract", "invalid_document"), {"ocr", "extract"}, (), ()),
-        (ended("failed", "", "internal"), (), (), ("ocr",)),
-        (ended("failed", "ocr", LOG_EXPIRED), (), (), ()),
-        (ended("failed", "extract", LOG_EXPIRED), (), (), ("ocr",)),
-        (ended("cancelled"), (), (), ()),
-        (ended("cancelled"), {"extract"}, (), ("ocr",)),
-        (ended("cancelled"), {"ocr"}, {"extract"}, ("extract",)),
-        (ended("cancelled"), (), {"extract"}, ("ocr", "extract")),
+        (ended("done", "check"), metered("ocr", "extract") | END, (), ()),
+        (ended("done", "check"), metered("extract"), (), ("ocr", "check")),
+        (ended("done", "check"), metered("ocr", "extract", "check"), (), ("check",)),
+        (ended("done", "check"), metered("ocr") | metered("extract", outcome="failed") | END, (), ("extract",)),
+        (ended("failed", "ocr", "invalid_document"), {}, (), ("ocr",)),
+        (ended("failed", "extract", "invalid_document"), metered("extract", final=True), (), ("ocr",)),
+        (ended("failed", "extract", "invalid_document"), metered("ocr", "extract"), (), ("extract",)),
+        (ended("failed", "extract", "invalid_document"), metered("ocr") | metered("extract", final=True), (), ()),
+        (ended("failed", "", "internal"), {}, (), ("ocr",)),
+        (ended("failed", "", "internal"), metered("ocr"), (), ()),
+        (ended("failed", "ocr", LOG_EXPIRED), {}, (), ()),
+        (ended("failed", "extract", LOG_EXPIRED), {}, (), ("ocr",)),
+        (ended("cancelled"), {}, (), ()),
+        (ended("cancelled"), metered("extract"), (), ("ocr",)),
+        (ended("cancelled"), metered("ocr"), {"extract"}, ("extract",)),
+        (ended("cancelled"), {}, {"extract"}, ("ocr", "extract")),
     ],
 )
 def test_the_steps_that_were_at_work_must_have_usage(
-    result: JobResult, metered: set[str], begun: set[str], missing: tuple[str, ...]
+    result: JobResult, found: Metered, begun: Collection[str], missing: tuple[str, ...]
 ) -> None:
-    assert missing_steps(result, set(metered), set(begun)) == missing
+    assert missing_steps(result, found, set(begun)) == missing
+
+
+def test_an_end_needs_the_usage_of_its_own_epoch() -> None:
+    """A dead letter that was replayed goes on from the step that had failed."""
+    before = metered("ocr") | metered("extract", outcome="failed", final=True)
+    again = ended("done", "check", epoch=1)
+    assert missing_steps(again, before, set()) == ("extract", "check")
+    new = metered("extract", epoch=1) | metered("check", epoch=1, final=True)
+    assert missing_steps(again, before | new, set()) == ()
+    assert missing_steps(again, before | new | metered("check", final=True), set()) == ("check",)
+    assert missing_steps(ended("failed", "extract", "invalid", epoch=1), before, set()) == ("extract",)
+    assert missing_steps(ended("cancelled"), metered("ocr", epoch=1), set()) == ("ocr",)
 
 
 def test_only_what_nobody_read_is_excused() -> None:

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from schemas.events import ErrorInfo, JobEvent, JobResult, Step, Usage
-from schemas.ids import event_id, new_job_id
+from schemas.events import ErrorInfo, JobEvent, JobRef, JobResult, Step, Usage
+from schemas.ids import event_id, new_job_id, usage_id
 from schemas.topics import CHAT_REQUESTS, JOB_EVENTS, RESULTS
 from schemas.usage_admission import FUTURE_MS
 from streams.redis_client import redis_client
@@ -132,6 +132,43 @@ async def test_a_job_that_was_at_work_has_no_excuse(setting: Setting) -> None:
     assert proof.unmetered[begun.job_id] == "cancelled without usage of ocr"
     assert proof.unmetered[first.job_id] == "failed without usage of ocr"
     assert proof.unmetered[second.job_id] == "failed without usage of extract"
+
+
+async def test_an_end_is_proved_by_the_usage_that_counts_it(setting: Setting) -> None:
+    """Not by waste, nor by what an earlier epoch used; what was promoted has its usage with the replay."""
+    service, steps = await setting.service(), (Step("ocr", "ocr"),)
+    wasted, replayed, promoted = (job_ref(service=service, module="ocr") for _ in range(3))
+    again = replace(replayed, epoch=1)
+
+    async def end(job: JobRef, status: str, event: str = "result", code: str = "") -> None:
+        error = ErrorInfo(code, "", "ocr") if code else None
+        made = JobResult(event, job, status, steps, error=error, step="ocr", finished_at_ms=now_ms())
+        await setting.publisher.publish(
+            RESULTS, job.job_id, replace(made, event_id=f"{job.job_id}:{job.epoch}:{event}")
+        )
+
+    await end(wasted, "done")
+    await end(replayed, "failed", code="invalid_document")
+    await end(again, "done")
+    await end(promoted, "done")
+    await end(replace(promoted, epoch=1), "done", "result:promote:r1")
+    call_id = new_job_id(now_ms())
+    await setting.publisher.publish(CHAT_REQUESTS, call_id, call(service, call_id, now_ms()))
+    await setting.measure(
+        used(service, wasted.job_id, waste=True, final=False),
+        used(service, replayed.job_id, outcome="failed"),
+        used(service, promoted.job_id),
+        used(service, call_id, module="chat", waste=True, final=False),
+    )
+    await setting.totals(service)
+    proof = await setting.proof(after_ms=16 * 60_000)
+    assert proof.unmetered[wasted.job_id] == "done without usage of ocr"
+    assert proof.unmetered[replayed.job_id] == "done without usage of ocr"
+    assert proof.unmetered[call_id] == "a call without usage"
+    assert promoted.job_id not in proof.unmetered
+    await setting.measure(used(service, replayed.job_id, event_id=usage_id(replayed.job_id, 1, "ocr", 1), epoch=1))
+    await setting.totals(service)
+    assert replayed.job_id not in (await setting.proof()).unmetered
 
 
 async def test_the_report_over_http(setting: Setting, tmp_path: Path) -> None:

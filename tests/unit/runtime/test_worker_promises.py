@@ -9,6 +9,7 @@ import pytest
 
 from schemas.errors import Outage, Transient
 from schemas.events import JobStatus, StageRequest, Usage
+from schemas.usage_ledger import charged, fold_usage
 from streams.log.memory import MemorySubscriber
 from streams.log.protocols import Committed, Partition
 from streams.runtime import turns
@@ -317,6 +318,55 @@ async def test_what_a_failed_attempt_had_used_is_waste_and_the_next_begins_at_no
         await wait_until(stage.results)
     used = {(event.attempt, event.waste): event.usage.pages for event in stage.usage()}
     assert used == {(1, True): 4, (2, False): 0}
+
+
+async def test_the_waste_of_an_attempt_has_an_id_of_its_own(wait_until: WaitUntil) -> None:
+    """Its owner dies before the attempt is committed, so the next one's attempt has the same number."""
+    stage = OneStage()
+
+    async def fails(_: StageRequest, context: Context) -> Result:
+        context.spent(Result((), Usage(pages=4)))
+        raise Transient("it failed")
+
+    async def works(_: StageRequest, __: Context) -> Result:
+        return Result((), Usage(pages=5))
+
+    await stage.ask(stage_request(stage.topics.kind))
+    async with stage.serve(stage.processor(fails, retry=RetryPolicy(backoff_s=60))):
+        await wait_until(stage.usage)
+    stage.log.groups.clear()
+    async with stage.serve(stage.processor(works)):
+        await wait_until(stage.results)
+    entry = None
+    for offset, event in enumerate(stage.usage()):
+        entry = fold_usage(entry, event, offset)
+    assert entry
+    assert {(r.event.attempt, r.event.waste, r.event.usage.pages) for r in entry.records} == {
+        (1, True, 4),
+        (1, False, 5),
+    }
+    assert [r.event.usage.pages for r in charged(entry)] == [5]
+
+
+async def test_an_attempt_that_is_made_again_after_its_end_was_written_leaves_both(wait_until: WaitUntil) -> None:
+    """Its owner dies between the acknowledgement and the commit."""
+    stage = OneStage()
+
+    async def works(_: StageRequest, __: Context) -> Result:
+        return Result((), Usage(pages=5))
+
+    await stage.ask(stage_request(stage.topics.kind))
+    for count in (1, 2):
+        async with stage.serve(stage.processor(works)):
+            await wait_until(lambda count=count: len(stage.results()) == count)
+        stage.log.groups.clear()
+    entry = None
+    for offset, event in enumerate(stage.usage()):
+        entry = fold_usage(entry, event, offset)
+    assert entry
+    assert [r.event.usage.pages for r in entry.records] == [5, 5]
+    assert len({r.event.event_id for r in entry.records}) == 1
+    assert [r.offset for r in charged(entry)] == [0]
 
 
 async def test_a_job_that_is_cancelled_before_its_turn_is_counted_as_such(wait_until: WaitUntil) -> None:
