@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from streams.client import Bootstrap
@@ -62,29 +62,6 @@ def reading(service: Service, topic: str, group: str | None = None) -> int:
                 return 0
             if error.code() in _DENIED:
                 return error.code()
-    finally:
-        consumer.close()
-
-
-def unreadable(service: Service, topic: str) -> bool:
-    """Tell whether the broker refuses to give the service a record of a topic, asked without a group."""
-    options = {
-        **service.options,
-        "log_level": 0,
-        "group.id": f"batch.{service.name}.probe",
-        "enable.auto.commit": False,
-    }
-    consumer = Consumer({**options, "enable.partition.eof": True})
-    try:
-        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
-        while True:
-            record = consumer.poll(60)
-            assert record is not None, "neither a record nor an error in a minute"
-            error = record.error()
-            if error is None or error.code() == KafkaError._PARTITION_EOF:
-                return False
-            if error.code() in _DENIED:
-                return True
     finally:
         consumer.close()
 
