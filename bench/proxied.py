@@ -32,7 +32,9 @@ def local_configuration(ports: list[int], listen: int, folder: Path) -> str:
     ):
         assert old in text, old
         text = text.replace(old, new)
-    return f"daemon off;\n{text}"
+    # Started by root its workers would be nobody's, who may not put uploads into a folder of ours.
+    user = "user root;\n" if os.getuid() == 0 else ""
+    return f"daemon off;\n{user}{text}"
 
 
 class Replica:

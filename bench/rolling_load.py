@@ -67,8 +67,8 @@ class Load:
         self.jobs.append(answer.json()["job_id"])
 
     async def upload(self) -> None:
-        """Upload bytes that nobody has uploaded before, bit by bit."""
-        own = os.urandom(16)
+        """Upload a text that nobody has uploaded before, bit by bit."""
+        own = os.urandom(8).hex().encode()
 
         async def body() -> AsyncIterator[bytes]:
             for _ in range(_UPLOAD_BYTES // _CHUNK_BYTES):

@@ -93,19 +93,21 @@ async def test_each_request_has_a_line_and_no_line_has_a_key_a_text_or_a_prompt(
 
     model, wrong = "tiny:latest", {"X-API-Key": f"{key[:-8]}wrongend"}
     is_json = {"Content-Type": "application/json"}
-    refused: list[tuple[str, dict[str, Any], int, str]] = [
-        ("/v1/noop", {"content": f'{{"text": "{TEXT}', "headers": is_json}, 422, "malformed_json"),
-        ("/v1/noop", {"json": {"text": TEXT, "options": {TEXT: TEXT}}}, 422, "invalid_option"),
-        ("/v1/noop", {"json": {"text": TEXT}, "headers": wrong}, 401, "invalid_key"),
-        ("/v1/ocr", {"files": {"file": (f"{TEXT}.pdf", TEXT.encode())}}, 415, "not_what_it_claims"),
-        (f"/v1/{TEXT}", {"json": {"text": TEXT}}, 404, "unknown_module"),
-        ("/v1/audio/transcriptions", {"data": {"model": "stt"}}, 503, "module_unavailable"),
-        ("/v1/chat/completions", {"json": {"model": PROMPT, **asked}}, 404, "model_not_found"),
-        ("/v1/chat/completions", {"json": {"model": model, "messages": PROMPT}}, 400, "invalid_request"),
+    refused: list[tuple[str, dict[str, Any], int]] = [
+        ("/v1/noop", {"content": f'{{"text": "{TEXT}', "headers": is_json}, 422),
+        ("/v1/noop", {"json": {"text": TEXT, "options": {TEXT: TEXT}}}, 422),
+        ("/v1/noop", {"json": {"text": TEXT}, "headers": wrong}, 401),
+        ("/v1/ocr", {"files": {"file": (f"{TEXT}.pdf", TEXT.encode())}}, 415),
+        (f"/v1/{TEXT}", {"json": {"text": TEXT}}, 404),
+        ("/v1/audio/transcriptions", {"data": {"model": TEXT}, "headers": wrong}, 401),
+        ("/v1/chat/completions", {"json": {"model": PROMPT, **asked}}, 404),
+        ("/v1/chat/completions", {"json": {"model": model, "messages": PROMPT}}, 400),
     ]
-    for path, how, status, code in refused:
+    for path, how, status in refused:
         answer, line = await requests.line_of(path, **how)
-        assert (answer.status_code, line["status"], line["code"]) == (status, status, code), answer.text
+        assert (answer.status_code, line["status"]) == (status, status), answer.text
+        told = answer.json()  # a problem, or an error in OpenAI's shape
+        assert line["code"] == told.get("error", told)["code"]
 
     secret = key.split("_")[2]
     for told in (TEXT, PROMPT, secret[:-8], "wrongend"):
