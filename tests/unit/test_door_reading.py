@@ -12,6 +12,7 @@ from schemas.payloads import BlobRef
 from streams.admission.checks import Checker
 from streams.admission.doors import DoorReader
 from streams.admission.entries import EntryMaker
+from streams.admission.reservations import Reserver
 from streams.log.protocols import LogRecord
 from streams.log.schema_reader import CodecDecoder
 from streams.modules import load_modules
@@ -49,7 +50,7 @@ class Open:
 def reader(blobs: FakeBlobs) -> DoorReader:
     maker = EntryMaker(CodecDecoder(CODEC), Checker(load_modules(FOLDER, noop=True), blobs, 1 << 20))
     free: Any = Open()
-    return DoorReader("nowhere", CODEC, maker, free, free, free)
+    return DoorReader("nowhere", CODEC, maker, free, Reserver(free, free))
 
 
 def record(offset: int, request: BatchRequest) -> LogRecord:
