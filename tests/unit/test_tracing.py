@@ -1,7 +1,11 @@
 """A task's trace: in its log lines, and for its calls to others."""
 
-import pytest
+from typing import Any
 
+import pytest
+from aiokafka.structs import ConsumerRecord
+
+from streams.log.kafka_tail import to_log_record
 from streams.tracing import named_now, trace_begun_or_kept, traced, traceparent
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -28,3 +32,11 @@ def test_a_tracestate_is_carried_as_far_as_w3c_asks() -> None:
     headers = {"traceparent": TRACE.encode(), "tracestate": b"v=1"}
     assert trace_begun_or_kept(headers) == headers
     assert trace_begun_or_kept({**headers, "tracestate": b"v" * 513}) == {"traceparent": TRACE.encode()}
+
+
+def test_a_header_without_a_value_is_none() -> None:
+    """Kafka allows it; a batch door's client may send one."""
+    headers = (("traceparent", None), ("tracestate", b"v=1"))
+    raw: Any = ConsumerRecord("t", 0, 1, 2, 0, b"k", b"v", None, 1, 1, headers)
+    assert to_log_record(raw).headers == {"tracestate": b"v=1"}
+    assert trace_begun_or_kept(to_log_record(raw).headers).keys() == {"traceparent"}
