@@ -8,7 +8,7 @@ import asyncio
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import httpx
 import orjson
@@ -37,7 +37,7 @@ class Load:
         self.again: Counter[str] = Counter()
         self.slowest_s: defaultdict[str, float] = defaultdict(float)
 
-    def kinds(self) -> dict[str, Callable[[], Awaitable[None]]]:
+    def kinds(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """What callers do, by name."""
         kinds = {"submissions": self.submit, "uploads": self.upload, "look_ups": self.look_up, "events": self.follow}
         return kinds | ({"chats": self.chat} if self._model else {})
