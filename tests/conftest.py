@@ -1,6 +1,7 @@
 """Fixtures that every test may use. The services are started once a run, and only when asked for."""
 
 import asyncio
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -25,6 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what is asked for by name because it is slow."""
     parser.addoption("--containers", action="store_true", help="also run compose.kafka.yml on the container engine")
     parser.addoption("--full", action="store_true", help="also run what takes minutes: how-tos, a batch under kills")
+
+
+def pytest_configure() -> None:
+    """Let what tests start be interrupted: a shell that runs us in the background has all of us ignore SIGINT."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

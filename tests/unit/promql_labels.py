@@ -12,8 +12,9 @@ Series = Mapping[str, frozenset[str]]
 
 _TEXT = r'"(?:[^"\\]|\\.)*"'
 _AGGREGATION = re.compile(r"\b(?:sum|max|min|avg|count)\b\s*(?:by\s*\(([^)]*)\)\s*)?\(")
-_NAME = re.compile(r"\b(?:gateway_\w+|\w+:\w+:\w+|up)\b")
-_SELECTED = re.compile(r"\b(gateway_\w+|\w+:\w+:\w+|up)\{([^}]*)\}")
+_SERIES = r"gateway_\w+|process_\w+|\w+:\w+:\w+|up|ALERTS"
+_NAME = re.compile(rf"\b(?:{_SERIES})\b")
+_SELECTED = re.compile(rf"\b({_SERIES})\{{([^}}]*)\}}")
 _REPLACED = re.compile(rf'("\w+")\s*,\s*{_TEXT}\s*,\s*("\w+")\s*,\s*{_TEXT}\s*\)')
 
 

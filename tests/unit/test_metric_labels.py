@@ -14,12 +14,13 @@ SCRAPED = frozenset({"job", "instance"})
 
 
 def all_series() -> dict[str, frozenset[str]]:
-    """The labels of what the code emits, of `up`, and of what the recording rules make of them."""
+    """The labels of what the code, Prometheus and its client emit, and of what the recording rules make of them."""
     series = {
         name: labels | SCRAPED | ({"le"} if name.endswith("_bucket") else frozenset())
         for name, labels in declared().items()
     }
-    series["up"] = SCRAPED
+    series["up"] = series["process_resident_memory_bytes"] = SCRAPED
+    series["ALERTS"] = frozenset({"alertname", "alertstate", "severity"})
     for rule in RECORDED:
         series[rule["record"]] = Labels(rule["expr"], series).found
     return series
