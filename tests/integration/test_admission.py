@@ -263,6 +263,7 @@ async def test_modules_come_and_change_while_the_door_is_open(kafka: str, redis_
     assert len(it.answers) + len(it.rejections) == sent
 
 
+@pytest.mark.full
 async def test_every_record_has_one_answer_when_admission_is_killed_again_and_again(kafka: str, redis_url: str) -> None:
     count = 600
     async with door(kafka, redis_url) as it:

@@ -70,6 +70,7 @@ def test_flushall_gives_the_same_jobs_again(stack: BenchStack, rest: httpx.Clien
     assert rest.get(f"/v1/jobs/{before['job_id']}").json() == before
 
 
+@pytest.mark.full
 async def test_request_topics_are_given_more_partitions(stack: BenchStack, rest: httpx.Client) -> None:
     lanes = {topic.name for topic in all_stages()["noop"].requests.values()}
     gateway(stack, "topics", "--partitions", f"{INTERACTIVE}=12")
@@ -134,6 +135,7 @@ def test_a_topic_is_kept_longer_until_it_is_set_back(stack: BenchStack) -> None:
     assert kept() == str(14 * 86_400_000)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("role", ["job-state", "metering"])
 def test_a_table_is_made_from_the_log_again(stack: BenchStack, role: str) -> None:
     key = gateway(stack, "keys", "create", "--service", f"again-{role}", "--quiet").strip()
