@@ -13,15 +13,12 @@ from ingress.responses import json_response
 from ingress.route_docs import CANCEL_DOC
 from ingress.tracing import trace_headers
 from schemas.errors import Outage
-from schemas.events import JobControl, JobEvent, JobEventKind, JobResult, JobStatus
-from schemas.ids import event_id
+from schemas.events import JobStatus
 from schemas.job_view import JobView
-from schemas.topics import JOB_CONTROL, JOB_EVENTS, RESULTS
 from streams.api_keys import Scope
+from streams.cancelling import cancelled, stopped
 from streams.log.protocols import Headers
 from streams.tables.view_json import view_token
-
-CANCEL = "cancel"
 
 
 def add_routes(app: FastAPI) -> None:
@@ -60,37 +57,14 @@ async def cancel_job(request: Request) -> Response:
 
 async def put_cancellation(dependencies: Dependencies, view: JobView, headers: Headers) -> None:
     """Cancel a job that has not ended. Raises Outage."""
-    # 1. `results` decides: what stands there first for this epoch is the job's end. 2. `job.control`
-    # stops the work, which by then is for nothing. 3. the event informs.
-    now_ms = int(time.time() * 1000)
-    job, publisher = view.job, dependencies.publisher
-    result = JobResult(
-        event_id=event_id(job.job_id, job.epoch, "result", JobStatus.CANCELLED),
-        job=job,
-        status=JobStatus.CANCELLED,
-        steps=view.steps,
-        finished_at_ms=now_ms,
-    )
-    event = JobEvent(
-        event_id=event_id(job.job_id, job.epoch, JobEventKind.CANCELLED),
-        job=job,
-        kind=JobEventKind.CANCELLED,
-        steps=view.steps,
-        at_ms=now_ms,
-    )
-    await publisher.publish(RESULTS, job.job_id, result, headers)
-    await put_stop(dependencies, view, headers)
-    await publisher.publish(JOB_EVENTS, job.job_id, event, headers)
+    for record in cancelled(view.job, view.steps, _now_ms(), headers):
+        await dependencies.publisher.publish(*record)
 
 
 async def put_stop(dependencies: Dependencies, view: JobView, headers: Headers) -> None:
     """Have the processors stop work on a job; again changes nothing. Raises Outage."""
-    job = view.job
-    control = JobControl(
-        event_id=event_id(job.job_id, job.epoch, CANCEL),
-        job_id=job.job_id,
-        service=job.service,
-        action=CANCEL,
-        at_ms=int(time.time() * 1000),
-    )
-    await dependencies.publisher.publish(JOB_CONTROL, job.job_id, control, headers)
+    await dependencies.publisher.publish(*stopped(view.job, _now_ms(), headers))
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -31,6 +31,7 @@ from schemas.replays import (
     replayed_id,
 )
 from schemas.topics import JOB_EVENTS, REPLAYS, StageTopics
+from streams.cancelling import cancelled
 from streams.log.kafka_times import read_offsets, time_ranges
 from streams.log.protocols import Decoder, Outgoing, Publisher
 from streams.logs import get_logger
@@ -38,7 +39,7 @@ from streams.modules import Offered
 from streams.purge.purged import PurgedJobs
 from streams.replay.comparing import AT_ONCE
 from streams.replay.heads import StageHead, stage_heads
-from streams.replay.open_jobs import Window, cancelled
+from streams.replay.open_jobs import Window
 from streams.replay.outcomes import End, Ends, Outcomes, read_outcomes, read_results
 from streams.replay.planner import Item, encode_items, plan, record_of
 from streams.replay.plans import items_of, keep_plans, records_of
@@ -256,7 +257,7 @@ class ReplayRun:
         left = [head for job_id, head in heads.items() if job_id not in ended]
         now_ms = time.time_ns() // 1_000_000
         for start in range(0, len(left), _BATCH):
-            part = [cancelled(head, now_ms) for head in left[start : start + _BATCH]]
+            part = [cancelled(head.job, head.steps, now_ms, {}) for head in left[start : start + _BATCH]]
             for records in zip(*part, strict=True):
                 await self._publish(records)
         self._progress = state.progress

@@ -8,10 +8,10 @@ from typing import Self
 
 from schemas.events import JobControl
 from schemas.topics import JOB_CONTROL
+from streams.cancelling import CANCEL
 from streams.log.compacted_view import CompactedView
 from streams.log.protocols import Decoder, Publisher, Tail
 
-CANCEL = "cancel"
 _MOST = 100_000
 _START_S = 10.0
 

@@ -6,37 +6,25 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from schemas.quotas import Ask, QuotaExceeded, limits_for
 from schemas.services import Quotas as Limits
-from schemas.topics import SERVICES
 from streams import redis_keys
-from streams.log.memory import MemoryLog, MemoryPublisher, MemoryTail
-from streams.log.schema_reader import CodecDecoder
 from streams.quota import reconcile
 from streams.quota.quotas import CALL_MS, LIFE_MS, SILENCE_MS, Quotas
 from streams.quota.replicas import Replicas, replicas
 from streams.redis_client import redis_client
-from streams.services import Services
 from tests.builders import now_ms
-from tests.integration.ingress_harness import own_database
-from tests.integration.test_quotas import CODEC, Metering, Setting, ask, job, known_to_both, tried
+from tests.integration.test_quotas import Metering, Setting, ask, job, known_to_both, opened_setting, tried
 from tests.services import free_port
 from tests.waiting import WaitUntil
 
 
 @pytest.fixture
 async def setting(redis_url: str) -> AsyncIterator[Setting]:
-    redis = Redis.from_url(own_database(redis_url, 9), socket_connect_timeout=60, socket_timeout=60)
-    await redis.flushdb()
-    log = MemoryLog()
-    services = Services(MemoryTail(log, SERVICES.name), CodecDecoder(CODEC), None)
-    made = Setting(redis, services, MemoryPublisher(log, CODEC))
-    async with services, made.replicas[0], made.replicas[1]:
+    async with opened_setting(redis_url) as made:
         yield made
-    await redis.aclose()
 
 
 async def opened(setting: Setting) -> list[str]:

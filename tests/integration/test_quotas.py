@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -82,8 +83,9 @@ class Metering:
         return Offsets(0, 0)
 
 
-@pytest.fixture
-async def setting(redis_url: str) -> AsyncIterator[Setting]:
+@asynccontextmanager
+async def opened_setting(redis_url: str) -> AsyncIterator[Setting]:
+    """Two replicas on an empty Redis of their own."""
     # Patient: on a busy machine a late answer would be an outage, and exact figures hold only without one.
     redis = Redis.from_url(own_database(redis_url, 9), socket_connect_timeout=60, socket_timeout=60)
     await redis.flushdb()
@@ -93,6 +95,12 @@ async def setting(redis_url: str) -> AsyncIterator[Setting]:
     async with services, made.replicas[0], made.replicas[1]:
         yield made
     await redis.aclose()
+
+
+@pytest.fixture
+async def setting(redis_url: str) -> AsyncIterator[Setting]:
+    async with opened_setting(redis_url) as made:
+        yield made
 
 
 def ask(request_id: str, tokens: int = 0, service: str = "s", **more: int) -> Ask:
