@@ -77,7 +77,8 @@ class Setting:
 
         async def complete() -> UsageFound | None:
             found = await self.reader.read(query(service, since))
-            return found if isinstance(found, UsageFound) and found.complete_through_ms >= asked_ms else None
+            # What was logged before that time is in it; what was logged in the same millisecond need not be.
+            return found if isinstance(found, UsageFound) and found.complete_through_ms > asked_ms else None
 
         found = await eventually(complete)
         assert found is not None
