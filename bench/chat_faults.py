@@ -8,7 +8,7 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -136,7 +136,7 @@ async def _cuts(trial: _Trial) -> None:
     before = await _ledger(trial)
     await trial.servers.reset(**pace)
     cuts = [dice.randrange(1, 14) if dice.random() < CUT_SHARE else 0 for _ in range(calls)]
-    answers = await _calls(trial, "all", cuts, CUTS_AT_ONCE, stream=True)
+    answers = await _calls(trial.way, "all", enumerate(cuts), CUTS_AT_ONCE, stream=True)
     counts = await trial.servers.idle()
     sent = sum(count["tokens_sent"] for count in counts)
     async with asyncio.timeout(_ENDED_S):
@@ -149,13 +149,33 @@ async def _cuts(trial: _Trial) -> None:
     trial.report.add("cuts_tokens_on_the_ledger", now[1] - before[1])
     trial.report.add("cuts_tokens_missing", abs(sent - (now[1] - before[1])))
     trial.report.aim("cuts_tokens_missing", 0)
-    closed_s = await _closed_after(trial, answers)
-    trial.report.add("cuts_server_saw_the_close_after_ms_p50", 1000 * percentile(closed_s, 0.5))
-    trial.report.add("cuts_server_saw_the_close_after_ms_p99", 1000 * percentile(closed_s, 0.99))
-    trial.report.add("cuts_server_saw_the_close_after_ms_worst", 1000 * max(closed_s))
+    _tell_closes(trial.report, "cuts_server_saw_the_close", await _closed_after(trial, answers))
     trial.report.aim("cuts_server_saw_the_close_after_ms_worst", CLOSED_MS)
     trial.report.add("cuts_slots_leaked", _slots_in_use(trial.stack))
     trial.report.aim("cuts_slots_leaked", 0)
+    # The same callers at the servers themselves: what of it is the machine's, the client's and the servers' own.
+    await trial.servers.reset(**pace)
+    answers = await _direct(trial, cuts)
+    await trial.servers.idle()
+    _tell_closes(trial.report, "cuts_without_the_gateway", await _closed_after(trial, answers))
+
+
+def _tell_closes(report: Report, name: str, closed_s: Sequence[float]) -> None:
+    report.add(f"{name}_after_ms_p50", 1000 * percentile(closed_s, 0.5))
+    report.add(f"{name}_after_ms_p99", 1000 * percentile(closed_s, 0.99))
+    report.add(f"{name}_after_ms_worst", 1000 * max(closed_s))
+
+
+async def _direct(trial: _Trial, cuts: Sequence[int]) -> list[_Answered]:
+    """Make the streamed calls at the servers themselves, each with its share of the calls and of the callers."""
+    servers = len(trial.servers.sims)
+    shares = (
+        _calls(
+            Way(name, sim.url), "tiny:latest", list(enumerate(cuts))[n::servers], CUTS_AT_ONCE // servers, stream=True
+        )
+        for n, (name, sim) in enumerate(trial.servers.sims.items())
+    )
+    return [answer for share in await asyncio.gather(*shares) for answer in share]
 
 
 async def _closed_after(trial: _Trial, answers: Sequence[_Answered]) -> list[float]:
@@ -178,7 +198,7 @@ async def _deaths(trial: _Trial) -> None:
     calls = int(DEATHS * trial.share)
     trouble = asyncio.create_task(_trouble(trial, pace))
     try:
-        answers = await _calls(trial, "all", [0] * calls, DEATHS_AT_ONCE, stream=None, pause_s=0.3)
+        answers = await _calls(trial.way, "all", enumerate([0] * calls), DEATHS_AT_ONCE, stream=None, pause_s=0.3)
     finally:
         trouble.cancel()
         with suppress(asyncio.CancelledError):
@@ -221,9 +241,9 @@ async def _capacity(trial: _Trial) -> None:
     rates: list[float] = []
     for model in ("one", "two", "three"):
         calls = max(60, int(CAPACITY_CALLS * trial.share)) * (len(rates) + 1)
-        await _calls(trial, model, [0] * 3 * SLOTS, 8 * SLOTS, stream=False)  # the slots move here
+        await _calls(trial.way, model, enumerate([0] * 3 * SLOTS), 8 * SLOTS, stream=False)  # the slots move here
         began = time.perf_counter()
-        answers = await _calls(trial, model, [0] * calls, 8 * SLOTS, stream=False)
+        answers = await _calls(trial.way, model, enumerate([0] * calls), 8 * SLOTS, stream=False)
         rates.append(calls / (time.perf_counter() - began))
         trial.report.add(f"capacity_calls_per_s_with_{model}", rates[-1])
         trial.report.add(f"capacity_failed_with_{model}", sum(bool(a.error) for a in answers))
@@ -236,14 +256,14 @@ async def _backlog(trial: _Trial) -> None:
     """A bulk backlog hardly delays an interactive call's first token, alone or with more than there are slots."""
     ttft_s, gap_s, tokens = 0.05, 0.02, 11
     await trial.servers.reset(ttft_ms=1000 * ttft_s, token_ms=1000 * gap_s, tokens=tokens, slots=SLOTS)
-    quiet = [await _calls(trial, "one", [0] * PROBES, at_once, stream=True) for at_once in (1, CROWD)]
+    quiet = [await _calls(trial.way, "one", enumerate([0] * PROBES), at_once, stream=True) for at_once in (1, CROWD)]
     jobs = int(BACKLOG * trial.share)
     await _fill(trial, jobs)
     async with asyncio.timeout(_ENDED_S):
         while (await trial.servers.sims["a"].counts())["open"] < SLOTS:
             await asyncio.sleep(0.05)
     busy = [
-        await _calls(trial, "one", [0] * PROBES, at_once, stream=True, pause_s=pause_s)
+        await _calls(trial.way, "one", enumerate([0] * PROBES), at_once, stream=True, pause_s=pause_s)
         for at_once, pause_s in ((1, 0.2), (CROWD, 0.0))
     ]
     open_now = (await trial.servers.sims["a"].counts())["open"]
@@ -294,15 +314,21 @@ TRIALS: Mapping[str, Callable[[_Trial], Awaitable[None]]] = {
 
 
 async def _calls(
-    trial: _Trial, model: str, cuts: list[int], at_once: int, *, stream: bool | None, pause_s: float = 0.0
+    way: Way,
+    model: str,
+    cuts: Iterable[tuple[int, int]],
+    at_once: int,
+    *,
+    stream: bool | None,
+    pause_s: float = 0.0,
 ) -> list[_Answered]:
-    """Make a call for each entry of `cuts`, which is after how many events its caller leaves (0: never).
+    """Make a call for each number in `cuts`, with after how many events its caller leaves (0: never).
 
     `stream` None: every second call is streamed.
     """
-    left = iter(enumerate(cuts))
+    left = iter(cuts)
     answers: list[_Answered] = []
-    async with trial.way.session() as http:
+    async with way.session() as http:
 
         async def caller() -> None:
             for number, cut in left:

@@ -5,7 +5,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ingress.audio import routes as audio
@@ -13,13 +12,12 @@ from ingress.chat import routes as chat
 from ingress.dependencies import Dependencies
 from ingress.docs_page import DESCRIPTION_PATH, docs_page
 from ingress.examples import DESCRIPTION
-from ingress.job_lookup import content_removed
+from ingress.failures import FORESEEN, failure_response
 from ingress.openapi import complete_openapi
-from ingress.problems import Problem, problem_of, problem_response
+from ingress.problems import Problem, problem_response
 from ingress.request_log import RequestLog
 from ingress.routes import blobs, cancel, evidence, health, job_files, jobs, modules, purges, replays, submit, usage
-from schemas.errors import GatewayError
-from streams.storage.blobs import BlobMissing
+from ingress.short_submit import ShortSubmit
 
 
 def create_app(dependencies: Dependencies) -> FastAPI:
@@ -51,27 +49,19 @@ def create_app(dependencies: Dependencies) -> FastAPI:
     ):
         part.add_routes(app)
     app.add_api_route("/docs", docs_page, methods=["GET"], include_in_schema=False)
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(GatewayError, _gateway_error)
+    for foreseen in FORESEEN:
+        app.add_exception_handler(foreseen, _foreseen)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(ClientDisconnect, _gone)
+    app.add_middleware(ShortSubmit)
     app.add_middleware(chat.ShortWay)
     app.add_middleware(RequestLog)  # around it: the last one added is the first one met
     complete_openapi(app, dependencies.modules)
     return app
 
 
-async def _problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return problem_response(error)
-
-
-async def _gateway_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, GatewayError)
-    if isinstance(error, BlobMissing) and "job_id" in request.path_params:
-        return problem_response(content_removed())
-    return problem_response(problem_of(error))
+async def _foreseen(request: Request, error: Exception) -> Response:
+    return failure_response(request, error)
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
@@ -94,7 +84,3 @@ async def _validation_error(_request: Request, error: Exception) -> Response:
     return problem_response(
         Problem(422, "invalid_request", f"{place}: {first.get('msg', 'is not valid')}", "see /docs")
     )
-
-
-async def _gone(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=499)  # nobody reads it; the log line does
