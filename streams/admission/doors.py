@@ -221,6 +221,7 @@ class DoorReader:
         if entry.refusal is not None:
             return entry
         try:
+            entry = self._reserver.within_budget(entry)
             ask = self._reserver.ask(entry, model)
         except Exception as e:
             return not_allowed(entry, unforeseen(record, e))
