@@ -12,7 +12,7 @@ from ingress.problems import Problem, unavailable
 from processors.llm.pool.most_used import answer_limit, answers, sets_limit
 from schemas.events import JobRef
 from schemas.quota_costs import worst_cost
-from schemas.quota_estimates import UNSET_COMPLETION, job_estimate
+from schemas.quota_estimates import UNSET_COMPLETION, job_estimate, limited_answers
 from schemas.quotas import Ask, Estimate, NotAllowed, QuotaExceeded
 from schemas.submissions import Submission
 from schemas.usage_report import ledger_day
@@ -29,6 +29,22 @@ class HeldJob:
 
     reservation: Reservation | None
     on_log: bool = False
+
+
+def within_budget(
+    dependencies: Dependencies, caller: Caller, submission: Submission
+) -> tuple[Submission, dict[str, str]]:
+    """Return a submission whose answers are limited to what is reserved for them, and the header that tells the limit.
+
+    As for a call, only where a budget of tokens or money holds and neither its caller nor its module set a limit.
+    """
+    most = dependencies.quotas.unset_answer(caller.service, caller.key_id)
+    if most is None:
+        return submission, {}
+    steps = limited_answers(submission.module.steps, submission.options, most)
+    if steps == submission.module.steps:
+        return submission, {}
+    return replace(submission, module=replace(submission.module, steps=steps)), {LIMIT_HEADER: str(most)}
 
 
 @asynccontextmanager

@@ -161,11 +161,11 @@ def _decode(source: _Source, schema: Any, hint: Any) -> str:
     result = source.variable()
     match name:
         case "string":
-            _decode_length(source, result)
-            source.line(f"{result} = str(data[at:at + {result}], 'utf-8'); at += size")
+            _decode_length(source)
+            source.line(f"{result} = data[at:end].decode(); at = end")
         case "bytes":
-            _decode_length(source, result)
-            source.line(f"{result} = data[at:at + {result}]; at += size")
+            _decode_length(source)
+            source.line(f"{result} = data[at:end]; at = end")
         case "long":
             _decode_long(source, result)
         case "double":
@@ -193,14 +193,17 @@ def _decode_long(source: _Source, result: str) -> None:
     source.line(f"{result} = data[at]; at += 1")
     with source.block(f"if {result} > 127:"):
         source.line(f"{result}, at = more(data, at, {result})")
-    source.line(f"{result} = ({result} >> 1) ^ -({result} & 1)")
+    source.line(f"{result} = ~({result} >> 1) if {result} & 1 else {result} >> 1")
 
 
-def _decode_length(source: _Source, result: str) -> None:
-    _decode_long(source, result)
-    with source.block(f"if {result} < 0:"):
+def _decode_length(source: _Source) -> None:
+    """Add what reads the length of bytes; they end at `end`."""
+    source.line("size = data[at]; at += 1")
+    with source.block("if size > 127:"):
+        source.line("size, at = more(data, at, size)")
+    with source.block("if size & 1:"):
         source.line("bad('a negative length')")
-    source.line(f"size = {result}")
+    source.line("end = at + (size >> 1)")
 
 
 def _decode_blocks(source: _Source, name: str, schema: Any, hint: Any, result: str) -> None:
@@ -295,7 +298,14 @@ def _long(number: int) -> bytes:
 
 
 def _more(data: bytes, at: int, first: int) -> tuple[int, int]:
+    # Two bytes, as most counts have, and the six of a time, are read without a loop.
     number, shift = first & 127, 7
+    byte = data[at]
+    if byte < 128:
+        return number | byte << 7, at + 1
+    if data[at + 1] > 127 and data[at + 2] > 127 and data[at + 3] > 127 and data[at + 4] < 128:
+        number |= (byte & 127) << 7 | (data[at + 1] & 127) << 14 | (data[at + 2] & 127) << 21
+        return number | (data[at + 3] & 127) << 28 | data[at + 4] << 35, at + 5
     while True:
         byte = data[at]
         at += 1

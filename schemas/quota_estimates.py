@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any, NamedTuple, cast
 
@@ -15,6 +16,13 @@ from schemas.quotas import Estimate
 UNSET_COMPLETION = 1_024
 """Tokens reserved for an answer whose length nobody limits."""
 
+ANSWER_LIMIT = "answer_limit"
+"""In a step's config: how many tokens each of its answers may have, where neither its module nor its caller limits them
+and a budget of tokens or money holds."""
+
+FORMAT_TOKENS = 40
+"""Tokens of a chat format around one text."""
+
 PAGE_TOKENS = 1_500
 """Tokens of the text of a page: a full A4 page of Korean has about as many syllables."""
 
@@ -26,6 +34,7 @@ _PDF_BYTES_A_PAGE = 150_000
 _AUDIO_BYTES_A_SECOND = {"audio/wav": 32_000, "audio/flac": 32_000}
 _PACKED_AUDIO_BYTES_A_SECOND = 8_000
 
+_LLM = "llm"
 # All others may ask a model; which do is theirs to know.
 _WITHOUT_MODEL = frozenset(("ocr", "stt"))
 _EXTRACT = "gongmun.extract"
@@ -34,6 +43,28 @@ _EXTRACT_MOST_PROMPT = 16_000
 _EXTRACT_QUESTION, _EXTRACT_ANSWER = 1_200, 2_000
 # Of a text in parts each answer is a sixteenth of a model's context at most, and is read once more.
 _PARTS_FROM, _PART_ANSWERS = 4_000, 16
+
+
+def limited_answers(steps: Sequence[Step], options: str, most: int) -> tuple[Step, ...]:
+    """Return the steps with a limit of `most` tokens on the answers that neither module nor caller has limited.
+
+    `options` are the job's, as JSON. What is reserved for such an answer is then what it may have.
+    """
+    given = _object(options)
+    return tuple(_limited(step, most) if _is_unlimited(step, given) else step for step in steps)
+
+
+def _is_unlimited(step: Step, options: Mapping[str, Any]) -> bool:
+    if step.kind != _LLM:
+        return False
+    config = _object(step.config)
+    if "prompt" in config:
+        return not (config.get("answer_tokens") or config.get("answer_ratio"))
+    return not options.get("max_tokens")
+
+
+def _limited(step: Step, most: int) -> Step:
+    return replace(step, config=json.dumps({**_object(step.config), ANSWER_LIMIT: most}, ensure_ascii=False))
 
 
 class _Asked(NamedTuple):
@@ -82,12 +113,16 @@ def _asked(step: Step, text: int, texts: int, options: Mapping[str, Any]) -> _As
     config = _object(step.config)
     beside = (config.get("prompt"), options.get("system"), options.get("messages"))
     around = math.ceil(sum(map(_bytes, beside)) * _TOKENS_A_BYTE)
-    most = options.get("max_tokens") or config.get("answer_tokens")
+    around += FORMAT_TOKENS * texts * (step.kind == _LLM)
+    most = options.get("max_tokens") or config.get("answer_tokens") or config.get(ANSWER_LIMIT)
     ratio = config.get("answer_ratio")
     answer = most if isinstance(most, int) and most > 0 else texts * UNSET_COMPLETION
     if isinstance(ratio, int | float):
         # A translation is as long as what it translates.
         return _Asked(text + around, max(math.ceil(text * ratio), answer))
+    if step.kind == _LLM and options.get("schema") is not None:
+        # An answer that does not fit is shown to the model, and asked for once more.
+        return _Asked(2 * (text + around) + answer, 2 * answer)
     again = text // _PART_ANSWERS if text > _PARTS_FROM else 0
     return _Asked(text + around + again, answer + again)
 

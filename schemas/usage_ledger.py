@@ -60,6 +60,8 @@ def fold_usage(entry: LedgerEntry | None, event: UsageEvent, offset: int) -> Led
 def charged(entry: LedgerEntry) -> tuple[LedgerRecord, ...]:
     """Return the records that are charged: at most one for each step, of one submission, none of a replay."""
     candidates = [r for r in entry.records if not r.event.waste and r.event.lane != Lane.REPLAY]
+    if len(candidates) < 2:
+        return tuple(candidates)
     digest = _first_submitted(candidates)
     chosen: dict[str, LedgerRecord] = {}
     for record in candidates:
@@ -75,7 +77,9 @@ def charged(entry: LedgerEntry) -> tuple[LedgerRecord, ...]:
 def ending(records: tuple[LedgerRecord, ...]) -> LedgerRecord | None:
     """Return the one among the charged records with which the request is counted; None while it goes on."""
     final = [r for r in records if r.event.final]
-    return min(final, key=lambda r: (-r.event.epoch, r.offset)) if final else None
+    if len(final) < 2:
+        return final[0] if final else None
+    return min(final, key=lambda r: (-r.event.epoch, r.offset))
 
 
 def may_go_on(entry: LedgerEntry) -> bool:

@@ -69,20 +69,30 @@ class Report:
 def make_report(rows: Mapping[RowId, Amounts], query: UsageQuery, prices: PriceList) -> Report:
     """Group rows and price them. Prices change with the days of the ledger's zone, whatever the report's is."""
     # By group and price first: a price is the same for each unit, so a sum is priced once.
-    sums: dict[tuple[tuple[str, ...], Price | None], Amounts] = {}
-    found: dict[tuple[str, str, int], Price | None] = {}
+    sums: dict[tuple[tuple[str, ...], int], Amounts] = {}
+    # By number: a price is a record of decimals, which takes long to hash for each of 50,000 rows.
+    numbers: dict[Price | None, int] = {}
+    found: dict[tuple[str, str, int], int] = {}
     unpriced: set[str] = set()
     label = lru_cache(maxsize=None)(query.label)
+    columns = [(c, -1 if c in ("day", "hour") else RowId._fields.index(c)) for c in query.group_by]
     for row, amounts in rows.items():
-        group = tuple([label(c, row.start_ms) if c in ("day", "hour") else getattr(row, c) for c in query.group_by])
-        name = row.model, row.upstream, row.start_ms
-        price = found[name] if name in found else found.setdefault(name, prices.price_of(row, ledger_day(row.start_ms)))
-        held = sums.get((group, price))
-        sums[group, price] = amounts if held is None else added(held, amounts)
-        if price is None and any(map(amounts.__getitem__, _SOLD_AT)):
+        start_ms = row.start_ms
+        fields: Any = row
+        group = tuple([label(c, start_ms) if place < 0 else fields[place] for c, place in columns])
+        name = row.model, row.upstream, start_ms
+        number = found.get(name)
+        if number is None:
+            price = prices.price_of(row, ledger_day(start_ms))
+            number = found[name] = numbers.setdefault(price, len(numbers))
+        held = sums.get((group, number))
+        sums[group, number] = amounts if held is None else added(held, amounts)
+        if number == numbers.get(None) and any(map(amounts.__getitem__, _SOLD_AT)):
             unpriced.add(row.model or row.module)
+    priced = list(numbers)
     totals: dict[tuple[str, ...], ReportRow] = {}
-    for (group, price), amounts in sums.items():
+    for (group, number), amounts in sums.items():
+        price = priced[number]
         costs = (
             (price.cost(amounts), price.cost(amounts, waste=True)) if price is not None else (Decimal(0), Decimal(0))
         )
@@ -126,9 +136,8 @@ def to_csv(report: Report) -> str:
 
 
 def _shown(amounts: Amounts, name: str) -> int | float:
-    if name.endswith("_seconds"):
-        return amounts[_AT[name.removesuffix("_seconds") + "_ms"]] / 1000
-    return amounts[_AT[name]]
+    place = _AT.get(name)
+    return amounts[place] if place is not None else amounts[_AT[name.removesuffix("_seconds") + "_ms"]] / 1000
 
 
 def _number(cost: Decimal) -> float:

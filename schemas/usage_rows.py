@@ -83,26 +83,36 @@ def entry_rows(entry: LedgerEntry) -> dict[RowId, Amounts]:
 def _rows(entry: LedgerEntry) -> dict[RowId, Amounts]:
     counted = charged(entry)
     last = ending(counted)
+    if len(entry.records) == 1:  # as of nearly all, of a million at a recovery
+        (record,) = entry.records
+        return {_row(record.event): _amounts(record.event, is_charged=bool(counted), is_last=last is not None)}
     offsets = {record.offset for record in counted}
     rows: dict[RowId, Amounts] = {}
     for record in entry.records:
-        event, used = record.event, measures_of(record.event)
-        if record.offset in offsets:
-            amounts = (int(record is last), 1, int(event.usage.estimated), *used, *_NO_MEASURES)
-        else:
-            amounts = (0, 1, 0, *_NO_MEASURES, *used)
-        row = RowId(
-            event.measured_at_ms // HOUR_MS * HOUR_MS,
-            event.service,
-            event.key_id,
-            event.module,
-            event.model,
-            event.upstream,
-            event.lane,
-            event.outcome,
-        )
+        amounts = _amounts(record.event, is_charged=record.offset in offsets, is_last=record is last)
+        row = _row(record.event)
         rows[row] = added(rows[row], amounts) if row in rows else amounts
     return rows
+
+
+def _row(event: UsageEvent) -> RowId:
+    return RowId(
+        event.measured_at_ms // HOUR_MS * HOUR_MS,
+        event.service,
+        event.key_id,
+        event.module,
+        event.model,
+        event.upstream,
+        event.lane,
+        event.outcome,
+    )
+
+
+def _amounts(event: UsageEvent, *, is_charged: bool, is_last: bool) -> Amounts:
+    used = measures_of(event)
+    if is_charged:
+        return (int(is_last), 1, int(event.usage.estimated), *used, *_NO_MEASURES)
+    return (0, 1, 0, *_NO_MEASURES, *used)
 
 
 def added(a: Amounts, b: Amounts) -> Amounts:

@@ -14,7 +14,7 @@ from schemas.dead_letters import (
     settling_headers,
     source_of,
 )
-from schemas.errors import InvalidInput, UndecodableRecord
+from schemas.errors import InvalidInput, Outage, UndecodableRecord
 from schemas.events import StageRequest
 from schemas.ids import is_job_id
 from schemas.purges import blob_refs
@@ -122,7 +122,7 @@ class DeadLetterDesk:
             return None
         try:
             return await self._decoder.decode(letter.value, topic.record)
-        except UndecodableRecord:
+        except (UndecodableRecord, Outage):
             return None
 
     async def _settle(self, letter: Letter, how: Settlement, at_ms: int) -> None:

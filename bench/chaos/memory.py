@@ -21,14 +21,18 @@ class MemoryLog:
     async def watch(self, pids: Callable[[], Mapping[str, int]]) -> None:
         """Take samples, for ever."""
         while True:
-            now = time.monotonic()
-            for name, pid in pids().items():
-                try:
-                    size = psutil.Process(pid).memory_info().rss
-                except psutil.Error:
-                    continue
-                self.samples.setdefault((name, pid), []).append((now, size))
+            self.sample(pids(), time.monotonic())
             await asyncio.sleep(_EVERY_S)
+
+    def sample(self, pids: Mapping[str, int], now: float) -> None:
+        """Take a sample of each process that lives; one that was killed and not yet reaped holds nothing."""
+        for name, pid in pids.items():
+            try:
+                size = psutil.Process(pid).memory_info().rss
+            except psutil.Error:
+                continue
+            if size:
+                self.samples.setdefault((name, pid), []).append((now, size))
 
     def slopes(self) -> dict[str, dict[str, float]]:
         """Return for each name how its longest-lived process grew: MiB at its end, MiB/min and minutes seen.

@@ -11,7 +11,7 @@ from ingress.auth import Caller
 from ingress.dependencies import Dependencies, dependencies_of
 from ingress.job_document import links
 from ingress.problems import Problem, unavailable
-from ingress.quota_gate import HeldJob, reserved_job, warning_headers
+from ingress.quota_gate import HeldJob, reserved_job, warning_headers, within_budget
 from ingress.responses import json_response
 from ingress.route_docs import SUBMIT_DOC
 from ingress.submit_body import read_submit_body
@@ -76,6 +76,7 @@ async def accept(
     Raises Problem as `reserved_job` does, and 503 when the log did not take it.
     """
     is_keyed, held = submission.idempotency_key is not None, None
+    submission, told = within_budget(dependencies, caller, submission)
     try:
         async with reserved_job(dependencies, caller, job, submission) as held:
             await _put_on_log(dependencies, submission, job, headers, held)
@@ -86,7 +87,7 @@ async def accept(
         raise
     if is_keyed:
         dependencies.claims.accepted(job.job_id, job.input_digest, job.created_at_ms)
-    return warning_headers(held.reservation)
+    return {**told, **warning_headers(held.reservation)}
 
 
 async def _put_on_log(

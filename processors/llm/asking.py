@@ -38,12 +38,16 @@ class Said:
 
 
 class Asking:
-    """The calls of one attempt, and what they used together, those included that broke off. `spent` is told of it."""
+    """The calls of one attempt, and what they used together, those included that broke off. `spent` is told of it.
 
-    def __init__(self, pool: Pool, caller: Caller, spent: Callable[[Result], None]) -> None:
+    `answer_limit` is how many tokens each answer may have whose body sets no limit; 0: any number.
+    """
+
+    def __init__(self, pool: Pool, caller: Caller, spent: Callable[[Result], None], answer_limit: int = 0) -> None:
         self._pool = pool
         self._caller = caller
         self._spent = spent
+        self._answer_limit = answer_limit
         self._estimated = False
         self._prompt = self._completion = 0
         self._work_s = 0.0
@@ -61,7 +65,7 @@ class Asking:
         An answer that breaks in its middle is asked for again; raises AnswerBroken for the last one, also where the
         breaking has left no server to ask (this call may be what breaks them), and what else `Pool.open` raises.
         """
-        call = replace(checked_call(dialect, Task.CHAT, body), stream=True)
+        call = replace(checked_call(dialect, Task.CHAT, body), stream=True, answer_limit=self._answer_limit)
         broken: AnswerBroken | None = None
         for left in reversed(range(_ASKS)):
             try:

@@ -31,6 +31,7 @@ from schemas.errors import InvalidInput, Transient
 from schemas.events import StageRequest
 from schemas.payloads import json_payload
 from schemas.prompt_template import guarded, has_guards, reads, unguarded
+from schemas.quota_estimates import ANSWER_LIMIT
 from streams.runtime.processor import Context, Result, SpentWork
 from streams.storage.checkpoints import Checkpoints
 
@@ -156,7 +157,8 @@ class _Work:
 
     def _new_part(self, template: str, text: str, place: Place) -> _Part:
         mark = part_mark(self._rounds, place.number, place.count, text)
-        asking = Asking(self._pool, self._caller, partial(self._spent.note, mark))
+        spent, limit = partial(self._spent.note, mark), self._config.get(ANSWER_LIMIT, 0)
+        asking = Asking(self._pool, self._caller, spent, limit)
         return _Part(template, text, place, mark, asking)
 
     async def _in_turn(self, part: _Part, messages: Messages) -> list[str]:

@@ -16,6 +16,7 @@ from processors.llm.prompted import prompted
 from processors.llm.protocols.values import Json
 from schemas.errors import InvalidInput
 from schemas.events import StageRequest
+from schemas.quota_estimates import ANSWER_LIMIT
 from schemas.topics import LLM
 from streams.redis_client import redis_client
 from streams.runtime.processor import Context, Processor, Result, SpentWork
@@ -95,9 +96,8 @@ class LlmStage:
         options: Json = orjson.loads(request.options or "{}")
         text = text_of(await context.read(request.inputs[0]))
         body = _body(options, text)
-        asking = Asking(
-            self._running(), Caller(request.job.service, request.job.lane, request.job.job_id), context.spent
-        )
+        caller = Caller(request.job.service, request.job.lane, request.job.job_id)
+        asking = Asking(self._running(), caller, context.spent, config.get(ANSWER_LIMIT, 0))
         said = await asking.ask(body)
         schema = options.get("schema")
         if schema is None:

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from schemas.batch import BatchEntry
 from schemas.codec import Codec
-from schemas.errors import Permanent
+from schemas.errors import Outage, Permanent
 from schemas.quotas import NotAllowed, QuotaExceeded
 from schemas.topics import BATCH_ENTRIES, LONGEST_DOOR_WAIT, service_of_door
 from streams.admission.entries import EntryMaker, not_allowed, unforeseen, waited_in_vain
@@ -221,6 +221,7 @@ class DoorReader:
         if entry.refusal is not None:
             return entry
         try:
+            entry = self._reserver.within_budget(entry)
             ask = self._reserver.ask(entry, model)
         except Exception as e:
             return not_allowed(entry, unforeseen(record, e))
@@ -255,6 +256,9 @@ class DoorReader:
         return Write(BATCH_ENTRIES.name, job_partition(job_id), job_id.encode(), value, [*trace.items()])
 
     async def _is_open(self, service: str) -> bool:
-        if service not in self._services.with_batch_door():
-            await self._services.refresh()
+        if service in self._services.with_batch_door():
+            return True
+        told = await self._services.refresh()
+        if not told and service not in self._services.with_batch_door():
+            raise Outage("the log does not tell which batch doors are open", code="services_unavailable")
         return service in self._services.with_batch_door()

@@ -1,7 +1,9 @@
 """What batch requests reserve of their service's quotas, at the door and again where a process begins anew."""
 
+from dataclasses import replace
+
 from schemas.batch import BatchEntry
-from schemas.quota_estimates import job_estimate
+from schemas.quota_estimates import job_estimate, limited_answers
 from schemas.quotas import Ask, Estimate
 from schemas.usage_report import ledger_day
 from streams.admission.checks import KEY_ID
@@ -14,6 +16,11 @@ class Reserver:
 
     def __init__(self, quotas: Quotas, prices: BudgetPrices) -> None:
         self._quotas, self._prices = quotas, prices
+
+    def within_budget(self, entry: BatchEntry) -> BatchEntry:
+        """Return an entry whose answers are limited to what is reserved for them, where a budget holds."""
+        most = self._quotas.unset_answer(entry.job.service, KEY_ID)
+        return entry if most is None else replace(entry, steps=limited_answers(entry.steps, entry.options, most))
 
     async def reserve(self, ask: Ask) -> None:
         """Reserve what an entry of a door asks for. Raises NotAllowed or QuotaExceeded."""

@@ -14,6 +14,8 @@ from streams.tasks import background, end_tasks
 
 log = get_logger(__name__)
 
+_RETRY_S = 1.0
+
 T = TypeVar("T")
 OnChange = Callable[[str, T | None], None]
 
@@ -118,7 +120,7 @@ class CompactedView(Mapping[str, T], Generic[T]):
     async def _apply(self, record: LogRecord) -> None:
         try:
             key = (record.key or b"").decode()
-            value = None if record.value is None else await self._decoder.decode(record.value, self._kind)
+            value = None if record.value is None else await self._decoded(record.value)
         except UnicodeDecodeError:
             await self._bury(record, UndecodableRecord("the key is no UTF-8 text"))
         except UndecodableRecord as e:
@@ -130,6 +132,14 @@ class CompactedView(Mapping[str, T], Generic[T]):
                 self._records[key] = value
             if self._on_change is not None:
                 self._on_change(key, value)
+
+    async def _decoded(self, value: bytes) -> T:
+        while True:
+            try:
+                return await self._decoder.decode(value, self._kind)
+            except Outage as e:  # those behind it have their order, and a reader that ended would serve what it knew
+                log.warning("view.waits", topic=self._tail.topic, code=e.code, reason=e.message)
+                await asyncio.sleep(_RETRY_S)
 
     async def _bury(self, record: LogRecord, error: GatewayError) -> None:
         where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}

@@ -72,7 +72,8 @@ class Decoder(Protocol):
     async def decode(self, data: bytes, kind: type[T]) -> T:
         """Decode a record of type `kind`.
 
-        Raises schemas.codec.UnknownFingerprint or another schemas.errors.UndecodableRecord.
+        Raises schemas.codec.UnknownFingerprint or another schemas.errors.UndecodableRecord, and schemas.errors.Outage
+        while it cannot tell whether there is a schema.
         """
         ...
 

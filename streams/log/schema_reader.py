@@ -4,6 +4,7 @@ from typing import Self, TypeVar
 
 from schemas.avro_files import parse_schema
 from schemas.codec import Codec, UnknownFingerprint
+from schemas.errors import Outage
 from schemas.events import SchemaRecord
 from streams.log.compacted_view import CompactedView
 from streams.log.protocols import Publisher, Tail
@@ -49,13 +50,22 @@ class SchemaReader:
     async def decode(self, data: bytes, kind: type[T], *, patience_s: float = 2.0) -> T:
         """Decode a record; an unknown schema is looked up on the topic as it stands now.
 
-        Raises UndecodableRecord, and UnknownFingerprint when the schema is not there either.
+        Raises UndecodableRecord, UnknownFingerprint when the schema is not there either, and Outage when the topic does
+        not tell: the schema may be there, and a record that is given up for it would be lost.
         """
         try:
             return self.codec.decode(data, kind)
         except UnknownFingerprint:
-            await self._view.refresh(patience_s)
+            told = await self._view.refresh(patience_s)
+        try:
             return self.codec.decode(data, kind)
+        except UnknownFingerprint as e:
+            if told:
+                raise
+            raise Outage(
+                f"the log does not tell which schemas there are; one has the fingerprint {e.fingerprint}",
+                code="schemas_unavailable",
+            ) from e
 
     def _learn(self, _key: str, record: SchemaRecord | None) -> None:
         if record is None or self.codec.knows(record.fingerprint):

@@ -190,12 +190,14 @@ class Ledger(Contents[UsageEvent]):
         for partition in partitions:
             # Added up before they are moved: many entries make one row.
             summed: dict[RowId, Amounts] = {}
+            newest_ms = 0
             for key in self._entries.keys(partition):
                 entry = self._entries.peek(key)
                 if entry is None:
                     continue
                 add_difference(summed, {}, self._open(partition, entry_rows(entry)))
-                self._rows.logged(partition, last_measured_ms(entry))
+                newest_ms = max(newest_ms, last_measured_ms(entry))
+            self._rows.logged(partition, newest_ms)
             self._rows.move(partition, summed)
         LEDGER_ENTRIES.set(len(self._entries))
         LEDGER_ROWS.set(len(self._rows))

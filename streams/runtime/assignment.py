@@ -117,6 +117,10 @@ class HeldPartition:
         wanted = Committed(offset, encode_note(offset, note))
         return None if wanted == self.committed else wanted
 
+    def awaits(self, offset: int) -> bool:
+        """Whether the end of an admitted record is this process's to bring about."""
+        return not self.lost and self.offsets is not None and self.offsets.is_unfinished(offset)
+
     def attempts(self, offset: int) -> int:
         """Attempts begun at an unfinished record."""
         return self.offsets.attempts(offset) if self.offsets is not None else 0

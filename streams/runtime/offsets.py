@@ -88,6 +88,10 @@ class PartitionOffsets:
         """Tell whether the record may have been in work when the last owner died."""
         return offset < self._suspect_below
 
+    def is_unfinished(self, offset: int) -> bool:
+        """Tell whether a record was admitted and is not finished."""
+        return offset in self._unfinished
+
     def attempts(self, offset: int) -> int:
         """Attempts begun at an unfinished record; 0 for one that is not."""
         return self._unfinished.get(offset, 0)

@@ -19,10 +19,15 @@ log = get_logger(__name__)
 
 POLL_S = 0.5
 _OPEN_S = 5.0
+_SCHEMAS_S = 1.0
 
 
 class Reading:
-    """Reads for a worker, as far as there is room. `outage` says why nothing can be read; empty when it can."""
+    """Reads for a worker, as far as there is room.
+
+    `outage` says why nothing can be read; empty when it can. `undecided` is how many records wait
+    for the topic `schemas`.
+    """
 
     def __init__(
         self,
@@ -45,6 +50,7 @@ class Reading:
         self._loop = loop
         self._to_refill: set[HeldPartition] = set()
         self.outage = ""
+        self.undecided = 0
 
     async def run(self) -> None:
         """Read for ever."""
@@ -100,12 +106,25 @@ class Reading:
             self.admit(held)
 
     async def _look_again(self, held: HeldPartition, record: LogRecord, error: UndecodableRecord) -> None:
-        request = await self._records.decode_or_bury(record, error)
-        if request is None:
-            self._loop.finish(held, record.offset)
-            return
-        self._enqueue(held, record, request)
-        self._loop.dispatch()
+        undecided = False
+        try:
+            while held.awaits(record.offset):
+                try:
+                    request = await self._records.decode_or_bury(record, error)
+                except Outage as e:  # its schema may be there; meanwhile the record keeps its place in the window
+                    log.warning("record.undecided", group=self._group, code=e.code, reason=e.message)
+                    self.undecided += not undecided
+                    undecided = True
+                    await asyncio.sleep(_SCHEMAS_S)
+                    continue
+                if request is None:
+                    self._loop.finish(held, record.offset)
+                elif held.awaits(record.offset):
+                    self._enqueue(held, record, request)
+                    self._loop.dispatch()
+                return
+        finally:
+            self.undecided -= undecided
 
     def _enqueue(self, held: HeldPartition, record: LogRecord, request: StageRequest) -> None:
         offsets = held.offsets

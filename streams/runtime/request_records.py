@@ -23,7 +23,10 @@ class RequestRecords:
         return _checked(self._tools.codec.decode(record.value, StageRequest))
 
     async def decode_or_bury(self, record: LogRecord, error: GatewayError) -> StageRequest | None:
-        """Look for the writer's schema once more; what still cannot be read goes to the dead letter topic (None)."""
+        """Look for the writer's schema once more; what still cannot be read goes to the dead letter topic (None).
+
+        Raises Outage while the log does not tell whether the schema is there.
+        """
         if isinstance(error, UnknownFingerprint) and record.value is not None:
             try:
                 return _checked(await self._tools.decoder.decode(record.value, StageRequest))

@@ -156,6 +156,7 @@ class Worker:
         """Whether something waits that no outage holds back: then works must begin or end."""
         waits = self._turns.wait_for_slots or any(held.backlog for held in self._held.values())
         held_up = self._turns.outage or self._turns.wait_for_others or self._unpublished or self._suspended
+        held_up = held_up or self._reading.undecided
         return waits and not held_up
 
     @property

@@ -1,19 +1,16 @@
 """The log does the same in memory and on Kafka."""
 
 import asyncio
-import io
 import random
-from collections.abc import AsyncIterator, Set
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from typing import Protocol
 from uuid import uuid4
 
-import fastavro
 import pytest
 
-from schemas.avro_files import latest_schema, parse_schema
 from schemas.codec import Codec, UnknownFingerprint
 from schemas.errors import Outage, UndecodableRecord
-from schemas.events import ApiKey, JobControl, SchemaRecord
+from schemas.events import ApiKey, JobControl
 from schemas.topics import MAX_RECORD_BYTES, SCHEMAS, Topic, dead_letter_topic
 from streams.log.admin import kafka_admin
 from streams.log.compacted_view import CompactedView
@@ -23,6 +20,7 @@ from streams.log.memory import MemoryLog, MemoryPublisher, MemorySubscriber, Mem
 from streams.log.protocols import Committed, LogRecord, Outgoing, Partition, Publisher, Raw, Subscriber, Tail
 from streams.log.schema_reader import CodecDecoder, SchemaReader
 from streams.runtime.kafka_subscriber import KafkaSubscriber
+from tests.newer_writer import NewerWriter
 from tests.waiting import WaitUntil
 
 
@@ -186,25 +184,72 @@ async def test_an_empty_topic_is_caught_up_at_once(log: Log) -> None:
         assert await view.refresh()
 
 
+class Unreachable(Tail):
+    """A topic whose end cannot be told, as while the broker of its partition is away."""
+
+    def __init__(self, tail: Tail) -> None:
+        self._tail, self.is_away, self.asked = tail, True, 0
+
+    @property
+    def topic(self) -> str:
+        return self._tail.topic
+
+    @property
+    def healthy(self) -> bool:
+        return not self.is_away
+
+    def batches(self) -> AsyncIterator[tuple[Sequence[LogRecord], bool]]:
+        return self._tail.batches()
+
+    async def end_offsets(self) -> Mapping[int, int]:
+        self.asked += 1
+        if self.is_away:
+            raise Outage("the broker is away", code="kafka_down")
+        return await self._tail.end_offsets()
+
+
 async def test_a_schema_of_a_newer_writer_is_found_on_the_topic(log: Log) -> None:
-    # A name of its own: the fingerprint knows names, not defaults, and the broker may be an old one.
-    note = f"note_{uuid4().hex}"
-    added = f'"fields": [{{"name": "{note}", "type": "string", "default": ""}},'
-    schema = parse_schema("JobControl", 99, latest_schema("JobControl").source.replace('"fields": [', added, 1))
-    out = io.BytesIO()
-    out.write(schema.header)
-    body = {note: "n", "event_id": "e", "job_id": "j", "service": "s", "action": "cancel", "at_ms": 1}
-    fastavro.schemaless_writer(out, schema.parsed, body)
-    codec = Codec()
-    assert not codec.knows(schema.fingerprint)
+    codec, newer, control = Codec(), NewerWriter(JobControl), JobControl("e", "j", "s", "cancel", 1)
+    assert not codec.knows(newer.schema.fingerprint)
     async with SchemaReader(log.tail(SCHEMAS.name), codec, log.publisher) as reader:
         with pytest.raises(UnknownFingerprint):
-            await reader.decode(out.getvalue(), JobControl)
-        record = SchemaRecord(schema.fingerprint, schema.name, schema.source)
-        await log.publisher.publish(SCHEMAS, schema.fingerprint, record)
-        assert await reader.decode(out.getvalue(), JobControl) == JobControl("e", "j", "s", "cancel", 1)
+            await reader.decode(newer.write(control), JobControl)
+        await log.publisher.publish(SCHEMAS, newer.schema.fingerprint, newer.schema)
+        assert await reader.decode(newer.write(control), JobControl) == control
         with pytest.raises(UndecodableRecord):
             await reader.decode(b"garbage", JobControl)
+
+
+async def test_a_schema_is_not_called_unknown_while_the_topic_cannot_be_read_to_its_end(log: Log) -> None:
+    codec, newer, control = Codec(), NewerWriter(JobControl), JobControl("e", "j", "s", "cancel", 1)
+    tail = Unreachable(log.tail(SCHEMAS.name))
+    async with SchemaReader(tail, codec, log.publisher) as reader:
+        with pytest.raises(Outage):
+            await reader.decode(newer.write(control), JobControl)
+        with pytest.raises(UndecodableRecord):
+            await reader.decode(b"garbage", JobControl)
+        tail.is_away = False
+        with pytest.raises(UnknownFingerprint):
+            await reader.decode(newer.write(control), JobControl)
+
+
+async def test_a_view_waits_for_a_schema_that_the_log_cannot_tell_of(log: Log, wait_until: WaitUntil) -> None:
+    """A record that it passed over would be missing until the process is started again."""
+    topic = own_topic(1, compact=True)
+    await log.create(topic, dead_letter_topic(topic))
+    codec, newer, tail = Codec(), NewerWriter(ApiKey), Unreachable(log.tail(SCHEMAS.name))
+    await log.publisher.publish_raw(topic.name, b"a", newer.write(key("a")), {})
+    await log.publisher.publish(topic, "b", key("b"))
+    async with (
+        SchemaReader(tail, codec, log.publisher) as reader,
+        CompactedView(log.tail(topic.name), ApiKey, reader, log.publisher) as view,
+    ):
+        await wait_until(lambda: tail.asked)
+        assert not view
+        await log.publisher.publish(SCHEMAS, newer.schema.fingerprint, newer.schema)
+        tail.is_away = False
+        await wait_until(lambda: len(view) == 2)
+    assert dict(view) == {"a": key("a"), "b": key("b")}
 
 
 async def test_a_group_goes_on_where_it_committed_and_keeps_its_note(log: Log) -> None:

@@ -1,22 +1,28 @@
-"""A budget of tokens under 200 calls at once, with everything real: ingress, Redis, Kafka and the metering process."""
+"""A budget of tokens under 200 calls or jobs at once, with all real: ingress, Redis, Kafka, the metering process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 import pytest_asyncio
 
+from processors.llm.stage import LlmStage
+from schemas.events import StageRequest
 from schemas.services import Allowance, ServiceSettings
 from schemas.services import Quotas as Limits
-from schemas.topics import SERVICES
+from schemas.topics import LLM, SERVICES
 from streams.quota.quotas import LIFE_MS
 from streams.redis_client import redis_client
 from streams.redis_keys import QUOTA_STATE
+from streams.runtime.testing import FakeContext
+from streams.settings import Settings
+from streams.storage.checkpoints import MemoryCheckpoints
 from tests.builders import now_ms
 from tests.integration.chat_harness import COMPATIBLE, NATIVE, Sims, chat_ingress, own_service
-from tests.integration.ingress_harness import Ingress
+from tests.integration.ingress_harness import Ingress, records
 from tests.integration.table_processes import OwnRedis, TableProcess
 from tests.waiting import WaitUntil, eventually
 
@@ -145,3 +151,41 @@ async def test_200_calls_that_limit_nothing_never_pass_a_budget_though_the_serve
         total = await charged(client, len(granted))
     assert total["completion_tokens"] == len(granted) * LONG_ANSWER
     assert total["prompt_tokens"] + total["completion_tokens"] <= LONG_BUDGET
+
+
+async def test_200_jobs_that_limit_nothing_never_pass_a_budget_either(
+    ingress: Ingress, metering: TableProcess, sims: Sims, kafka: str, wait_until: WaitUntil
+) -> None:
+    """What is on the log for the model's stage has the limit that was reserved."""
+    service = own_service()
+    limits = ServiceSettings(service, allowance=Allowance(quotas=Limits(tokens_per_month=LONG_BUDGET)))
+    await ingress.dependencies.publisher.publish(SERVICES, service, limits)
+    key = await ingress.key(service, ("jobs",))
+    await wait_until(lambda: ingress.dependencies.services.known(service))
+    await wait_until(metering.ready, timeout_s=60)
+    await sims.reset()
+    await sims.native.set(tokens=3 * LONG_ANSWER)
+    headers = {"Authorization": f"Bearer {key}"}
+    at_once = httpx.Limits(max_connections=CALLS)
+    async with httpx.AsyncClient(
+        base_url=ingress.base_url, headers=headers, timeout=60, limits=at_once, trust_env=False
+    ) as client:
+
+        async def submit(number: int) -> httpx.Response:
+            return await client.post("/v1/llm", json={"prompt": f"안녕하세요 {number:03}", "model": NATIVE})
+
+        answers = await asyncio.gather(*(submit(n) for n in range(CALLS)))
+    assert {a.status_code for a in answers} == {202, 429}
+    stage = LlmStage(Settings.from_env({}), {}, MemoryCheckpoints())
+    stage.use(ingress.dependencies.chat.pool)
+    granted = [a for a in answers if a.status_code == 202]
+    for one in granted:
+        assert one.headers["x-quota-max-tokens"] == str(LONG_ANSWER)
+        topic, job_id = LLM.requests["interactive"].name, one.json()["job_id"]
+        [request] = [r async for r in records(kafka, topic, job_id, StageRequest)]
+        assert isinstance(request, StageRequest)
+        done = await stage.handle(request, FakeContext(blobs=ingress.dependencies.blobs))
+        assert orjson.loads(done.outputs[0].inline or b"")["finish_reason"] == "length"
+    counted = await sims.native.idle()
+    assert counted["tokens_sent"] == len(granted) * LONG_ANSWER
+    assert counted["prompt_tokens"] + counted["tokens_sent"] <= LONG_BUDGET

@@ -14,9 +14,11 @@ from processors.llm.pool.opening import open_pool
 from processors.llm.stage import LlmStage
 from schemas.events import JobResult, Step
 from schemas.payloads import json_payload, text_payload
+from schemas.quota_estimates import limited_answers
 from streams.module_files import read_module_file
 from streams.modules import Module
 from streams.runtime.processor import Handler
+from streams.runtime.testing import FakeContext
 from streams.settings import Settings
 from streams.storage.checkpoints import MemoryCheckpoints
 from tests.builders import own_stage, stage_request
@@ -323,6 +325,19 @@ async def test_json_that_cannot_be_put_together_is_not_asked_for_in_halves(
     assert result.error
     assert result.error.code == "input_too_long"
     assert await _prompts(sim) == []
+
+
+async def test_an_answer_that_nobody_limits_is_cut_at_what_is_reserved_for_it_and_says_so(
+    handle: Handler, sim: Simulator, tmp_path: Path
+) -> None:
+    free = SUMMED_AS_JSON.partition("  combine:")[0]
+    (tmp_path / "free.yml").write_text(free)
+    await sim.set(echo=False, tokens=50)
+    steps = limited_answers(Module(read_module_file(tmp_path / "free.yml")).spec.steps, "{}", 12)
+    request = replace(stage_request("llm", inputs=(text_payload("낱말"),)), steps=steps)
+    done = await handle(request, FakeContext())
+    assert (await sim.idle())["tokens_sent"] == done.usage.completion_tokens == 12
+    assert orjson.loads(done.outputs[0].inline or b"")["warnings"] == ["part 1 of 1: the answer was cut at its limit"]
 
 
 async def test_a_text_without_words_fails_and_says_so(kafka: str, handle: Handler) -> None:

@@ -1,6 +1,9 @@
 """The parts of the chaos run that need no system: the schedule, the journal, the verdict, the table."""
 
 import io
+import os
+import subprocess
+import sys
 import wave
 from collections import Counter
 from dataclasses import replace
@@ -14,7 +17,7 @@ from bench.chaos.faults import all_faults
 from bench.chaos.front import Front
 from bench.chaos.journal import Account, Journal, Planned, read_account
 from bench.chaos.log_reading import Reading
-from bench.chaos.memory import slope
+from bench.chaos.memory import MemoryLog, slope
 from bench.chaos.schedule import turns
 from bench.chaos.speech import RECORDING_S, recording
 from bench.chaos.system import System
@@ -212,3 +215,16 @@ def test_a_fault_of_a_kind_meets_any_of_its_replicas(tmp_path: Path) -> None:
 def test_the_recording_is_as_long_as_it_says() -> None:
     with wave.open(io.BytesIO(recording())) as file:
         assert file.getnframes() / file.getframerate() == RECORDING_S
+
+
+def test_a_process_that_was_just_killed_shows_what_it_held_before() -> None:
+    log = MemoryLog()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        for second in (0.0, 30.0, 32.0):
+            log.sample({"ocr": process.pid}, second)
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # it has ended, and nobody has reaped it
+        log.sample({"ocr": process.pid}, 34.0)
+    shown = log.slopes()["ocr"]
+    assert shown["mib"] > 0
+    assert shown["mib_per_min"] >= 0

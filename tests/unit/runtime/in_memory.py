@@ -10,7 +10,7 @@ from schemas.codec import Codec
 from schemas.events import JobResult, Lane, StageRequest, UsageEvent
 from schemas.topics import JOB_CONTROL, JOB_EVENTS, RESULTS, USAGE_EVENTS, StageTopics, dead_letter_topic
 from streams.log.memory import Group, MemoryLog, MemoryPublisher, MemorySubscriber, MemoryTail
-from streams.log.protocols import Committed, Partition
+from streams.log.protocols import Committed, Decoder, Partition
 from streams.log.schema_reader import CodecDecoder
 from streams.runtime.cancelled_jobs import CancelledJobs
 from streams.runtime.children import ChildPool
@@ -75,9 +75,10 @@ class OneStage:
         subscriber: MemorySubscriber | None = None,
         children: Children | None = None,
         solitude: Solitude | None = None,
+        decoder: Decoder | None = None,
     ) -> AsyncGenerator[tuple[Worker, CancelledJobs]]:
         """Run a worker, and give it with what tells it of cancelled jobs; with others of its process by `solitude`."""
-        decoder = CodecDecoder(self.codec)
+        decoder = decoder or CodecDecoder(self.codec)
         tail = MemoryTail(self.log, JOB_CONTROL.name)
         async with ChildPool(1) as pool, CancelledJobs(tail, decoder, self.publisher) as cancelled:
             tools = Tools(
