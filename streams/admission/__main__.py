@@ -8,7 +8,7 @@ from uuid import uuid4
 from aiokafka.errors import KafkaError
 
 from schemas.avro_files import latest_schema
-from schemas.batch import BatchAnswer, BatchEntry, BatchRejection, BatchRequest
+from schemas.batch import BatchAnswer, BatchEntry, BatchNotes, BatchRejection, BatchRequest
 from schemas.codec import Codec
 from schemas.errors import Outage
 from schemas.events import JobEvent, SchemaRecord, StageRequest
@@ -38,7 +38,7 @@ from streams.tasks import end_tasks
 log = get_logger(__name__)
 
 _AGAIN_S = 0.5
-_WRITTEN = (SchemaRecord, BatchRequest, BatchEntry, StageRequest, JobEvent, BatchAnswer, BatchRejection)
+_WRITTEN = (SchemaRecord, BatchRequest, BatchEntry, StageRequest, JobEvent, BatchAnswer, BatchRejection, BatchNotes)
 
 
 async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:

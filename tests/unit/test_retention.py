@@ -72,7 +72,7 @@ def test_a_blob_outlives_everything_that_may_refer_to_it() -> None:
 
 
 def test_a_blob_outlives_a_batch_request_that_waits_before_it_is_a_job() -> None:
-    """The door touches its files when it checks it; then it may stand among the entries, and only then wait as a job."""
+    """The door touches its files when it checks it; then it stands among the entries, and only then waits as a job."""
     entries = BATCH_ENTRIES.retention
     assert entries is not None
     assert longest_reference(JOB_TTL) >= entries + WORK_RETENTION + DEAD_LETTER_RETENTION
