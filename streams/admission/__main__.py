@@ -59,7 +59,7 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         quotas = await stack.enter_async_context(Quotas(redis, services, uuid4().hex))
         reserver = Reserver(quotas, BudgetPrices(settings.models_file))
         doors = DoorReader(bootstrap, codec, EntryMaker(schemas, checker), services, reserver)
-        answerer = Answerer(bootstrap, codec, schemas, lambda: doors.topics, Pace(redis), reserver)
+        answerer = Answerer(bootstrap, codec, schemas, lambda: doors.topics, Pace(redis, doors.has_many), reserver)
         health.set_starting("reading the services and the modules")
         await _patiently(lambda _: _announce(publisher), stop, once=True)
         await _patiently(lambda _: services.caught_up(), stop, once=True)

@@ -43,7 +43,7 @@ async def answerer_without_doors(
     """Run an answerer to which nobody has told of any door."""
     redis, stop = redis_client(own_database(redis_url, 5)), asyncio.Event()
     running = Answerer(
-        kafka, Codec(), decoder or CodecDecoder(Codec()), frozenset, Pace(redis), reserver
+        kafka, Codec(), decoder or CodecDecoder(Codec()), frozenset, Pace(redis, lambda: False), reserver
     )
     task = asyncio.create_task(running.run(stop))
     try:
