@@ -1,15 +1,21 @@
 """Opens and closes the batch doors of services: their topics and, where the broker keeps access lists, their users."""
 
+import asyncio
 import secrets
 from typing import NamedTuple
 
 from schemas.access import door_grants, door_user
-from schemas.errors import InvalidInput
-from schemas.topics import batch_door
+from schemas.codec import Codec
+from schemas.errors import InvalidInput, Outage
+from schemas.topics import SCHEMAS, SERVICES, batch_door
 from streams.log.access import Access
 from streams.log.admin import kafka_admin
+from streams.log.kafka_tail import KafkaTail
+from streams.log.schema_reader import SchemaReader
+from streams.services import Services
 from streams.settings import Settings
 
+_READ_S = 30.0
 MECHANISM = "SCRAM-SHA-512"
 
 
@@ -41,6 +47,35 @@ async def open_door(settings: Settings, service: str) -> Opened:
     made = None if await access.has_user(user) else await _new_password(access, user)
     await access.grant(user, door_grants(service, is_open=True))
     return Opened([*told, f"consumer groups of {user} begin with {user}."], made)
+
+
+async def renew_grants(settings: Settings) -> list[str]:
+    """Give the users of all doors what this version grants them; returns the services for which that was new.
+
+    Passwords stay, and a door without a user gets none: its service would not know the password. Raises Permanent
+    (`kafka_admin_needed`) where the login may not change access lists.
+    """
+    access = Access(settings.kafka_admin)
+    if not await access.enforced():
+        return []
+    bootstrap = settings.kafka_bootstrap
+    async with (
+        SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), Codec()) as schemas,
+        Services(KafkaTail(bootstrap, SERVICES.name), schemas, None) as services,
+    ):
+        try:
+            async with asyncio.timeout(_READ_S):
+                await services.caught_up()
+        except TimeoutError as e:
+            raise Outage(f"Kafka at {bootstrap} does not answer", code="kafka_down", remedy="check that it runs") from e
+        every = services.all()
+    renewed: list[str] = []
+    for each in every:
+        user = door_user(each.service)
+        # One that was closed has its user for the answers that are left.
+        if await access.has_user(user) and await access.grant(user, door_grants(each.service, is_open=each.batch)):
+            renewed.append(each.service)
+    return renewed
 
 
 async def close_door(settings: Settings, service: str) -> list[str]:

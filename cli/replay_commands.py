@@ -63,7 +63,10 @@ def start(
     }
     with _client(key) as client:
         found = client.start_replay({name: value for name, value in given.items() if value not in (None, False)})
-        while found["planned"] is None and found["state"] in ("planning", "paused"):
+        # A dry run ends with its plan, so that what is shown is its end.
+        while (found["planned"] is None and found["state"] in ("planning", "paused")) or (
+            dry_run and found["state"] == "running"
+        ):
             time.sleep(_PAUSE_S)
             found = client.replay(found["id"])
     _show(found, as_json)
@@ -131,7 +134,7 @@ def resume(replay_id: Id, key: KeyOption = None) -> None:
 
 
 def cancel(replay_id: Id, key: KeyOption = None) -> None:
-    """End a replay: no further jobs are started; those that were go on."""
+    """End a replay: no further jobs are started, and those that have not ended are cancelled."""
     _order(replay_id, "cancel", key)
 
 

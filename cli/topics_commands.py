@@ -10,7 +10,7 @@ import typer
 
 from cli.environment import read_settings
 from cli.output import print_json_line
-from schemas.errors import InvalidInput
+from schemas.errors import InvalidInput, Permanent
 
 if TYPE_CHECKING:
     from schemas.topics import Topic
@@ -36,8 +36,9 @@ def topics(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="A list of objects instead of a table.")] = False,
 ) -> None:
-    """Create the topics that are missing, correct settings that differ, and describe them all."""
+    """Create the topics that are missing, correct settings and doors' access lists that differ, and describe all."""
     changes, states = asyncio.run(_changed_and_described(_Wanted.of(partitions or (), keep or ())))
+    told = asyncio.run(_renewed_grants())
     if json:
         print_json_line([{**asdict(s), "configs": dict(s.configs)} for s in states])
         return
@@ -55,6 +56,8 @@ def topics(
     for verb, names in (("created", changes.created), ("corrected", changes.updated)):
         if names:
             typer.echo(f"{verb}: {', '.join(names)}", err=True)
+    if told:
+        typer.echo(told, err=True)
 
 
 def lag(json: Annotated[bool, typer.Option("--json", help="A list of objects instead of a table.")] = False) -> None:
@@ -130,6 +133,18 @@ async def _changed_and_described(wanted: _Wanted) -> "tuple[TopicChanges, list[T
         for name, kept in wanted.kept:
             await admin.keep(name, kept)
         return changes, await admin.describe()
+
+
+async def _renewed_grants() -> str:
+    """Return what to tell of the access lists of batch doors."""
+    from cli.batch_doors import renew_grants
+
+    try:
+        renewed = await renew_grants(read_settings())
+    except Permanent as e:
+        why = "; ".join(filter(None, (e.message, e.remedy)))
+        return f"the access lists of the batch doors were left as they are: {why}"
+    return f"corrected the access lists of {', '.join(renewed)}" if renewed else ""
 
 
 async def _lag() -> "list[GroupLag]":

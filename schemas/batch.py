@@ -1,7 +1,7 @@
 """The batch door's records: what a service asks for through Kafka, and what it is answered.
 
 `batch.<service>` carries `BatchRequest`, `batch.<service>.results` `BatchAnswer` and `batch.<service>.rejected`
-`BatchRejection`. `BatchEntry` stands on the gateway's own topic between the doors and the jobs.
+`BatchRejection`. `BatchEntry` stands on the gateway's own topic between the doors and the jobs, `BatchNotes` beside it.
 """
 
 from dataclasses import dataclass, field
@@ -91,3 +91,29 @@ class BatchEntry:
     options: str = "{}"
     reply_headers: dict[str, str] = field(default_factory=dict[str, str])
     refusal: ErrorInfo | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNote:
+    """A request that is settled: its job was answered or, `refused`, this record of the door was rejected.
+
+    `digest` begins the input's; it is empty where the entry had left the log before the answer was given.
+    """
+
+    job_id: str
+    digest: bytes
+    door_partition: int
+    door_offset: int
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNotes:
+    """What one partition's worker settled at one time; whoever takes the partition over reads these, not the entries.
+
+    Every entry below the offset `open_from` was settled by then.
+    """
+
+    open_from: int
+    at_ms: int
+    notes: tuple[BatchNote, ...]

@@ -14,7 +14,7 @@ import fastavro
 
 from schemas.avro_code import compile_decoder, compile_encoder
 from schemas.avro_files import HEADER_BYTES, MARKER, WriterSchema, latest_schema, shipped_schemas
-from schemas.batch import BatchAnswer, BatchEntry, BatchRejection, BatchRequest
+from schemas.batch import BatchAnswer, BatchEntry, BatchNotes, BatchRejection, BatchRequest
 from schemas.closed_days import ClosedDay
 from schemas.errors import UndecodableRecord
 from schemas.events import (
@@ -56,6 +56,7 @@ RECORD_TYPES: tuple[type, ...] = (
     BatchEntry,
     BatchAnswer,
     BatchRejection,
+    BatchNotes,
     ModuleRecord,
     ReplayEvent,
     Purge,

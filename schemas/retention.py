@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from schemas.services import ServiceSettings
-from schemas.topics import DEAD_LETTER_RETENTION, JOB_RETENTION, WORK_RETENTION, Topic
+from schemas.topics import BATCH_ENTRIES, DEAD_LETTER_RETENTION, JOB_RETENTION, LONGEST_DOOR_WAIT, WORK_RETENTION, Topic
 
 DAY = timedelta(days=1)
 
@@ -26,10 +26,14 @@ _STAGES_THAT_WAIT = 2
 def longest_reference(job_ttl: timedelta) -> timedelta:
     """Return how long after its last touch a blob may still be needed by anything.
 
-    A request may wait for the retention of work and then lie among the dead letters; or the job's stages wait
-    one after the other, and then it is shown, or its records can be replayed.
+    A batch request, whose files the door touched when it checked it, may wait among the entries. Then its stage's
+    request may wait for the retention of work and lie among the dead letters; or the job's stages wait one after the
+    other, and then it is shown, or its records can be replayed. What waits before it is checked waits for less.
     """
-    return max(WORK_RETENTION + DEAD_LETTER_RETENTION, _STAGES_THAT_WAIT * WORK_RETENTION + max(job_ttl, JOB_RETENTION))
+    entry = BATCH_ENTRIES.retention or timedelta(0)
+    letters = WORK_RETENTION + DEAD_LETTER_RETENTION
+    shown = _STAGES_THAT_WAIT * WORK_RETENTION + max(job_ttl, JOB_RETENTION)
+    return max(LONGEST_DOOR_WAIT, entry + max(letters, shown))
 
 
 def job_lifetime(settings: ServiceSettings, job_ttl: timedelta) -> timedelta:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from schemas.batch import BatchAnswer, BatchEntry, BatchRejection, BatchRequest
+from schemas.batch import BatchAnswer, BatchEntry, BatchNotes, BatchRejection, BatchRequest
 from schemas.events import (
     ApiKey,
     ChatRequest,
@@ -173,6 +173,10 @@ ANSWER_RETENTION = WORK_RETENTION + timedelta(days=8)
 """How long answers are kept: an entry whose segment, of a week at most, is still there has its answer there too."""
 
 
+BATCH_NOTES = Topic("admission.answered", BatchNotes, JOB_PARTITIONS, ANSWER_RETENTION)
+"""Which requests were answered or rejected, some 40 bytes each, kept as long as their answers."""
+
+
 def batch_door(service: str) -> BatchDoor:
     """Declare the batch door of a service. Answers outlive the entries that tell what was asked.
 
@@ -203,8 +207,8 @@ def all_topics(stages: Mapping[str, StageTopics] = STAGES) -> Iterator[Topic]:
     for topic in _primary_topics(stages):
         yield topic
         yield dead_letter_topic(topic)
-    # Faust reads them back as bytes, so nothing in them can be undecodable to it.
-    yield from (JOB_TABLE_CHANGELOG, LEDGER_TABLE_CHANGELOG)
+    # Faust reads them back as bytes, so nothing in them can be undecodable to it; notes can be made from the log again.
+    yield from (JOB_TABLE_CHANGELOG, LEDGER_TABLE_CHANGELOG, BATCH_NOTES)
 
 
 def dead_letter_topic(topic: Topic) -> Topic:

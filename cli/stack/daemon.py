@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Mapping
 
+from cli.batch_doors import renew_grants
 from cli.stack import stack_lock
 from cli.stack.gateway_login import ensure_gateway_login
 from cli.stack.local_key import ensure_local_key
@@ -46,6 +47,8 @@ async def supervise(env: Mapping[str, str]) -> None:
         async with kafka_admin(settings.kafka_bootstrap) as admin:
             await admin.ensure_topics([*declared_topics(), *await admin.doors()])
             await ensure_local_key(admin, settings.kafka_bootstrap, paths)
+        if passwords is not None:
+            await renew_grants(settings)
 
     supervisor = Supervisor(services(), set_up, log_of=paths.log, state_file=paths.state)
     stop = asyncio.Event()

@@ -8,7 +8,7 @@ from uuid import uuid4
 from aiokafka.errors import KafkaError
 
 from schemas.avro_files import latest_schema
-from schemas.batch import BatchAnswer, BatchEntry, BatchRejection, BatchRequest
+from schemas.batch import BatchAnswer, BatchEntry, BatchNotes, BatchRejection, BatchRequest
 from schemas.codec import Codec
 from schemas.errors import Outage
 from schemas.events import JobEvent, SchemaRecord, StageRequest
@@ -38,7 +38,7 @@ from streams.tasks import end_tasks
 log = get_logger(__name__)
 
 _AGAIN_S = 0.5
-_WRITTEN = (SchemaRecord, BatchRequest, BatchEntry, StageRequest, JobEvent, BatchAnswer, BatchRejection)
+_WRITTEN = (SchemaRecord, BatchRequest, BatchEntry, StageRequest, JobEvent, BatchAnswer, BatchRejection, BatchNotes)
 
 
 async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
@@ -59,7 +59,7 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         quotas = await stack.enter_async_context(Quotas(redis, services, uuid4().hex))
         reserver = Reserver(quotas, BudgetPrices(settings.models_file))
         doors = DoorReader(bootstrap, codec, EntryMaker(schemas, checker), services, reserver)
-        answerer = Answerer(bootstrap, codec, schemas, lambda: doors.topics, Pace(redis), reserver)
+        answerer = Answerer(bootstrap, codec, schemas, lambda: doors.topics, Pace(redis, doors.has_many), reserver)
         health.set_starting("reading the services and the modules")
         await _patiently(lambda _: _announce(publisher), stop, once=True)
         await _patiently(lambda _: services.caught_up(), stop, once=True)

@@ -1,16 +1,15 @@
 """Starts the jobs of entries and answers their requests, partition by partition.
 
 Exactly one answer: answers, rejections and the offsets that they follow from are committed in one
-transaction, under a transactional id per partition. Who takes a partition over first ends the
-transaction of whoever had it (and fences that one), then folds the entries and the answers that are on
-the log into the book of the partition. Stage requests and `accepted` events need no transaction: their
-ids are functions of the job, and a repeat changes nothing.
+transaction, under a transactional id per partition, and so are notes of them. Who takes a partition over
+first ends the transaction of whoever had it (and fences that one), then folds the notes, and what was open
+at the last of them, into the book of the partition. Stage requests and `accepted` events need no
+transaction: their ids are functions of the job, and a repeat changes nothing.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -22,14 +21,21 @@ from schemas.errors import GatewayError, UndecodableRecord
 from schemas.events import JobEvent, JobEventKind, JobResult, Lane, StageRequest
 from schemas.ids import event_id
 from schemas.pipelines import request_event_id
-from schemas.quotas import Ask
-from schemas.topics import ANSWER_RETENTION, BATCH_ENTRIES, JOB_EVENTS, RESULTS, batch_door, service_of_door
+from schemas.topics import (
+    ANSWER_RETENTION,
+    BATCH_ENTRIES,
+    BATCH_NOTES,
+    JOB_EVENTS,
+    RESULTS,
+    batch_door,
+)
 from streams.admission.book import Book, Refuse, Start, Waiting
 from streams.admission.entries import startable
 from streams.admission.pace import Pace
-from streams.admission.reading import jobs_consumer, whole
+from streams.admission.reading import jobs_consumer
 from streams.admission.reservations import Reserver
 from streams.admission.spans import RecordHeaders, Steps
+from streams.admission.takeover import notes_of, restored
 from streams.admission.writing import Write, bulk_producer, write_all
 from streams.log.closing import close_client
 from streams.log.dead_letters import letter_of_unusable, tell_buried
@@ -149,36 +155,17 @@ class Answerer:
                         await consumer.seek_to_beginning(tp)
                     else:
                         consumer.seek(tp, at)
-            await self._restore(partition, committed, names)
+            reserved = await restored(
+                self._bootstrap, self._decoder, self._reserver, partition.book, number, committed, names
+            )
+            async with asyncio.timeout(_ROUND_S):
+                await partition.note(committed)
+            for ask in reserved:
+                self._reserver.adopt(ask)
         except BaseException:
             await close_client(producer.stop(), of=GROUP)
             raise
-        log.info("admission.partition", partition=number, waiting=len(partition.book))
         return partition
-
-    async def _restore(self, partition: "_Partition", committed: int, names: Iterable[str]) -> None:
-        answers = [
-            TopicPartition(name, partition.number)
-            for name in names
-            if name.endswith(".results") and service_of_door(name.removesuffix(".results")) is not None
-        ]
-        reader, reserved = jobs_consumer(self._bootstrap, None), dict[str, Ask | None]()
-        try:
-            await reader.start()
-            async for record in whole(reader, [partition.entries]):
-                with suppress(UndecodableRecord):  # it is among the dead letters
-                    entry = startable(await self._decoder.decode(record.value or b"", BatchEntry))
-                    if record.offset < committed:
-                        partition.book.take(entry)
-                    reserved.setdefault(entry.job.job_id, self._reserver.held(entry))
-            async for record in whole(reader, answers):
-                job_id = (record.key or b"").decode()
-                partition.book.answered(job_id, record.timestamp)
-                reserved.pop(job_id, None)
-        finally:
-            await close_client(reader.stop(), of=GROUP)
-        for ask in reserved.values():
-            self._reserver.adopt(ask)
 
 
 class _Partition:
@@ -199,6 +186,8 @@ class _Partition:
         """Whether a result is there whose entry is not read yet."""
         self.entries = TopicPartition(BATCH_ENTRIES.name, number)
         self.results = TopicPartition(RESULTS.name, number)
+        self.notes = TopicPartition(BATCH_NOTES.name, number)
+        self._taken = 0  # the offset below which every entry was taken
         self._consumer = consumer
         self._starter = starter
         self._producer = producer
@@ -211,6 +200,18 @@ class _Partition:
 
     async def close(self) -> None:
         await close_client(self._producer.stop(), of=GROUP)
+
+    async def note(self, committed: int) -> None:
+        """Write down what was learned from the log and is not among the notes yet; entries up to there are taken."""
+        self._taken = committed
+        if notes := self._notes():
+            async with self._producer.transaction():
+                await write_all(self._producer, notes)
+
+    def _notes(self) -> list[Write]:
+        open_from = self.book.open_from(self._taken)
+        made = notes_of(self.book.news(), open_from, _now_ms())
+        return [Write(self.notes.topic, self.number, None, self._codec.encode(each)) for each in made]
 
     async def work(self, fetched: Fetched) -> None:
         """Do what a batch of entries and results asks for, then commit it.
@@ -227,7 +228,7 @@ class _Partition:
         if entries:
             rejections, unusable = await self._take(entries)
             answers += rejections
-            offsets[self.entries] = entries[-1].offset + 1
+            offsets[self.entries] = self._taken = entries[-1].offset + 1
         if self.results in fetched:
             self.blocked = False
         for record in fetched.get(self.results, ()):
@@ -238,7 +239,7 @@ class _Partition:
                 break
             answers += told
             offsets[self.results] = record.offset + 1
-        answers = await self._deliverable(answers)
+        answers = [*await self._deliverable(answers), *self._notes()]
         if answers or unusable:
             async with self._producer.transaction():
                 await write_all(self._producer, [*answers, *(_letter(*each) for each in unusable)])
@@ -268,7 +269,7 @@ class _Partition:
             except UndecodableRecord as e:
                 unusable.append((to_log_record(record), e))
                 continue
-            match self.book.take(startable(entry)):
+            match self.book.take(startable(entry), record.offset):
                 case Start():
                     self._reserver.adopt(self._reserver.held(entry))  # the door's reader may be another process
                     request, event = self._start(entry, _trace(record))

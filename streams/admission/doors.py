@@ -7,6 +7,7 @@ so long that its topic is about to drop it.
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -47,6 +48,9 @@ _SESSION_MS = 6_000
 _LONGEST_WAIT_S = 2.0
 _LONGEST_PAUSE_S = 0.5
 _CALL_S = 30.0
+# Fetches as large as this follow one another only where many requests stand in the doors.
+_MANY = _AT_ONCE // 4
+_STILL_MANY_S = 1.0
 _CHECKED_AT_ONCE = 128
 _CHECKERS = 32
 # Far below the 300 s after which who does not poll is taken for dead; one more group of records may come on top.
@@ -82,7 +86,12 @@ class DoorReader:
         self._reserver = reserver
         self._waiting: dict[TopicPartition, float] = {}
         self._waited: set[TopicPartition] = set()
+        self._many_at = -_STILL_MANY_S
         self.topics: frozenset[str] = frozenset()
+
+    def has_many(self) -> bool:
+        """Tell whether many requests stood in the doors a moment ago."""
+        return time.monotonic() - self._many_at < _STILL_MANY_S
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read until told to stop."""
@@ -120,6 +129,8 @@ class DoorReader:
                     fetched = await self._fetch(consumer)
                     if fetched:
                         began = loop.time()
+                        if sum(map(len, fetched.values())) >= _MANY:
+                            self._many_at = time.monotonic()
                         await self._admit(consumer, producer, fetched)
                         # Half of the time is the others': nobody waits at a batch door.
                         await asyncio.sleep(min(loop.time() - began, _LONGEST_PAUSE_S))

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 from schemas.batch import BatchEntry, BatchRequest
+from schemas.codec import UnknownFingerprint
 from schemas.errors import GatewayError, Outage, Permanent
 from schemas.events import ErrorInfo, JobRef, Lane
 from schemas.ids import keyed_job_id
@@ -36,12 +37,13 @@ class EntryMaker:
         request = None
         now_ms = time.time_ns() // 1_000_000
         try:
-            request = await self._decoder.decode(record.value or b"", BatchRequest)
+            request = await self._read(record)
             if not is_open:
                 raise Permanent(
                     f"the service {service} has no batch door any more",
                     code="door_closed",
-                    remedy="open it again: ./gateway services set SERVICE --batch",
+                    remedy=f"have it opened (./gateway services set {service} --batch; `create` where the service was"
+                    " deleted), then send the request again",
                 )
             submission = await self._checker.check(service, request)
         except Permanent as e:
@@ -61,6 +63,17 @@ class EntryMaker:
             reply_headers=request.reply_headers,
         )
         return entry, submission.model
+
+    async def _read(self, record: LogRecord) -> BatchRequest:
+        try:
+            return await self._decoder.decode(record.value or b"", BatchRequest)
+        except UnknownFingerprint as e:
+            # Who writes to a door may write no schemas, and a door's records are not replayed.
+            raise Permanent(
+                e.message,
+                code=e.code,
+                remedy="write it with the schema BatchRequest of schemas/avro (or the topic `schemas`); send it again",
+            ) from e
 
 
 def not_allowed(entry: BatchEntry, error: GatewayError) -> BatchEntry:

@@ -1,6 +1,6 @@
 """Consumers of what the answers follow from, and of the answers themselves."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -30,8 +30,10 @@ def jobs_consumer(bootstrap: str, group: str | None) -> AIOKafkaConsumer:
     )
 
 
-async def whole(reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) -> AsyncGenerator[Any]:
-    """Yield every record of the partitions, up to where they end now.
+async def whole(
+    reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition], begins: Mapping[TopicPartition, int] | None = None
+) -> AsyncGenerator[Any]:
+    """Yield every record of the partitions, or those from `begins` on, up to where they end now.
 
     Raises schemas.errors.Outage when records are there and none comes.
     """
@@ -40,6 +42,8 @@ async def whole(reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) 
     reader.assign(list(partitions))
     await reader.seek_to_beginning(*partitions)
     ends = await reader.end_offsets(list(partitions))
+    for tp, begin in (begins or {}).items():
+        reader.seek(tp, max(begin, await reader.position(tp)))
     left, silence = set(partitions), Silence("reading a partition from its start")
     while left:
         for tp in tuple(left):
@@ -52,3 +56,14 @@ async def whole(reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition]) 
             for records in fetched.values():
                 for record in records:
                     yield record
+
+
+async def offsets_since(
+    reader: AIOKafkaConsumer, partitions: Sequence[TopicPartition], at_ms: int
+) -> dict[TopicPartition, int]:
+    """Return where each partition's records from a time on begin: at its end where there is none."""
+    if not partitions:
+        return {}
+    found = await reader.offsets_for_times(dict.fromkeys(partitions, at_ms))
+    ends = await reader.end_offsets(list(partitions))
+    return {tp: ends[tp] if (at := found.get(tp)) is None else at.offset for tp in partitions}

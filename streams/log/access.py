@@ -75,8 +75,11 @@ class Access:
         asked = self._client.alter_user_scram_credentials([change], request_timeout=_CALL_S)
         await self._found(asked[user], KafkaError.RESOURCE_NOT_FOUND)
 
-    async def grant(self, user: str, grants: Iterable[Grant]) -> None:
-        """Let the user do exactly this: what it may beyond it is taken away, at once for connected clients too."""
+    async def grant(self, user: str, grants: Iterable[Grant]) -> bool:
+        """Let the user do exactly this: what it may beyond it is taken away, at once for connected clients too.
+
+        Returns whether that changed anything.
+        """
         wanted = {_key(binding): binding for one in grants for binding in _bindings(user, one)}
         held = await self._answer(self._client.describe_acls(_filter(user), request_timeout=_CALL_S))
         extra = [binding for binding in held if _key(binding) not in wanted]
@@ -85,6 +88,7 @@ class Access:
         missing = [binding for key, binding in wanted.items() if key not in {_key(b) for b in held}]
         if missing:
             await self._all(self._client.create_acls(missing, request_timeout=_CALL_S))
+        return bool(extra or missing)
 
     async def _all(self, futures: "Mapping[Any, Future[Any]]") -> None:
         for future in futures.values():

@@ -36,10 +36,11 @@ def replay_request(
     source = find_source(_text(given, "from"), _text(given, "stage"), modules, stages)
     since_ms, until_ms = _time(given, "since", 0), _time(given, "until", now_ms)
     if since_ms >= until_ms:
+        what = "exchange the two" if given.get("until") else "give a time that has passed"
         raise InvalidInput(
             f"since ({given.get('since')}) is not before until ({given.get('until') or 'now'})",
             code="reversed_times",
-            remedy="exchange the two; times are ISO 8601, UTC where they name no zone",
+            remedy=f"{what}; times are ISO 8601, UTC where they name no zone",
         )
     status = _text(given, "status")
     if status and status not in TERMINAL:

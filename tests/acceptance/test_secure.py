@@ -16,12 +16,14 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from bench.stack import ROOT, BenchStack, bench_stack
+from cli.batch_doors import renew_grants
 from cli.environment import read_environment
-from schemas.access import ADMIN, BROKER, GATEWAY
+from cli.stack.logins import without_admin
+from schemas.access import ADMIN, BROKER, GATEWAY, door_grants
 from schemas.batch import BatchAnswer, BatchRequest
 from schemas.errors import Permanent
 from schemas.payloads import text_payload
-from schemas.topics import all_topics
+from schemas.topics import SCHEMAS, all_topics
 from streams.client import Bootstrap, DoorClient, Login
 from streams.log.access import Access
 from streams.settings import Settings
@@ -107,6 +109,33 @@ def test_a_service_reads_none_of_the_gateways_topics(mail_2: Service, topic: str
 
 def test_a_service_reads_the_schemas_of_its_records(mail_2: Service) -> None:
     assert reading(mail_2, "schemas") == 0
+
+
+async def test_doors_of_an_earlier_version_get_what_this_one_grants_and_keep_their_passwords(
+    secure_stack: BenchStack, mail_2: Service
+) -> None:
+    """By the command that follows an upgrade anyway, for all services; `up` does the same."""
+    admin = Access(Settings.from_env(read_environment(secure_stack.env)).kafka_admin)
+    grants = door_grants("mail-2", is_open=True)
+    await admin.grant("batch.mail-2", [each for each in grants if each.name != SCHEMAS.name])
+    assert reading(mail_2, SCHEMAS.name) == KafkaError.TOPIC_AUTHORIZATION_FAILED
+
+    def told() -> str:
+        return subprocess.run(
+            [ROOT / "gateway", "topics"], env=secure_stack.env, capture_output=True, check=True, text=True
+        ).stderr
+
+    assert "access lists of mail-2" in told()
+    assert reading(mail_2, SCHEMAS.name) == 0
+    assert writing(mail_2, ["batch.mail-2", "batch.mail"]) == {
+        "batch.mail-2": 0,
+        "batch.mail": KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    }
+    assert "access lists" not in told(), "nothing to do the second time"
+    settings = Settings.from_env(read_environment(without_admin(read_environment(secure_stack.env))))
+    with pytest.raises(Permanent) as caught:
+        await renew_grants(settings)
+    assert caught.value.code == "kafka_admin_needed"
 
 
 @pytest.mark.parametrize("group", ["batch.mail.readers", "admission", "job-state", "mail-2", "batch.mail-2"])

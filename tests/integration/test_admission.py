@@ -36,6 +36,7 @@ from schemas.topics import (
     batch_door,
 )
 from streams import redis_keys
+from streams.client import DoorClient
 from streams.log.admin import kafka_admin
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.protocols import Outgoing, Raw
@@ -311,6 +312,28 @@ async def test_garbage_among_the_entries_is_buried_and_does_not_stop_the_next_st
     async for batch in read_whole(kafka, [BATCH_ENTRIES.dead_letters]):
         buried |= {letter.key for letter in batch if letter.value == garbage}
     assert buried == everything
+
+
+async def test_a_door_that_is_opened_while_others_are_read_is_found(kafka: str, redis_url: str) -> None:
+    """`./gateway bench batch` tells how soon."""
+    new = f"svc-{uuid4().hex[:8]}"
+    async with door(kafka, redis_url) as it:
+        await it.send(BatchRequest("before", "noop", text="x"))
+        await it.until(1)
+        async with kafka_admin(kafka) as admin:
+            await admin.ensure_topics(batch_door(new).topics)
+        await it.publisher.publish(SERVICES, new, ServiceSettings(new, batch=True))
+        async with DoorClient(kafka, new) as client, asyncio.timeout(60):
+            told = [reply.told async for reply in client.ask([BatchRequest("first", "no-such-module", text="x")])]
+        await it.send(BatchRequest("after", "noop", text="x"))
+        await it.until(2)
+        assert it.process is not None
+        assert it.process.returncode is None, "not by a new start"
+        await it.publisher.publish_raw(SERVICES.name, new.encode(), None, {})
+    assert [(one.request_id, one.code) for one in told if isinstance(one, BatchRejection)] == [
+        ("first", "unknown_module")
+    ]
+    assert [answer.request_id for _, answer, _ in it.answers] == ["before", "after"]
 
 
 async def test_a_door_that_was_closed_rejects_what_comes(kafka: str, redis_url: str) -> None:

@@ -173,3 +173,21 @@ async def test_options_that_would_not_fit_into_the_jobs_records_are_refused() ->
     check = checker(Modules([replace(ECHO, options=options)]))
     made, _ = await entry(BatchRequest("r1", "echo", text="x", options=f'{{"said": "{"x" * 600_000}"}}'), check)
     assert (made.refusal.code, made.options) == ("record_too_large", "{}")
+
+
+async def test_a_rejection_tells_a_service_what_the_service_can_do() -> None:
+    """It can write no schema, and nobody replays a door's records; a service that was deleted cannot be `set`."""
+    maker, unknown = EntryMaker(Decoder(), checker()), b"\xc3\x01" + bytes(8) + b"x"
+    refusals: list[ErrorInfo | None] = []
+    for value, is_open in ((unknown, True), (CODEC.encode(BatchRequest("r1", "noop", text="x")), False)):
+        made, _ = await maker.entry("hr", LogRecord("batch.hr", 0, 7, b"any", value, {}, 0), is_open=is_open)
+        refusals.append(made.refusal)
+    schema, closed = refusals
+    assert schema is not None
+    assert closed is not None
+    assert schema.code == "unknown_schema"
+    assert "BatchRequest" in schema.remedy
+    assert "replay" not in schema.remedy
+    assert closed.code == "door_closed"
+    assert "services set hr --batch" in closed.remedy
+    assert "create" in closed.remedy

@@ -17,6 +17,7 @@ from schemas.retention import blob_lifetime, job_lifetime, lifetimes_table, long
 from schemas.services import ServiceSettings
 from schemas.times import iso_ms
 from schemas.topics import (
+    BATCH_ENTRIES,
     DEAD_LETTER_RETENTION,
     JOB_TABLE_CHANGELOG,
     LONGEST_DOOR_WAIT,
@@ -68,6 +69,15 @@ def test_a_blob_outlives_everything_that_may_refer_to_it() -> None:
     assert longest_reference(JOB_TTL) >= WORK_RETENTION + DEAD_LETTER_RETENTION
     assert longest_reference(JOB_TTL) >= 2 * WORK_RETENTION + JOB_TTL
     assert longest_reference(timedelta(days=400)) > timedelta(days=400)
+
+
+def test_a_blob_outlives_a_batch_request_that_waits_before_it_is_a_job() -> None:
+    """The door touches its files when it checks it; then it stands among the entries, and only then waits as a job."""
+    entries = BATCH_ENTRIES.retention
+    assert entries is not None
+    assert longest_reference(JOB_TTL) >= entries + WORK_RETENTION + DEAD_LETTER_RETENTION
+    assert longest_reference(JOB_TTL) >= entries + 2 * WORK_RETENTION + JOB_TTL
+    assert longest_reference(timedelta(0)) >= LONGEST_DOOR_WAIT, "uploaded, then sent at once to a door that waits"
 
 
 def test_a_service_s_own_retention_holds_for_jobs_and_blobs() -> None:
