@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import ssl
-import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,23 +13,9 @@ from prometheus_client import REGISTRY
 from schemas.errors import InvalidInput
 from streams.settings import Settings
 from streams.watch.certificates import Certificates, end_of
+from tests.certificates import ELLIPTIC, RSA, end_in, make_certificate
 from tests.services import free_port
 from tests.waiting import WaitUntil
-
-RSA = ("-newkey", "rsa:2048")
-ELLIPTIC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1")
-
-
-def made(folder: Path, days: int, kind: tuple[str, ...] = ELLIPTIC, *more: str) -> tuple[Path, datetime]:
-    """Make a certificate and its key in one file; return it with the end that openssl reads there."""
-    key, file = folder / "key.pem", folder / "cert.pem"
-    request = ("openssl", "req", "-x509", "-nodes", "-days", str(days), "-subj", "/CN=localhost/O=a: b")
-    subprocess.run([*request, *kind, *more, "-keyout", key, "-out", file], check=True, capture_output=True)
-    asked = ["openssl", "x509", "-noout", "-enddate", "-in", file]
-    told = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
-    end = datetime.strptime(told.strip(), "notAfter=%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
-    file.write_text(key.read_text() + file.read_text())
-    return file, end
 
 
 @asynccontextmanager
@@ -64,9 +48,9 @@ def told(listener: str) -> float | None:
     ],
 )
 def test_the_end_is_what_openssl_says(tmp_path: Path, days: int, kind: tuple[str, ...], more: tuple[str, ...]) -> None:
-    file, end = made(tmp_path, days, kind, *more)
+    file = make_certificate(tmp_path, days, kind, *more)
     text = file.read_text()
-    assert end_of(ssl.PEM_cert_to_DER_cert(text[text.index("-----BEGIN CERTIFICATE") :])) == end
+    assert end_of(ssl.PEM_cert_to_DER_cert(text[text.index("-----BEGIN CERTIFICATE") :])) == end_in(file)
 
 
 @pytest.mark.parametrize("junk", [b"", b"0", b"0\x82\xff\xff", b"\x30\x02\x30\x00", bytes(64)])
@@ -78,7 +62,8 @@ def test_what_is_no_certificate_is_refused(junk: bytes) -> None:
 async def test_a_listener_that_comes_later_and_one_that_changes_are_told(tmp_path: Path, wait_until: WaitUntil) -> None:
     port = free_port()
     listener = f"127.0.0.1:{port}"
-    file, end = made(tmp_path, 2)
+    file = make_certificate(tmp_path, 2)
+    end = end_in(file)
     async with Certificates([listener], every_s=0.05, again_s=0.05) as certificates:
         assert not await certificates.look()
         assert told(listener) is None
@@ -87,9 +72,9 @@ async def test_a_listener_that_comes_later_and_one_that_changes_are_told(tmp_pat
         # While it is away what was told stays.
         assert not await certificates.look()
         assert told(listener) == end.timestamp()
-        file, renewed = made(tmp_path, 400, RSA)
+        make_certificate(tmp_path, 400, RSA)
         async with listening(file, port):
-            await wait_until(lambda: told(listener) == renewed.timestamp())
+            await wait_until(lambda: told(listener) == end_in(file).timestamp() > end.timestamp())
 
 
 async def test_one_that_speaks_no_tls_or_nothing_holds_up_none() -> None:
