@@ -15,7 +15,8 @@ import yaml
 from jsonschema import Draft7Validator
 from jsonschema.validators import validator_for
 
-from tests.unit.test_deployment_files import COMPOSE, K8S
+from tests.unit.test_deployment_files import COMPOSE
+from tests.unit.test_kubernetes_files import K8S
 
 # The oldest that we say the base is for.
 KUBERNETES = "1.31"
