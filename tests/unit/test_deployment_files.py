@@ -81,6 +81,32 @@ def test_every_variable_is_read_by_the_code(file: str, name: str) -> None:
     assert name in read_variables(), f"{file} sets {name}"
 
 
+def test_every_setting_can_be_made_in_containers_or_has_no_place_there() -> None:
+    """What the pages tell to set has an effect in `.env` only where the compose file passes it on."""
+    by_file = {"REDIS_URL", "KAFKA_PASSWORD", "KAFKA_ADMIN_PASSWORD"}
+    ours_alone = {"DATA_DIR", "HTTP_HOST", "HTTP_PORT", "METRICS_HOST", "METRICS_PORT", "MODULES_DIR", "INSTANCE"}
+    local_stack = {"KAFKA_PORT", "REDIS_PORT", "NOOP"}
+    no_login_inside = {"SECURITY_PROTOCOL", "SASL_MECHANISM", "CA_FILE", "USERNAME"}
+    no_login_inside |= {"ADMIN_USERNAME", "ADMIN_SASL_MECHANISM"}
+    not_in_the_images = {"OCR_ENGINE"} | {f"PADDLE_{w}" for w in ("HOME", "WORKERS", "BATCH_PAGES", "MEMORY_MIB")}
+    not_in_the_images |= {"PADDLE_DETECTION_MODEL", "PADDLE_RECOGNITION_MODEL"}
+    left_out = by_file | ours_alone | local_stack | not_in_the_images | {f"KAFKA_{w}" for w in no_login_inside}
+    passed = {name for service in SERVICES.values() for name in service.get("environment", {})}
+    settings = {
+        name for name in read_variables() if not name.endswith("_FILE") or name.endswith(("CA_FILE", "MODELS_FILE"))
+    }
+    missing = {n for n in settings if n not in passed and f"{n}_FILE" not in passed}
+    assert missing <= {f"GATEWAY_{name}" for name in left_out}
+
+
+def test_what_a_broker_is_told_is_read_by_its_script() -> None:
+    script = (ROOT / "ops/kafka/start-container.sh").read_text()
+    services = [*SERVICES.values(), *COMPOSE["cluster"]["services"].values()]
+    told = {name for s in services for name in s.get("environment", {}) if name.startswith("CLUSTER_")}
+    assert told
+    assert [name for name in told if f"${{{name}:-" not in script] == []
+
+
 def test_a_variable_that_nobody_reads_is_found() -> None:
     assert "GATEWAY_NOBODY" not in read_variables()
     assert {"GATEWAY_REDIS_URL", "GATEWAY_REDIS_URL_FILE"} <= read_variables()
