@@ -34,6 +34,7 @@ class Certificates:
     def __init__(self, listeners: Iterable[str], *, every_s: float = EVERY_S, again_s: float = _AGAIN_S) -> None:
         self._listeners, self._every_s, self._again_s = tuple(listeners), every_s, again_s
         self._task: asyncio.Task[None] | None = None
+        self._silent: set[str] = set()
 
     async def __aenter__(self) -> Self:
         if self._listeners:
@@ -59,8 +60,11 @@ class Certificates:
             async with asyncio.timeout(_PATIENCE_S):
                 end = end_of(await _shown(host, int(port)))
         except (OSError, TimeoutError, ValueError) as e:
-            log.info("certificates.not_told", listener=listener, error=type(e).__name__)
+            if listener not in self._silent:
+                log.info("certificates.not_told", listener=listener, error=type(e).__name__)
+            self._silent.add(listener)
             return False
+        self._silent.discard(listener)
         CERTIFICATE_END.labels(listener).set(end.timestamp())
         return True
 

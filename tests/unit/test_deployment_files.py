@@ -331,7 +331,7 @@ def test_the_listeners_that_are_looked_at_are_there() -> None:
     for name in ("kafka", "cluster"):
         services = {**SERVICES, **COMPOSE[name]["services"]}
         given = COMPOSE[name]["services"]["ingress"]["environment"]["GATEWAY_TLS_LISTENERS"]
-        listeners = re.sub(r"^\$\{\w+:-(.+)\}$", r"\1", given).split(",")
+        listeners = re.sub(r"^\$\{\w+-(.+)\}$", r"\1", given).split(",")
         doors = {s for s in services if s == "proxy" or re.fullmatch(r"kafka(-\d)?", s)}
         assert {listener.partition(":")[0] for listener in listeners} == doors
         for listener in listeners:
