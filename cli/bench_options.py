@@ -20,7 +20,7 @@ TAKES: dict[str, tuple[str, ...]] = {
     "batch": ("quick",),
     "replay": ("quick",),
     "usage": ("quick", "events"),
-    "rolling": (),
+    "rolling": ("part",),
     "metrics": ("quick",),
     "tables": ("quick",),
 }

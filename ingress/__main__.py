@@ -47,6 +47,7 @@ from streams.tables.job_reader import JobReader
 from streams.tables.log_ends import KafkaLogEnds
 from streams.tables.notifications import Notifications
 from streams.tasks import background
+from streams.watch.certificates import Certificates
 from streams.watch.surroundings import Surroundings
 
 log = get_logger(__name__)
@@ -160,6 +161,7 @@ async def serve(settings: Settings, health: Health) -> None:
         watched = redis_client(settings.redis_url)
         stack.push_async_callback(watched.aclose)
         await stack.enter_async_context(Surroundings(settings.kafka_bootstrap, watched, settings.data_dir))
+        await stack.enter_async_context(Certificates(settings.tls_listeners))
         following = background(follow_readiness(dependencies, health), "readiness")
         stack.callback(following.cancel)
         await _until_serving(dependencies)

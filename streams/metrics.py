@@ -89,6 +89,11 @@ LOG_OLDEST_SECONDS = Gauge("gateway_log_oldest_seconds", "Age of the oldest of t
 LOG_RETENTION_SECONDS = Gauge("gateway_log_retention_seconds", "How long a topic keeps its records", ["topic"])
 LOG_DISK_FREE = Gauge("gateway_log_disk_free_bytes", "Free space of a broker's fullest folder", ["broker"])
 LOG_DISK_SIZE = Gauge("gateway_log_disk_size_bytes", "Size of that folder's file system", ["broker"])
+CERTIFICATE_END = Gauge(
+    "gateway_certificate_end_timestamp_seconds",
+    "Until when the certificate is good that a TLS listener shows",
+    ["listener"],
+)
 REDIS_UP = Gauge("gateway_redis_up", "1 while Redis answers")
 REDIS_MEMORY = Gauge("gateway_redis_memory_bytes", "Memory that Redis uses")
 REDIS_MEMORY_LIMIT = Gauge("gateway_redis_memory_limit_bytes", "Memory that Redis may use; else what its machine has")

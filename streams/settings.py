@@ -58,6 +58,7 @@ class Settings:
     drain_seconds: int
     orphan_seconds: int
     collect_minutes: int
+    tls_listeners: tuple[str, ...]
     otlp_endpoint: str
 
     @classmethod
@@ -121,6 +122,7 @@ class Settings:
             # Less than the 15 minutes after which `usage verify` misses a call's usage.
             orphan_seconds=read.integer("ORPHAN_SECONDS", 600),
             collect_minutes=read.integer("COLLECT_MINUTES", 360),
+            tls_listeners=read.addresses("TLS_LISTENERS"),
             # OpenTelemetry's own name, so that what sets it for everything else on a host sets it for us.
             otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip(),
         )
@@ -144,6 +146,17 @@ class _Reader:
 
     def names(self, name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in self.text(name, "").split(",") if part.strip())
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        given = self.names(name)
+        for address in given:
+            host, _, port = address.rpartition(":")
+            if not host or not port.isdecimal():
+                raise InvalidInput(
+                    f"GATEWAY_{name} has {address!r}, which is no host and port",
+                    remedy=f"write them as proxy:8443,kafka:9094 in GATEWAY_{name}, or leave it out",
+                )
+        return given
 
     def assignments(self, name: str) -> dict[str, str]:
         """Return what lines of NAME=value say, without those that are empty or begin with #."""

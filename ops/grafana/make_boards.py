@@ -17,6 +17,17 @@ def _p95(metric: str, by: str) -> str:
     return f"histogram_quantile(0.95, sum by ({by}, le) (rate({metric}_bucket{RATE})))"
 
 
+def _today(series: str, by: str) -> str:
+    """Count a day's events.
+
+    A count with labels comes into being at its first event, and `increase` sees no step in what begins: what was not
+    there a day ago counts whole. Where it was set back meanwhile, by a restart, `increase` is the greater of the two.
+    An hour is looked back on, so that a pause of Prometheus a day ago makes no old count a new one.
+    """
+    new, grown = f"({series} unless present_over_time({series}[1h] offset 1d))", f"increase({series}[1d])"
+    return f"sum by ({by}) ({new} > {grown} or {grown} or {new})"
+
+
 BOARDS: dict[str, tuple[str, list[Panel]]] = {
     "users": (
         "Users",
@@ -156,46 +167,44 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
             (
                 "Requests today",
                 "short",
-                {"{{service}}": "sum by (service) (increase(gateway_usage_requests_total[1d]))"},
+                {"{{service}}": _today("gateway_usage_requests_total", "service")},
             ),
             (
                 "Tokens today",
                 "short",
-                {"{{service}} {{model}}": "sum by (service, model) (increase(gateway_usage_tokens_total[1d]))"},
+                {"{{service}} {{model}}": _today("gateway_usage_tokens_total", "service, model")},
             ),
-            ("Pages today", "short", {"{{service}}": "sum by (service) (increase(gateway_usage_pages_total[1d]))"}),
+            ("Pages today", "short", {"{{service}}": _today("gateway_usage_pages_total", "service")}),
             (
                 "Audio today",
                 "s",
-                {"{{service}}": "sum by (service) (increase(gateway_usage_audio_seconds_total[1d])) or vector(0)"},
+                {"{{service}}": _today("gateway_usage_audio_seconds_total", "service") + " or vector(0)"},
             ),
             (
                 "Cost today, by the prices of models.yml",
                 "short",
-                {
-                    "{{service}} {{model}}": "sum by (service, model) "
-                    "(increase(gateway_usage_cost_total[1d])) or vector(0)",
-                },
+                {"{{service}} {{model}}": _today("gateway_usage_cost_total", "service, model") + " or vector(0)"},
             ),
             (
                 "Work, charged and wasted",
                 "s",
-                {"charged: {{charged}}": "sum by (charged) (increase(gateway_usage_work_seconds_total[1d]))"},
+                {"charged: {{charged}}": _today("gateway_usage_work_seconds_total", "charged")},
             ),
             (
                 "Requests above 80 % of a budget, today",
                 "short",
                 {
-                    "{{service}} {{limit}}": "sum by (service, limit) (increase(gateway_quota_warnings_total"
-                    '{limit=~".+_per_month"}[1d])) or vector(0)',
+                    "{{service}} {{limit}}": _today(
+                        'gateway_quota_warnings_total{limit=~".+_per_month"}', "service, limit"
+                    )
+                    + " or vector(0)",
                 },
             ),
             (
                 "Requests refused by a limit, today",
                 "short",
                 {
-                    "{{service}} {{limit}}": "sum by (service, limit) (increase(gateway_quota_refusals_total[1d]))"
-                    " or vector(0)",
+                    "{{service}} {{limit}}": _today("gateway_quota_refusals_total", "service, limit") + " or vector(0)",
                 },
             ),
             ("Blobs", "bytes", {"kept": "max(gateway_blobs_kept_bytes)"}),

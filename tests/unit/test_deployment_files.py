@@ -1,6 +1,7 @@
 """Compose, images, proxy and Kubernetes name only commands, settings, ports, files and secrets that there are."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,7 +18,6 @@ import yaml
 from cli.stack.services import PROCESS_KINDS
 from processors.stt.models import model_folders
 from schemas.errors import InvalidInput
-from schemas.topics import STAGES
 from streams.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,14 +26,8 @@ COMPOSE = {
     name: yaml.safe_load((ROOT / f"compose.{name}.yml").read_text()) for name in ("kafka", "gpu", "cluster", "out")
 }
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["kafka"]["services"]
-K8S = [
-    document
-    for file in sorted((ROOT / "ops/kubernetes").rglob("*.yml"))
-    if file.name != "kustomization.yml"
-    for document in yaml.safe_load_all(file.read_text())
-]
 ROLES = {kind.name for kind in PROCESS_KINDS}
-ONCE = {"topics", "bucket"}
+ONCE = {"topics", "bucket", "owner"}
 """What does its work and ends."""
 
 
@@ -54,8 +48,8 @@ def read_variables() -> set[str]:
     asked = Asked()
     Settings.from_env(asked)
     # A login is asked for only where Kafka wants one.
-    users = dict.fromkeys(("GATEWAY_KAFKA_USERNAME", "GATEWAY_KAFKA_ADMIN_USERNAME", "GATEWAY_KAFKA_PASSWORD"), "x")
-    secure = Asked(GATEWAY_KAFKA_SECURITY_PROTOCOL="SASL_SSL", **users)
+    users = dict.fromkeys(("GATEWAY_KAFKA_USERNAME", "GATEWAY_KAFKA_ADMIN_USERNAME"), "x")
+    secure = Asked(GATEWAY_KAFKA_SECURITY_PROTOCOL="SASL_SSL", GATEWAY_KAFKA_PASSWORD_FILE=__file__, **users)
     Settings.from_env(secure)
     # The command line's own: where the gateway is that it is a client of, and with which key.
     own = "".join(file.read_text() for file in (ROOT / "cli").glob("*.py"))
@@ -85,6 +79,32 @@ def replicas_variable(role: str) -> str:
 @pytest.mark.parametrize(("file", "name"), named_variables())
 def test_every_variable_is_read_by_the_code(file: str, name: str) -> None:
     assert name in read_variables(), f"{file} sets {name}"
+
+
+def test_every_setting_can_be_made_in_containers_or_has_no_place_there() -> None:
+    """What the pages tell to set has an effect in `.env` only where the compose file passes it on."""
+    by_file = {"REDIS_URL", "KAFKA_PASSWORD", "KAFKA_ADMIN_PASSWORD"}
+    ours_alone = {"DATA_DIR", "HTTP_HOST", "HTTP_PORT", "METRICS_HOST", "METRICS_PORT", "MODULES_DIR", "INSTANCE"}
+    local_stack = {"KAFKA_PORT", "REDIS_PORT", "NOOP"}
+    no_login_inside = {"SECURITY_PROTOCOL", "SASL_MECHANISM", "CA_FILE", "USERNAME"}
+    no_login_inside |= {"ADMIN_USERNAME", "ADMIN_SASL_MECHANISM"}
+    not_in_the_images = {"OCR_ENGINE"} | {f"PADDLE_{w}" for w in ("HOME", "WORKERS", "BATCH_PAGES", "MEMORY_MIB")}
+    not_in_the_images |= {"PADDLE_DETECTION_MODEL", "PADDLE_RECOGNITION_MODEL"}
+    left_out = by_file | ours_alone | local_stack | not_in_the_images | {f"KAFKA_{w}" for w in no_login_inside}
+    passed = {name for service in SERVICES.values() for name in service.get("environment", {})}
+    settings = {
+        name for name in read_variables() if not name.endswith("_FILE") or name.endswith(("CA_FILE", "MODELS_FILE"))
+    }
+    missing = {n for n in settings if n not in passed and f"{n}_FILE" not in passed}
+    assert missing <= {f"GATEWAY_{name}" for name in left_out}
+
+
+def test_what_a_broker_is_told_is_read_by_its_script() -> None:
+    script = (ROOT / "ops/kafka/start-container.sh").read_text()
+    services = [*SERVICES.values(), *COMPOSE["cluster"]["services"].values()]
+    told = {name for s in services for name in s.get("environment", {}) if name.startswith("CLUSTER_")}
+    assert told
+    assert [name for name in told if f"${{{name}:-" not in script] == []
 
 
 def test_a_variable_that_nobody_reads_is_found() -> None:
@@ -149,9 +169,38 @@ def test_services_are_bounded_unprivileged_and_pinned(name: str) -> None:
     if name != "tools":  # run by hand, and gone after each command
         assert service["restart"] == "unless-stopped"
         assert name in ROLES or "healthcheck" in service
-    if name not in ("ollama", "minio"):
-        assert service["read_only"] is True
-        assert not service["user"].startswith(("0", "root"))
+    assert service["read_only"] is True
+    assert not service["user"].startswith(("0", "root"))
+
+
+@pytest.mark.parametrize(("name", "folder"), [("ollama", "/var/lib/ollama/.ollama"), ("minio", "/data")])
+def test_images_that_know_root_alone_run_as_somebody_who_owns_their_volume(name: str, folder: str) -> None:
+    service, owner = SERVICES[name], SERVICES["owner"]
+    assert f"{name}:{folder}" in service["volumes"]
+    assert f"{name}:/owned/{name}" in owner["volumes"]
+    assert service["depends_on"]["owner"] == {"condition": "service_completed_successfully"}
+    assert service["user"].partition(":")[0] in owner["command"][-1]
+    # Of what root may, it may give files away, and it reaches nobody.
+    assert (owner["cap_drop"], owner["network_mode"]) == (["ALL"], "none")
+    assert set(owner["cap_add"]) == {"CHOWN", "DAC_READ_SEARCH"}
+    # Where the home folder has to be written to, it can be.
+    home = service["environment"]["HOME"]
+    assert folder == f"{home}/.ollama" or home in [t.partition(":")[0] for t in service["tmpfs"]]
+
+
+def test_a_volume_is_given_once_and_what_was_broken_off_again(tmp_path: Path) -> None:
+    """The command itself, with a `chown` and a `stat` that only tell what they were asked."""
+    (tmp_path / "bin").mkdir()
+    for tool, says in (("chown", 'echo "$@" >>"$TOLD"'), ("stat", 'cat "${@: -1}/uid"')):
+        (tmp_path / "bin" / tool).write_text(f"#!/bin/bash\n{says}\n")
+        (tmp_path / "bin" / tool).chmod(0o755)
+    for volume, uid in (("new", 0), ("given", 10001)):
+        (tmp_path / "owned" / volume).mkdir(parents=True)
+        (tmp_path / "owned" / volume / "uid").write_text(str(uid))
+    command = SERVICES["owner"]["command"][-1].replace("$$", "$").replace("/owned", f"{tmp_path}/owned")
+    env = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "TOLD": str(tmp_path / "told")}
+    assert subprocess.run(["sh", "-c", command], env=env).returncode == 0
+    assert (tmp_path / "told").read_text() == f"-R 10001:10001 {tmp_path}/owned/new\n"
 
 
 def test_uploads_wait_on_a_disk_and_not_in_the_proxys_memory() -> None:
@@ -190,7 +239,7 @@ def test_models_come_in_and_model_servers_elsewhere_are_reached() -> None:
     assert networks["inside"]["internal"] is True
     ways_out = {name for name, net in networks.items() if not (net or {}).get("internal")} - {"door"}
     assert ways_out == {"out"}
-    assert {name for name, s in SERVICES.items() if "out" in s["networks"]} == {"ingress", "llm", "ollama"}
+    assert {name for name, s in SERVICES.items() if "out" in s.get("networks", ())} == {"ingress", "llm", "ollama"}
     overlay = COMPOSE["out"]["services"]
     assert overlay.keys() == ROLES - {"ingress", "llm"}
     assert all("out" in service["networks"] for service in overlay.values())
@@ -277,63 +326,18 @@ def test_scripts_are_bash(script: str) -> None:
     assert subprocess.run(["bash", "-n", ROOT / script]).returncode == 0
 
 
-def of_kind(kind: str) -> dict[str, dict[str, Any]]:
-    return {document["metadata"]["name"]: document for document in K8S if document["kind"] == kind}
-
-
-@pytest.mark.parametrize("role", sorted(ROLES))
-def test_kubernetes_runs_every_role_as_compose_does(role: str) -> None:
-    deployment = of_kind("Deployment")[role]
-    (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    labels = deployment["spec"]["template"]["metadata"]["labels"]
-    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
-    assert container["image"] == f"llm-gateway/{role}"
-    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports["metrics"] == 9100
-    # Of a service's pod it decides whether callers are let in at all, so there it is only that it answers.
-    serves = role in of_kind("Service")
-    asked = {"path": "/healthz", "port": "http"} if serves else {"path": "/readyz", "port": "metrics"}
-    assert container["readinessProbe"]["httpGet"] == asked
-    # stt without a model is up, and never ready: starting it again and again would not bring one.
-    (health,) = re.findall(r"^HEALTHCHECK .* CMD (\[.*\])$", DOCKERFILE, re.M)
-    assert container["startupProbe"]["exec"]["command"] == json.loads(health)
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert container["resources"].keys() == {"requests", "limits"}
-    budget = of_kind("PodDisruptionBudget")[role]
-    assert budget["spec"]["selector"]["matchLabels"] == deployment["spec"]["selector"]["matchLabels"]
-
-
-def test_kubernetes_scales_processors_by_the_lag_of_their_own_groups() -> None:
-    from streams.watch.surroundings import watched_groups
-
-    groups = watched_groups()
-    served = {"ocr": ("ocr",), "stt": ("stt",), "llm": ("llm", "gongmun.extract")}
-    assert {kind for kinds in served.values() for kind in kinds} == STAGES.keys() - {"noop"}
-    assert set(of_kind("ScaledObject")) == set(served)
-    for name, scaled in of_kind("ScaledObject").items():
-        assert scaled["spec"]["scaleTargetRef"]["name"] == name
-        metas = [trigger["metadata"] for trigger in scaled["spec"]["triggers"]]
-        asked = [(meta["consumerGroup"], meta["topic"]) for meta in metas]
-        # Every lane: what waits in one that nobody looks at waits for the fewest processors.
-        lanes = {(f"processor.{kind}", topic.name) for kind in served[name] for topic in groups[f"processor.{kind}"]}
-        assert sorted(asked) == sorted(lanes)
-        assert scaled["spec"]["maxReplicaCount"] <= 8, "a partition has one consumer"
-        assert "replicas" not in of_kind("Deployment")[name]["spec"], "an apply would set it again"
-
-
-def test_kubernetes_makes_the_topics_as_compose_does() -> None:
-    (job,) = of_kind("Job").values()
-    (container,) = job["spec"]["template"]["spec"]["containers"]
-    topics = SERVICES["topics"]
-    assert container["args"] == topics["command"] == ["gateway", "topics"]
-    assert container["image"] == topics["image"].partition(":")[0]
-    assert container["envFrom"] == [{"configMapRef": {"name": next(iter(of_kind("ConfigMap")))}}]
-
-
-def test_kustomize_names_every_file() -> None:
-    listed = yaml.safe_load((ROOT / "ops/kubernetes/kustomization.yml").read_text())["resources"]
-    there = {f.name for f in (ROOT / "ops/kubernetes").glob("*.yml")} - {"kustomization.yml"}
-    assert set(listed) == there
+def test_the_listeners_that_are_looked_at_are_there() -> None:
+    """Where ingress looks for certificates: ports that are published, at services of the compose files."""
+    for name in ("kafka", "cluster"):
+        services = {**SERVICES, **COMPOSE[name]["services"]}
+        given = COMPOSE[name]["services"]["ingress"]["environment"]["GATEWAY_TLS_LISTENERS"]
+        listeners = re.sub(r"^\$\{\w+-(.+)\}$", r"\1", given).split(",")
+        doors = {s for s in services if s == "proxy" or re.fullmatch(r"kafka(-\d)?", s)}
+        assert {listener.partition(":")[0] for listener in listeners} == doors
+        for listener in listeners:
+            host, _, port = listener.partition(":")
+            published = services[host].get("ports") or SERVICES[host]["ports"]
+            assert [p.partition(":")[2] for p in published] == [port], listener
 
 
 @pytest.mark.parametrize("role", sorted(ROLES - {"ocr"}))

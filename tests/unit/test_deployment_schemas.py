@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,12 @@ import kubernetes_validate
 import pytest
 import yaml
 from jsonschema import Draft7Validator
+from jsonschema.validators import validator_for
 
-from tests.unit.test_deployment_files import COMPOSE, K8S
+from tests.unit.test_deployment_files import COMPOSE
+from tests.unit.test_kubernetes_files import K8S
 
-# The library inside `docker compose`, and the oldest Kubernetes that we say the base is for.
-COMPOSE_MODULE = "github.com/compose-spec/compose-go/v2@v2.6.2"
+# The oldest that we say the base is for.
 KUBERNETES = "1.31"
 BASE = Path(__file__).resolve().parents[2] / "ops/kubernetes"
 PATCH = '[{"op": "replace", "path": "/data/GATEWAY_KAFKA_BOOTSTRAP", "value": "kafka.elsewhere:9092"}]'
@@ -59,28 +61,36 @@ SCALED_OBJECT = _exactly(
 )
 
 
+# What we use of it; kustomize itself renders the base where it is installed.
+KUSTOMIZATION = _exactly(
+    apiVersion={"const": "kustomize.config.k8s.io/v1beta1"},
+    kind={"const": "Kustomization"},
+    resources={"type": "array", "minItems": 1, "uniqueItems": True, "items": _TEXT},
+)
+
+
 @pytest.fixture(scope="module")
 def compose_schema() -> dict[str, Any]:
-    """The Compose Specification's own schema, fetched as a Go module (nothing is built)."""
-    if shutil.which("go") is None:
-        pytest.skip("no Go here to fetch the Compose Specification's schema with; CI has it")
-    fetched = subprocess.run(["go", "mod", "download", "-json", COMPOSE_MODULE], capture_output=True, cwd="/")
-    if fetched.returncode:
-        pytest.skip("the Compose Specification's schema cannot be fetched: no way to a Go module proxy from here")
-    folder = Path(json.loads(fetched.stdout)["Dir"])
-    return json.loads((folder / "schema/compose-spec.json").read_text())
+    """The Compose Specification's own schema, which check-jsonschema brings.
+
+    Its file is read and nothing of it imported, for its own code wants another version of click.
+    """
+    package = find_spec("check_jsonschema")
+    assert package is not None
+    assert package.origin is not None
+    return json.loads((Path(package.origin).parent / "builtin_schemas/vendor/compose-spec.json").read_text())
 
 
 @pytest.mark.parametrize("name", sorted(COMPOSE))
 def test_compose_files_are_valid(compose_schema: dict[str, Any], name: str) -> None:
-    validator = Draft7Validator(compose_schema)
+    validator = validator_for(compose_schema)(compose_schema)
     assert [(list(e.path), e.message) for e in validator.iter_errors(COMPOSE[name])] == []
 
 
 def test_a_compose_file_that_is_wrong_is_found(compose_schema: dict[str, Any]) -> None:
     wrong = copy.deepcopy(COMPOSE["kafka"])
     wrong["services"]["redis"]["readonly"] = True
-    assert not Draft7Validator(compose_schema).is_valid(wrong)
+    assert not validator_for(compose_schema)(compose_schema).is_valid(wrong)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +118,19 @@ def test_a_document_that_kubernetes_does_not_take_is_found() -> None:
     wrong["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, KUBERNETES, strict=True)
+
+
+def test_kustomize_takes_the_base_and_none_that_is_wrong() -> None:
+    base = yaml.safe_load((BASE / "kustomization.yml").read_text())
+    assert [e.message for e in Draft7Validator(KUSTOMIZATION).iter_errors(base)] == []
+    for wrong in ({**base, "resource": []}, {**base, "resources": [*base["resources"], base["resources"][0]]}):
+        assert not Draft7Validator(KUSTOMIZATION).is_valid(wrong)
+
+
+def test_no_two_documents_have_one_kind_and_name() -> None:
+    """kustomize refuses a base with such."""
+    names = [(d["kind"], d["metadata"]["name"]) for d in K8S]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_kustomize_renders_the_base_with_a_hosts_own_names_and_versions(tmp_path: Path) -> None:

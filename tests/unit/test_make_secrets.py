@@ -93,3 +93,10 @@ def test_it_tells_when_certificates_end_and_warns_before(secrets: Secrets, tmp_p
     files = ["-keyout", str(tmp_path / "key"), "-out", str(secrets.folder / "proxy_cert.pem")]
     subprocess.run([*request, *files], check=True, capture_output=True)
     assert "WARNING: proxy_cert.pem" in secrets.make()
+
+
+def test_the_runbooks_command_tells_the_end_too(secrets: Secrets) -> None:
+    (command,) = re.findall(r"`(openssl x509 [^`]+)`", (ROOT / "docs/runbook.md").read_text())
+    done = subprocess.run(command.split(), cwd=secrets.folder.parents[1], capture_output=True, text=True)
+    (end,) = re.findall(r"^notAfter=(.+)$", done.stdout, re.M)
+    assert f"proxy_cert.pem ends on {end}" in secrets.make()

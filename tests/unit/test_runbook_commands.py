@@ -15,6 +15,20 @@ from cli.main import build_app
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "docs" / name for name in ("runbook.md", "retention.md", "sizing.md")]
 SERVICES = set(yaml.safe_load((ROOT / "compose.kafka.yml").read_text())["services"])
+RUNBOOK = (ROOT / "docs/runbook.md").read_text()
+ON_THE_STACK = "acceptance/whole_stack/test_runbook.py"
+RUN_BY = {
+    r"\./gateway (status|lag|doctor|logs|job ID --trace|usage --by|dlt list|restore|topics|up|down)\b": ON_THE_STACK,
+    r"\./gateway (services (set|list)|keys (create|list|revoke))\b": ON_THE_STACK,
+    r"\./gateway dlt (show|replay)\b": "integration/test_dlt_commands.py",
+    r"\./gateway services batch-password\b": "acceptance/test_secure.py",
+    r"\./gateway bench rolling$": "acceptance/whole_stack/test_proxy.py",
+    r"redis-cli ": ON_THE_STACK,
+    r"openssl x509 -enddate ": "unit/test_make_secrets.py",
+    r"ops/docker/make-secrets\.sh": "unit/test_make_secrets.py",
+    r"docker compose -f compose.kafka.yml up -d --no-recreate --scale ": "containers/test_compose.py",
+}
+"""Which test runs what the runbook tells, or what it does."""
 OF_COMPOSE = {"up", "down", "ps", "run", "exec", "stop", "start", "restart", "logs", "build"}
 COMMAND: Any = typer.main.get_command(build_app())
 
@@ -76,3 +90,32 @@ def test_a_command_for_containers_names_what_there_is(span: str) -> None:
     named = [word.partition("=")[0] for word in words[1:] if re.fullmatch(r"[a-z][a-z-]*(=\d+)?", word)]
     # What follows the service of `exec` is the container's own command.
     assert set(named[:1] if words[0] == "exec" else named) <= SERVICES, span
+
+
+def told() -> Iterator[tuple[str, bool]]:
+    """Yield each command of the runbook, and whether it is marked as one that was never run."""
+    marked_block = False
+    inside, before = False, ""
+    for line in RUNBOOK.splitlines():
+        if line.startswith("```"):
+            inside = not inside
+            marked_block = inside and before.rstrip(":").endswith("†")
+        elif inside:
+            yield line, marked_block
+        else:
+            yield from ((span, mark == "†") for span, mark in re.findall(r"`([^`]+)`(†?)", line))
+        before = line
+
+
+def test_every_command_of_the_runbook_is_run_by_a_test_or_marked_as_never_run() -> None:
+    commands = re.compile(r"\./gateway |docker compose -f |kubectl |redis-cli |openssl |ops/docker/")
+    found = [(span, marked) for span, marked in told() if commands.match(span)]
+    assert len(found) > 50
+    for span, marked in found:
+        assert bool(re.match("|".join(RUN_BY), span)) != marked, f"{span}: {'marked' if marked else 'not marked'}"
+
+
+@pytest.mark.parametrize(("pattern", "file"), sorted(RUN_BY.items()))
+def test_what_is_said_to_be_run_by_a_test_is_told_and_the_test_is_there(pattern: str, file: str) -> None:
+    assert (ROOT / "tests" / file).is_file()
+    assert any(re.match(pattern, span) for span, _ in told()), "the runbook tells it no more"

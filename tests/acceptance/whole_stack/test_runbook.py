@@ -59,7 +59,9 @@ def test_key_rotation_leaves_no_moment_without_a_key(stack: BenchStack) -> None:
 def test_flushall_gives_the_same_jobs_again(stack: BenchStack, rest: httpx.Client) -> None:
     before = done_job(rest)
     port = next(s["port"] for s in stack.status() if s["name"] == "redis")
-    redis.Redis(port=int(str(port))).flushall()
+    (command,) = re.findall(r"`(redis-cli [^`]+)`", RUNBOOK)
+    flushed = subprocess.run(shlex.split(command.replace("16379", str(port))), capture_output=True, text=True)
+    assert flushed.stdout.strip() == "OK", flushed.stderr
 
     def is_back() -> bool:
         answer = rest.get(f"/v1/jobs/{before['job_id']}")
@@ -124,6 +126,17 @@ def test_the_codes_of_server_errors_are_counted(stack: BenchStack, rest: httpx.C
     counted = subprocess.run(command, shell=True, cwd=ROOT, env=dict(stack.env), capture_output=True, text=True)
     assert counted.returncode == 0, counted.stderr
     assert f'"code":"{refused.json()["error"]["code"]}"' in counted.stdout
+
+
+def test_what_sets_something_is_taken_as_it_stands(stack: BenchStack) -> None:
+    gateway(stack, "services", "create", "told")
+    spans = set(re.findall(r"`(\./gateway (?:services set|keys create) [^`…]+)`", RUNBOOK))
+    assert len(spans) >= 4, spans
+    for command in sorted(spans):
+        words = [{"S": "told"}.get(word, word) for word in shlex.split(command)]
+        assert gateway(stack, *words[1:]).strip(), command
+    told = orjson.loads(gateway(stack, "services", "show", "told"))
+    assert (told["quotas"], told["retention_days"]) == ({"pages_per_month": 80_000}, 7)
 
 
 def test_a_topic_is_kept_longer_until_it_is_set_back(stack: BenchStack) -> None:
