@@ -43,12 +43,13 @@ def with_summary(result: Tree) -> Tree:
 
 
 def _korean(sender: str, title: str, recipients: list[str], days: list[str]) -> str:
+    quoted = f"『{title}』" if "「" in title else f"「{title}」"
     if recipients == [_INTERNAL]:
-        sentence = f"{sender}에서 「{title}」 문서를 내부결재로 작성하였다"
+        sentence = f"{sender}에서 {quoted} 문서를 내부결재로 작성하였다"
     else:
         others = f" 등 {len(recipients)}곳" if len(recipients) > 1 else ""
         to = f" {recipients[0]}{others} 앞으로" if recipients else ""
-        sentence = f"{sender}에서{to} 「{title}」 문서를 보냈다"
+        sentence = f"{sender}에서{to} {quoted} 문서를 보냈다"
     written = ", ".join("{}. {}. {}.".format(*(int(part) for part in day.split("-"))) for day in days[:_MOST_DATES])
     more = " 등" if len(days) > _MOST_DATES else ""
     return f"{sentence}(기한: {written}{more})." if days else f"{sentence}."

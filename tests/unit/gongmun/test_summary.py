@@ -30,6 +30,7 @@ def _due(*days: str) -> list[dict[str, str]]:
             | {"recipients": [{"name": "갈숲시장"}, {"name": "다온시장"}], "requested_actions": _due("2025-03-04")},
             "너른군에서 갈숲시장 등 2곳 앞으로 「조사 안내」 문서를 보냈다(기한: 2025. 3. 4.).",
         ),
+        (SENT | {"title": "「하천법」 개정 안내"}, "너른군에서 『「하천법」 개정 안내』 문서를 보냈다."),
         (SENT | {"recipients": [{"name": "내부결재"}]}, "너른군에서 「조사 안내」 문서를 내부결재로 작성하였다."),
         (
             SENT | {"requested_actions": [*_due("2025-04-02", "2025-03-04"), {"action": "회신"}]},
