@@ -126,6 +126,11 @@ class ImagePage:
         del picture
         return None
 
+    def doubtful_digits(self, picture: Picture) -> frozenset[str]:
+        """Return none: an image holds no words."""
+        del picture
+        return frozenset()
+
 
 def effective_dpi(width: int, height: int, stated: float | None) -> float:
     """Return the resolution to reckon with.

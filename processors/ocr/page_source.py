@@ -40,3 +40,7 @@ class PageSource(Protocol):
     def text_words(self, picture: Picture | None) -> tuple[Word, ...] | None:
         """Return the words that the file itself holds, or None when the page has to be read from its picture."""
         ...
+
+    def doubtful_digits(self, picture: Picture) -> frozenset[str]:
+        """Return the digits which the words that the file holds may have wrong, by how they are drawn."""
+        ...

@@ -9,11 +9,12 @@ import numpy as np
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
+from processors.ocr.glyph_shapes import doubtful_digits
 from processors.ocr.image_pages import READING_DPI
 from processors.ocr.layer_trust import is_trustworthy
 from processors.ocr.limits import Limits
 from processors.ocr.page_source import Picture
-from processors.ocr.pdf_text import read_layer
+from processors.ocr.pdf_text import Layer, read_layer
 from processors.ocr.text_lines import reading_turns, words_of
 from schemas.errors import InvalidInput
 from schemas.pages import Word
@@ -83,6 +84,7 @@ class PdfPage:
         self._page = page
         self._name = name
         self._limits = limits
+        self._read: Layer | None = None
 
     def picture(self) -> Picture:
         """Render the page with its rotation, at reading resolution where its size allows."""
@@ -100,10 +102,19 @@ class PdfPage:
 
     def text_words(self, picture: Picture | None) -> tuple[Word, ...] | None:
         """Return the text layer's words, or None when the layer is empty, broken or belied by the picture."""
-        layer = read_layer(self._page)
+        layer = self._layer()
         if picture is None or not is_trustworthy(layer, picture):
             return None
         return words_of(layer.letters, reading_turns(layer.letters))
+
+    def doubtful_digits(self, picture: Picture) -> frozenset[str]:
+        """Return the digits of the text layer which the picture shows to be others."""
+        return doubtful_digits(self._layer().letters, picture)
+
+    def _layer(self) -> Layer:
+        if self._read is None:
+            self._read = read_layer(self._page)
+        return self._read
 
     def _check_images(self) -> None:
         # An image inside a PDF can be a bomb as well as one beside it.

@@ -10,6 +10,7 @@ from processors.ocr import geometry
 from processors.ocr.engines.base import Engine, EngineWord
 from processors.ocr.geometry import PixelBox
 from processors.ocr.ink import ink_of
+from processors.ocr.layer_check import is_belied
 from processors.ocr.orientation import find_turns, turned
 from processors.ocr.page_source import PageSource, Picture, Pixels
 from processors.ocr.prepare import seal
@@ -32,7 +33,7 @@ def read(pages: Sequence[tuple[int, PageSource]], engine: Engine) -> list[tuple[
         words = source.text_words(picture)
         if picture is None:
             found[number] = Page(number, 0, 0, "text", words or ()), b""
-        elif words is None:
+        elif words is None or is_belied(words, source.doubtful_digits(picture), picture, engine):
             pictures.append((number, picture))
         else:
             # A seal is an image in any file: its text layer knows nothing of it.

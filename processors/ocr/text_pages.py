@@ -47,6 +47,11 @@ class TextPage:
         rows = max(self._least_lines, len(lines))
         return tuple(word for number, line in enumerate(lines) for word in _words_of(line, number, rows, columns))
 
+    def doubtful_digits(self, picture: Picture) -> frozenset[str]:
+        """Return none: nothing is drawn that could say otherwise."""
+        del picture
+        return frozenset()
+
 
 def _words_of(line: str, number: int, lines: int, columns: int) -> list[Word]:
     words: list[Word] = []

@@ -68,6 +68,7 @@ def public_body(rng: random.Random, issued: date, truth: dict[str, Any], private
     if rng.random() < 0.08:
         paragraphs = [paragraphs[1] if len(paragraphs) > 1 else paragraphs[0]]
         _forget_unused(truth, paragraphs)
+    truth["amounts"] += [entry for item in paragraphs if item.table for entry in _sums_of(*item.table)]
     single = len(paragraphs) == 1
     for i, item in enumerate(paragraphs):
         item.marker = None if single else f"{i + 1}."
@@ -263,6 +264,12 @@ def _table(rng: random.Random) -> tuple[list[str], list[list[str]]]:
             )
         ]
     return header, rows
+
+
+def _sums_of(header: list[str], rows: list[list[str]]) -> list[dict[str, Any]]:
+    columns = [i for i, heading in enumerate(header) if heading.endswith("(천원)")]
+    figures = [row[i] for row in rows for i in columns]
+    return [{"value": int(text.replace(",", "")) * 1000, "currency": "KRW"} for text in figures]
 
 
 def _attachments(rng: random.Random) -> list[dict[str, Any]]:

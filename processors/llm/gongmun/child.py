@@ -7,6 +7,7 @@ import orjson
 from processors.llm.gongmun.extract import extract as extract_letter
 from processors.llm.gongmun.model_answer import merge
 from processors.llm.gongmun.model_question import lines_by_id, question
+from processors.llm.gongmun.summary import with_summary
 from schemas.errors import InvalidInput
 from schemas.pages import decode_document
 
@@ -34,5 +35,6 @@ def ask(raw: bytes) -> str:
 
 def join(raw: bytes, result: bytes, answer: dict[str, Any], made_by: dict[str, str]) -> bytes:
     """Return the rules' result with a model's answer merged into it; `made_by` tells model and prompt."""
-    merged = merge(orjson.loads(result), lines_by_id(decode_document(raw)), answer)
+    # What the model corrected is in the summary too.
+    merged = with_summary(merge(orjson.loads(result), lines_by_id(decode_document(raw)), answer))
     return orjson.dumps({**merged, "x_model": made_by})

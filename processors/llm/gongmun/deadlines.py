@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from processors.llm.gongmun.assignees import assignee_before, assignee_column
 from processors.llm.gongmun.dates import WrittenDate, complete_year, find_dates, find_times
 from processors.llm.gongmun.deadline_signs import (
     ASK,
@@ -19,7 +20,7 @@ from processors.llm.gongmun.deadline_signs import (
     label_before,
     shares_verb,
 )
-from processors.llm.gongmun.placed import Placed, Read, as_written
+from processors.llm.gongmun.placed import EMPTY, Placed, Read, as_written
 from processors.llm.gongmun.tables import Table
 
 _RELATIVE = re.compile(
@@ -42,6 +43,7 @@ class Action:
     due: Read | None = None
     time: Read | None = None
     written: Read | None = None
+    who: Placed = EMPTY
 
     def tree(self) -> dict[str, Read]:
         """Return the action as the result's fields."""
@@ -50,6 +52,7 @@ class Action:
             ("due_date", self.due),
             ("due_time", self.time),
             ("due_as_written", self.written),
+            ("assignee", as_written(self.who) if self.who else None),
         )
         return {name: read for name, read in pairs if read is not None}
 
@@ -100,6 +103,7 @@ def _dated(text: Placed, issued: str | None) -> list[Action]:
                 due=Read(iso, text.cut(written.start, written.end), written.certainty),
                 time=_time(text, written.end, time),
                 written=as_written(text.cut(written.start, end)),
+                who=assignee_before(text, start, end),
             )
         )
     return actions
@@ -167,13 +171,15 @@ def _relative(text: Placed) -> list[Action]:
         action = placed.cut(0, closing.start() if closing and closing.start() > 0 else None)
         written = text.cut(match.start(), match.end())
         trimmed = re.sub(r"(?:까지|에)$", "", written.plain)
-        actions.append(Action(as_written(action or written), written=as_written(written.cut(0, len(trimmed)))))
+        who = assignee_before(text, match.start(), end)
+        actions.append(Action(as_written(action or written), written=as_written(written.cut(0, len(trimmed))), who=who))
     return actions
 
 
 def _tabled(table: Table, issued: str | None) -> list[Action]:
     """Read deadlines from a table whose column or row is headed by a due label."""
     actions: list[Action] = []
+    doers = assignee_column(table.header)
     due_columns = [i for i, cell in enumerate(table.header) if DUE_LABEL.search(cell.plain)]
     for row in (table.header, *table.rows):
         for i, cell in enumerate(row):
@@ -182,7 +188,8 @@ def _tabled(table: Table, issued: str | None) -> list[Action]:
             iso = due_date(dates[-1], issued) if labelled and dates else None
             if iso:
                 placed = cell.cut(dates[-1].start, dates[-1].end)
-                actions.append(Action(as_written(row[0]), Read(iso, placed), written=as_written(cell)))
+                who = row[doers] if doers is not None and doers not in (0, i) else EMPTY
+                actions.append(Action(as_written(row[0]), Read(iso, placed), written=as_written(cell), who=who))
     return actions
 
 
@@ -191,8 +198,10 @@ def _plain_requests(text: Placed) -> list[Action]:
     actions: list[Action] = []
     for match in _SENTENCE.finditer(plain):
         sentence = text.cut(match.start(), match.end())
-        if ASK.search(sentence.plain) and not re.search(r"기원|발전을|평안|건승", sentence.plain):
+        asked = ASK.search(sentence.plain)
+        if asked and not re.search(r"기원|발전을|평안|건승", sentence.plain):
             closing = _CLOSING.search(sentence.plain)
             placed = sentence.cut(0, closing.start() if closing and closing.start() > 0 else None)
-            actions.append(Action(as_written(placed or sentence)))
+            who = assignee_before(sentence, asked.start(), asked.start())
+            actions.append(Action(as_written(placed or sentence), who=who))
     return actions

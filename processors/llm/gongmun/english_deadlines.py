@@ -7,6 +7,7 @@ date is the nearest verb before it: `was due by`, `we will send it by` tell, `mu
 import re
 from collections.abc import Sequence
 
+from processors.llm.gongmun.assignees import english_assignee
 from processors.llm.gongmun.english_dates import EnglishDate, find_english_dates, find_english_time
 from processors.llm.gongmun.placed import Placed, Read, as_written
 
@@ -96,7 +97,7 @@ def _dated(text: Placed, written: EnglishDate, issued: str | None) -> dict[str, 
             entry["due_time"] = Read(time[0], text.cut(offset + time[1], offset + time[2]))
             break
     entry["due_as_written"] = as_written(text.cut(cue.start(), written.end))
-    return entry
+    return entry | _assignee(text, start, cue.start())
 
 
 def _is_asked(lead: str, sentence: str) -> bool:
@@ -115,8 +116,14 @@ def _relative(text: Placed) -> list[dict[str, Read]]:
         if _ASK.search(plain[start : _sentence_end(plain, match.end())]) and _COUNT.search(match.group()):
             action = text.cut(start, match.start()).strip(",.;")
             written = as_written(text.cut(match.start(), match.end()))
-            actions.append({"action": as_written(action or text), "due_as_written": written})
+            entry = {"action": as_written(action or text), "due_as_written": written}
+            actions.append(entry | _assignee(text, start, match.start()))
     return actions
+
+
+def _assignee(text: Placed, start: int, end: int) -> dict[str, Read]:
+    who = english_assignee(text, start, end)
+    return {"assignee": as_written(who)} if who else {}
 
 
 def _sentence_start(plain: str, position: int) -> int:

@@ -14,7 +14,7 @@ YOUR_REF = re.compile(r"\byour\s+ref", re.I)
 SUBJECT = re.compile(r"^\s*(?:Subject|Subj\.?|RE|Re|Regarding|Title)\s*[:;.]\s*")
 SALUTATION = re.compile(r"^\s*(?:Dear\b|To whom it may concern|Ladies and Gentlemen)", re.I)
 CLOSE = re.compile(
-    r"^\s*(?:Yours\s+(?:sincerely|faithfully|truly)|Sincerely|(?:Best|Kind|Warm|With\s+(?:best|kind|"
+    r"^\s*(?:Yours\s+(?:(?:very|most)\s+)?(?:sincerely|faithfully|truly|respectfully)|Faithfully(?=\s*,|\s+yours)|Sincerely|(?:Best|Kind|Warm|With\s+(?:best|kind|"
     r"warm))\s+regards|Respectfully|Very\s+truly|Regards|Cordially|With\s+thanks)\b",
     re.I,
 )

@@ -14,11 +14,12 @@ from processors.llm.gongmun.public import read_public
 from processors.llm.gongmun.result import Tree, render
 from processors.llm.gongmun.seal import read_seal
 from processors.llm.gongmun.stamps import read_receipt
+from processors.llm.gongmun.summary import with_summary
 from processors.llm.gongmun.unsure import without_unsure
 from processors.llm.gongmun.zones import split_zones
 from schemas.pages import Document
 
-VERSION = "6"
+VERSION = "7"
 """Raised when the rules change what they read."""
 
 
@@ -49,7 +50,7 @@ def extract(document: Document, own_organisation: str = "") -> dict[str, Any]:
         message = f"the pages after page {end} are attachments; the letter's fields are read from those before them"
         tree.setdefault("warnings", []).append({"code": "attachment_pages", "message": message})
     tree["warnings"] = [*tree.get("warnings", []), *_unread(document)]
-    return {"schema_version": "1.0", **render(tree, lines[0].page)}
+    return with_summary({"schema_version": "1.0", **render(tree, lines[0].page)})
 
 
 def _unread(document: Document) -> list[dict[str, str]]:

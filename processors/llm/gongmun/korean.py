@@ -12,6 +12,7 @@ from processors.llm.gongmun.items import Item, body_text, items_tree, read_items
 from processors.llm.gongmun.placed import Placed, Read
 from processors.llm.gongmun.related import find_related
 from processors.llm.gongmun.result import Tree
+from processors.llm.gongmun.table_sums import find_table_sums
 from processors.llm.gongmun.zones import Zones
 
 _INQUIRY = re.compile(r"문\s*의(?:\s*처|\s*사항|\s*전화)?(?![가-힣])")
@@ -29,6 +30,9 @@ def body_fields(zones: Zones, issued: str | None) -> Tree:
     tree["requested_actions"] = find_actions(texts, tables, issued)
     tree["events"] = find_events(items, issued)
     tree["amounts"] = [amount.tree() for text in texts for amount in find_amounts(text)]
+    tree["amounts"] += [
+        amount.tree() for item in walk(items) for table in item.tables for amount in find_table_sums(table, item.text)
+    ]
     tree["related_documents"] = find_related(texts)
     tree["attachments"] = read_attachments(zones.attachments)
     return tree

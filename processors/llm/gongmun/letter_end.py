@@ -12,6 +12,7 @@ from itertools import groupby, pairwise
 from processors.llm.gongmun.english_marks import CLOSE, COPY, ENCLOSURES
 from processors.llm.gongmun.lines import Line
 from processors.llm.gongmun.markers import read_marker
+from processors.llm.gongmun.signature import SEALED, signature_start
 
 # The tail is the last thing of a public letter; what follows it on further pages is attached.
 _NUMBER = re.compile(r"시\s*행\s*[가-힣A-Za-z0-9·]{2,}\s*-\s*\d+\s*\(?\s*['\d]")
@@ -35,6 +36,8 @@ _NAMED_HEADING = re.compile(
     rf"^\s*(?:[\[<【(〔「]\s*{_LABEL}\s*(?:제?\s*\d{{1,2}}\s*(?:-\s*\d{{1,2}})?\s*호?)?(?:\s*서식)?\s*[\]>】)〕」]\s*[:.-]?"
     rf"|{_LABEL}\s?\d{{1,2}}\s*[:>-])\s*(?P<name>\S.*)$"
 )
+_PLAIN_HEADING = re.compile(rf"^\s*{_LABEL}(?:\s?\d{{1,2}}|\d{{1,2}}\.)\s+(?P<name>\S.*)$")
+"""`붙임 1 유지관리 계획`, `붙임2. 서식`: only behind a page that has a list of 붙임, which may begin so itself."""
 _ENGLISH_HEADING = re.compile(
     r"^\s*(?:enclosure|attachment|annexe?|appendix|exhibit|schedule)\s+(?:\d{1,2}|[A-Z])\s*(?:[:.]|-{1,2})\s+(?P<name>[A-Z0-9].*)$",
     re.IGNORECASE,
@@ -42,17 +45,8 @@ _ENGLISH_HEADING = re.compile(
 _SENTENCE = re.compile(r"(?:[다오요]|것|음|람)\s*\.?\s*$|\d+\s*[부매식종]\s*\.?\s*(?:끝\s*\.?)?\s*$|참\s*[조고]")
 _ENGLISH_SENTENCE = re.compile(r"[.;,]\s*$|\(\s*(?:\d+|one|two|three)\s+(?:copies|copy|pages?)\s*\)\s*$", re.IGNORECASE)
 
-_HEAD_OF = (
-    r"대\s*표\s*이\s*사|대\s*표|공\s*동\s*대\s*표|(?:부\s*)?회\s*장|이\s*사\s*장|사\s*장|원\s*장|소\s*장|조\s*합\s*장|센\s*터\s*장|"
-    r"위\s*원\s*장|본\s*부\s*장|총\s*장|관\s*장|지\s*사\s*장|지\s*부\s*장|단\s*장|학\s*장|교\s*장"
-)
-_SEALED = r"[(\[]?\s*(?:인|印|직\s*인|직\s*인\s*생\s*략|서\s*명\s*생\s*략)\s*[)\]]?"
-_SIGNED = re.compile(
-    rf"^\s*(?:[^:.]{{2,40}}?\s)?(?:{_HEAD_OF})\s+[가-힣](?:\s*[가-힣]){{1,3}}\s*(?:{_SEALED})?\s*$|"
-    rf"^\s*(?:[^:.]{{2,40}})?(?:{_HEAD_OF})\s*{_SEALED}\s*$|"
-    # What is read where a seal covers the name.
-    r"^\s*(?:[^:.]{2,40}\s)?대\s*표\s*이\s*사\s+(?=\S*[^가-힣\s.,])\S{1,6}\s*$"
-)
+_LISTED_PERSON = re.compile(r"^\s*[가-힣]{2,5}\s+[가-힣]{2,4}\s*$")
+_LIST_OPENS = re.compile(r"명\s*단|다\s*음\s*과\s*같|아\s*래\s*와\s*같|구\s*성|:\s*$")
 _PLAINEST = 3
 """A letter that is signed has little below: addresses, who is in charge, a seal's letters; a body goes on with more."""
 _OWN_END = re.compile(
@@ -66,14 +60,17 @@ def letter_end(lines: Sequence[Line]) -> int | None:
     """Return the number of the letter's last page; None when nothing says that it ends before the document does."""
     pages = [(number, list(group)) for number, group in groupby(lines, key=lambda line: line.page)]
     signed = listed = False
+    start = 0
     for (number, page), (_, following) in pairwise(pages):
         texts = [line.plain for line in page]
         first = following[0].plain
-        signed = signed or _is_signed(page)
+        end = start + len(page)
+        signed = signed or _is_signed(lines[:end], start)
+        start = end
         listed = listed or any(_is_list(text) for text in texts)
         if _has_tail(texts) and not _goes_on(first):
             return number
-        if _HEADING.match(first) or _has_named_heading([line.plain for line in following], signed or listed):
+        if _HEADING.match(first) or _has_named_heading([line.plain for line in following], signed, listed):
             return number
         if signed and not _is_rest(following):
             return number
@@ -94,27 +91,41 @@ def _is_list(text: str) -> bool:
     return re.match(rf"^\s*{_LABEL}\s", text) is not None or ENCLOSURES.match(text) is not None
 
 
-def _has_named_heading(texts: Sequence[str], expected: bool) -> bool:
+def _has_named_heading(texts: Sequence[str], signed: bool, listed: bool) -> bool:
     """Tell whether a page begins with an attachment's number and name; `Annex A: …` over another one is a list."""
-    named = _NAMED_HEADING.match(texts[0])
+    named = _NAMED_HEADING.match(texts[0]) or (_PLAIN_HEADING.match(texts[0]) if listed else None)
     if named:
         return not _SENTENCE.search(named["name"])
     english = _ENGLISH_HEADING.match(texts[0])
-    if english is None or _ENGLISH_SENTENCE.search(english["name"]) or not expected:
+    if english is None or _ENGLISH_SENTENCE.search(english["name"]) or not (signed or listed):
         return False
     return len(texts) < 2 or not _ENGLISH_HEADING.match(texts[1])
 
 
-def _is_signed(page: Sequence[Line]) -> bool:
-    """Tell whether a letter ends on a page: a signature, or a close with a name below it, and no body behind."""
-    for index, line in enumerate(page):
-        behind = page[index + 1 :]
+def _is_signed(lines: Sequence[Line], start: int) -> bool:
+    """Tell whether a letter ends on the page that begins at `start`, the last of `lines`.
+
+    So it is with a signature, or a close with a name below it, and no body behind.
+    """
+    for index in range(start, len(lines)):
+        line, behind = lines[index], lines[index + 1 :]
         if CLOSE.match(line.plain) and len(line.plain) < 40:
             if behind and not any(len(other.plain) > 90 for other in behind[:4]):
                 return True
-        elif _SIGNED.match(line.plain) and not read_marker(line.plain) and _is_last(behind):
+        elif (
+            signature_start(lines, index, 0) is not None and _is_last(behind) and not _is_in_a_list(lines, index, start)
+        ):
             return True
     return False
+
+
+def _is_in_a_list(lines: Sequence[Line], index: int, start: int) -> bool:
+    """Tell whether a title and name are those of a list: it is opened above, or has the next person below."""
+    if SEALED.search(lines[index].plain):
+        return False
+    above = lines[index - 1].plain if index > start else ""
+    below = lines[index + 1].plain if index + 1 < len(lines) else ""
+    return bool(_LIST_OPENS.search(above) or (_LISTED_PERSON.match(below) and not _OWN_END.search(below)))
 
 
 def _is_last(behind: Sequence[Line]) -> bool:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from processors.llm.gongmun.citations import add_further, citing_body
+from processors.llm.gongmun.citations import add_further, citing_body, is_receipt
 from processors.llm.gongmun.dates import find_dates
 from processors.llm.gongmun.numbers import FIGURES, unit_number
 from processors.llm.gongmun.placed import Placed, Read, as_written
@@ -42,7 +42,7 @@ def find_related(texts: Iterable[Placed]) -> list[dict[str, Read]]:
 def _entry(text: Placed, match: re.Match[str], public: bool) -> dict[str, Read] | None:
     dates = find_dates(match["date"])
     iso = dates[0].iso() if dates else None
-    if iso is None:
+    if iso is None or is_receipt(text.cut(0, match.start("number"))):
         return None
     placed = text.cut(match.start("number"), match.end("number"))
     if public:

@@ -14,7 +14,7 @@ TITLES = (
     r"사\s*무\s*국\s*장|총\s*장|관\s*장|지\s*부\s*장|지\s*사\s*장|단\s*장|대\s*표\s*자|학\s*장|교\s*장"
 )
 _NAME = r"[가-힣](?:\s*[가-힣]){1,3}"
-_IMPRESSION = re.compile(r"\s*[(\[〔]?\s*(?:인|印|직\s*인|서\s*명|날\s*인)\s*[)\]〕]\s*$")
+SEALED = re.compile(r"\s*[(\[〔]?\s*(?:인|印|직\s*인|서\s*명|날\s*인)\s*[)\]〕]\s*$")
 _LEFT_BY_A_SEAL = r"(?=\S*[^가-힣\s.,])\S{1,6}|[가-힣]"
 """What is read where a seal covers the name, or stands behind it."""
 _SIGNED = re.compile(
@@ -34,7 +34,7 @@ def signature_start(lines: Sequence[Line], index: int, start: int) -> int | None
     away from the left edge, beside (인) or 직인생략, or below the end of a sentence, and no item goes on below it.
     """
     line = lines[index]
-    sealed = is_omission(line) or _IMPRESSION.search(line.plain) is not None
+    sealed = is_omission(line) or SEALED.search(line.plain) is not None
     match = _SIGNED.match(without_omitted(line.text).plain)
     if match is None or read_marker(line.plain) or not (match["name"] or match["head"] or sealed):
         return None

@@ -91,6 +91,8 @@ def test_an_attachment_that_says_what_it_is(heading: str) -> None:
         "붙임 1: 유지관리 계획",
         "Annex A: Terms of Reference",
         "APPENDIX 2 - SITE PLAN",
+        "붙임 1 시설물 유지관리 계획",
+        "붙임2. 유지관리 계획",
     ],
 )
 def test_an_attachment_that_says_what_it_is_and_is_called(heading: str) -> None:
@@ -108,6 +110,7 @@ def test_an_attachment_that_says_what_it_is_and_is_called(heading: str) -> None:
             "Annex A shows the site.",
             "별지에 적습니다",
         ),
+        *("붙임 1 시설물 유지관리 계획", "붙임2. 유지관리 계획"),
         *("[붙임 1] 서식에 따라 제출하여 주시기 바랍니다.", "[붙임 2] 위치도 1부.", "붙임 1: 위치도 2부.  끝."),
         *("Annex A: the plan, which we describe below.", "Annex A: Terms of Reference\nAnnex B: Budget"),
     ],
@@ -125,6 +128,11 @@ def test_a_letter_that_goes_on_is_no_attachment(first: str) -> None:
         "사단법인 나루협회 회장 김하늘 (직인생략)",
         "나루상인조합장 (직인)",
         "나루 주식회사  대표이사  염4:",
+        "나루재단 사무총장 김하늘",
+        "나루건설협회장  김 하 늘 (인)",
+        "대표자 홍길동 (인)",
+        "나루 주식회사 대표이사 : 홍길동",
+        "나루 주식회사\n                대표이사  홍길동 염4:",
     ],
 )
 def test_what_follows_a_signature_is_attached(signature: str, first: str) -> None:
@@ -154,6 +162,9 @@ def test_the_rest_of_a_signed_letter_belongs_to_it(first: str) -> None:
         "참석자: 대표이사 홍길동",
         "2. 교육 대상: 각 기관의 대표이사 홍길동",
         "2. 나루 주식회사 대표이사 홍길동",
+        "3. 위원 명단\n        위원장  김하늘\n        위원    이바다",
+        "3. 위원 명단은 다음과 같습니다.\n        위원장  김하늘",
+        "        단장  김하늘\n        간사  이바다\n        위원  박산",
     ],
 )
 def test_a_body_that_names_somebody_is_no_signature(line: str) -> None:
@@ -217,6 +228,12 @@ def test_an_annex_of_an_english_letter_is_no_list_of_enclosures(enclosed: str) -
     assert [a["name"] for a in result.get("attachments", [])] == (["Terms of reference"] if enclosed else [])
     assert "contacts" not in result
     assert [warning["code"] for warning in result["warnings"]] == ["attachment_pages"]
+
+
+@pytest.mark.parametrize("close", ["Yours very truly,", "Respectfully yours,", "Faithfully yours,", "Sincerely,"])
+def test_an_english_letter_ends_with_its_close(close: str) -> None:
+    assert _end(ENGLISH.replace("Yours sincerely,", close), "Quotation\nSum EUR 400\n") == 1
+    assert _end(ENGLISH.replace("Yours sincerely,", "Faithfully made copies,"), "Quotation\nSum EUR 400\n") is None
 
 
 def test_enclosures_and_copies_on_the_next_page_belong_to_the_letter() -> None:
