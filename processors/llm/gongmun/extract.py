@@ -18,7 +18,7 @@ from processors.llm.gongmun.unsure import without_unsure
 from processors.llm.gongmun.zones import split_zones
 from schemas.pages import Document
 
-VERSION = "6"
+VERSION = "7"
 """Raised when the rules change what they read."""
 
 
