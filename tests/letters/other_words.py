@@ -255,7 +255,15 @@ STOCKS: dict[str, dict[str, list[object]]] = {
         "GIVEN": ["경숙", "다현", "무영", "세찬", "소율", "영호", "윤채", "인혁", "주원", "태경", "필", "현지", "화영"],
         "SLOGANS": ["걷고 싶은 거리, 머물고 싶은 동네", "젊은 농촌 넉넉한 삶"],
         "ROADS": ["달맞이길", "철쭉로", "옛우물길", "한들대로"],
-        "COMPANIES": ["태평양펌프", "삼보정밀", "아침들식품", "그루터기조경", "넥스트모빌리티", "한빛케이블", "옥천석재"],
+        "COMPANIES": [
+            "태평양펌프",
+            "삼보정밀",
+            "아침들식품",
+            "그루터기조경",
+            "넥스트모빌리티",
+            "한빛케이블",
+            "옥천석재",
+        ],
         "ASSOCIATIONS": ["사단법인 손수레나눔회", "전국양봉농가협의회", "재단법인 참빛문화재단"],
         "TOPICS": [
             ("임산부 친환경 꾸러미 배송", "희망자 모집 안내"),
@@ -302,7 +310,7 @@ STOCKS: dict[str, dict[str, list[object]]] = {
         "TITLE_LEADS": ["「공동주택관리법 시행규칙」 개정에 따른 ", "2026년 상반기 조직 진단 관련 "],
     },
 }
-"""By the names of the stocks and of the lists in `tests.letters.words`. The rules were tried on the second one, too."""
+"""By the names of the stocks and of lists in `tests.letters.words`; rules were made with the second and third, too."""
 
 
 @contextmanager
