@@ -20,6 +20,9 @@ ONE_MODEL = 0.6
 UNANIMOUS = 0.85
 """A known word that all readings agree on is at least that sure, whatever the engine thinks of its strokes."""
 
+ALL_AGREE = 0.72
+"""So is a word that is not known, if less so: torn off a letter-spaced name, a syllable is given half a confidence."""
+
 KOREAN = 1
 """Which reading is the Korean model's; the others are of both."""
 
@@ -71,7 +74,9 @@ def bounds(winner: str, texts: Sequence[str], known: Lexicon) -> tuple[float, fl
     if sum(same) < 2:
         return (0.0, 1.0) if is_known else (0.0, ALONE)
     if same[KOREAN] or not texts[KOREAN]:
-        return (UNANIMOUS if all(same) and is_known else 0.0), 1.0
+        if not all(same) or capitals:
+            return 0.0, 1.0
+        return (UNANIMOUS if is_known else ALL_AGREE), 1.0
     is_latin = capitals and not _HANGUL.search(texts[KOREAN])
     return 0.0, 1.0 if is_known or is_latin else ONE_MODEL
 

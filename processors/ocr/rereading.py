@@ -6,23 +6,23 @@ weighted by confidence decide.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby, zip_longest
 
-import cv2
 import numpy as np
 
 from processors.ocr.agreement import are_syllables, bounds, is_capitals, known_instead
+from processors.ocr.cut_outs import CutOut, read_cut_outs
 from processors.ocr.engines.base import Engine, EngineWord, Script
 from processors.ocr.geometry import PixelBox
+from processors.ocr.hollow_signs import Signs, blanked, hollow_signs, lines_of, with_signs
 from processors.ocr.ink import Ink
+from processors.ocr.large_type import read_heads
 from processors.ocr.lexicon import Lexicon, lexicon
 from processors.ocr.merit import letters_of, merit
 from processors.ocr.page_source import Pixels
 from processors.ocr.passed_over import around, passed_over
-from processors.ocr.spacing import respace
 from processors.ocr.splicing import splice
 
 DOUBT = 0.86
@@ -56,6 +56,7 @@ DIFFERENT_FIGURES = 0.55
 """A number of which every reading has other figures is no surer than that."""
 
 _FIGURES = re.compile(r"\D")
+_GROUPS = re.compile(r"\d{3,}")
 _NUMBER_FIGURES = 3
 
 _SIGN = 0.4
@@ -66,10 +67,7 @@ _INNER_SIGNS = re.compile(r"(?<=\w)[-·ᆞㆍ:.,/()@_](?=[\w(])")
 _NO_BLOCK = -1
 """The block of lines that the page reading passed over."""
 
-_MARGIN = 0.35
-_BORDER = 8
 _KOREAN_SHARE = 0.15
-_PAPER = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +84,14 @@ PASSES = (Pass(Script.KOREAN, 1.0), Pass(Script.MIXED, 1.5))
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """A page's lines as first read, and for the doubtful ones, by their index, every reading, the first among them."""
+    """A page's lines as first read, and by the index of those read again every reading, the first among them.
+
+    `signs`, by the index of their line, were taken out of it before it was read.
+    """
 
     lines: tuple[tuple[EngineWord, ...], ...]
     again: dict[int, tuple[tuple[EngineWord, ...], ...]]
+    signs: Mapping[int, Sequence[Signs]] = field(default_factory=dict[int, Sequence[Signs]])
 
 
 def reread(
@@ -105,26 +107,46 @@ def gather(
     """Read the doubtful lines again with each pass, and the places that the first reading passed over."""
     lines = [tuple(members) for _, members in groupby(words, key=lambda word: (word.block, word.line))]
     missed = passed_over(lines, ink)
-    doubts = {index: 0.0 if index in missed.beside else _doubt(line) for index, line in enumerate(lines)}
+    large: list[tuple[tuple[EngineWord, ...], ...]] = []
+    signs: dict[int, list[Signs]] = {}
+    if is_korean(words):
+        large = read_heads(lines, grey, dpi, ink, engine)
+        em = float(np.median([word.box[3] - word.box[1] for word in words]))
+        signs = lines_of(hollow_signs(ink, em), lines)
+        for index, found in signs.items():
+            grey, ink = blanked(grey, ink, found)
+            line = CutOut(around(lines[index]), (lines[index][0].line, lines[index][0].block))
+            lines[index] = read_cut_outs([line], grey, dpi, ink, engine, Script.MIXED, 1.0)[0] or lines[index]
+    doubts = {
+        index: 0.0 if index in missed.beside or index in signs else _doubt(line)
+        for index, line in enumerate(lines)
+        if line
+    }
     doubtful = sorted((index for index, doubt in doubts.items() if doubt < DOUBT), key=lambda index: doubts[index])
     chosen = sorted(doubtful[:MAX_LINES])
-    boxes = {index: missed.beside.get(index, around(lines[index])) for index in chosen}
-    homes = {index: (lines[index][0].line, lines[index][0].block) for index in chosen}
+    places = {
+        index: CutOut(
+            missed.beside.get(index, around(lines[index])),
+            (lines[index][0].line, lines[index][0].block),
+            float(np.median([word.box[3] - word.box[1] for word in lines[index]])),
+        )
+        for index in chosen
+    }
     for box in missed.lines:
-        index = len(lines)
+        places[len(lines)] = CutOut(box, (len(lines), _NO_BLOCK))
         lines.append(())
-        chosen.append(index)
-        boxes[index], homes[index] = box, (index, _NO_BLOCK)
-    areas = [_area(boxes[index], lines[index], grey) for index in chosen]
-    readings: dict[int, list[tuple[EngineWord, ...]]] = {index: [lines[index]] for index in chosen}
+    readings: dict[int, list[tuple[EngineWord, ...]]] = {index: [lines[index]] for index in places}
     for one in passes:
         if one.script is Script.KOREAN and not is_korean(words):
             continue
-        pictures = [_cut(grey, area, one.scale) for area in areas]
-        for index, area, found in zip(chosen, areas, engine.reread(pictures, dpi * one.scale, one.script), strict=True):
-            placed = [_place(word, area, one.scale, boxes[index], homes[index]) for word in found]
-            readings[index].append(tuple(respace(placed, ink)))
-    return Readings(tuple(lines), {index: tuple(found) for index, found in readings.items()})
+        read = read_cut_outs(list(places.values()), grey, dpi, ink, engine, one.script, one.scale)
+        for index, found in zip(places, read, strict=True):
+            readings[index].append(found)
+    again = {index: tuple(found) for index, found in readings.items()}
+    for found in large:
+        again[len(lines)] = found
+        lines.append(found[0])
+    return Readings(tuple(lines), again, signs)
 
 
 def decide(readings: Readings) -> list[EngineWord]:
@@ -137,12 +159,24 @@ def decide(readings: Readings) -> list[EngineWord]:
             for word in (vote(readings.again[index]) if index in readings.again else line)
         ]
     known = lexicon(word.text for word in words if word.confidence >= CERTAIN)
-    chosen = [
-        word
-        for index, line in enumerate(readings.lines)
-        for word in (vote(readings.again[index], known) if index in readings.again else line)
-    ]
-    return [_repaired(word, known) for word in chosen]
+    chosen: list[EngineWord] = []
+    for index, line in enumerate(readings.lines):
+        best = vote(readings.again[index], known) if index in readings.again else line
+        best = [
+            word if _is_torn(word, after, known) else _repaired(word, known)
+            for word, after in zip_longest(best, best[1:])
+        ]
+        for one in readings.signs.get(index, ()):
+            best = with_signs(best, one)
+        chosen.extend(best)
+    return chosen
+
+
+def _is_torn(word: EngineWord, after: EngineWord | None, known: Lexicon) -> bool:
+    """Whether a word is only known together with the next one: `보상지` `원과-512` are no slip of `상시`."""
+    if after is None or known.share(word.text) == 1.0:
+        return False
+    return known.share(word.text + after.text) == 1.0
 
 
 def _repaired(word: EngineWord, known: Lexicon) -> EngineWord:
@@ -162,9 +196,27 @@ def vote(readings: Sequence[Sequence[EngineWord]], known: Lexicon | None = None)
     best: list[EngineWord] = []
     for left, right in _stretches(word.box for reading in readings for word in reading):
         options = [[word for word in reading if left <= word.box[0] and word.box[2] <= right] for reading in readings]
-        picked = _best(options, known)
-        best.extend(picked)
-    return best
+        best.extend(_best(options, known))
+    return _without_seams(best, [plain(reading) for reading in readings])
+
+
+def _without_seams(line: Sequence[EngineWord], texts: Sequence[str]) -> list[EngineWord]:
+    """Drop a syllable that two stretches of different readings both have: `관리` `팀` `팀-4211`.
+
+    Readings place a syllable's letters in one word's ink or in the next one's.
+    """
+    left: list[EngineWord] = []
+    for word in line:
+        if left and _is_seam(left[-1].text, word.text) and not any(left[-1].text + word.text[:2] in t for t in texts):
+            before = left.pop()
+            if len(before.text) > 1:
+                left.append(replace(before, text=before.text[:-1]))
+        left.append(word)
+    return left
+
+
+def _is_seam(one: str, other: str) -> bool:
+    return one[-1:] == other[:1] and "가" <= other[:1] <= "힣" and len(other) > 1
 
 
 def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Sequence[EngineWord]:
@@ -212,6 +264,10 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
         winner = known_instead(winner, texts, confidences, known)
         least, most = bounds(winner, texts, known)
     best = max((option for option, text in zip(options, texts, strict=True) if text == winner), key=_confidence)
+    # Readings that differ from it in signs only are of the same letters: the surest of them says how sure those are.
+    same = max(c for text, c in zip(texts, confidences, strict=True) if letters_of(text) == letters_of(winner))
+    if same > _confidence(best):
+        best = [replace(word, confidence=max(word.confidence, same)) for word in best]
     if (least, most) != (0.0, 1.0):
         best = [replace(word, confidence=max(least, min(word.confidence, most))) for word in best]
     if _figures_differ(winner, texts):
@@ -222,7 +278,11 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
 def _figures_differ(winner: str, texts: Sequence[str]) -> bool:
     """Whether each reading of a number has other figures, so that none is proved by a second one."""
     found = [figures for text in texts if len(figures := _FIGURES.sub("", text)) >= _NUMBER_FIGURES]
-    return len(found) > 1 and len(_FIGURES.sub("", winner)) >= _NUMBER_FIGURES and len(set(found)) == len(found)
+    if len(found) < 2 or len(_FIGURES.sub("", winner)) < _NUMBER_FIGURES or len(set(found)) < len(found):
+        return False
+    # `GA-2024-037` beside `04-2024-037`: the figures are the same, letters before them were read as others.
+    groups = _GROUPS.findall(winner)
+    return not groups or sum(_GROUPS.findall(text) == groups for text in texts) < 2
 
 
 def _without_lumps(reading: Sequence[EngineWord], first: Sequence[EngineWord]) -> list[EngineWord]:
@@ -264,33 +324,3 @@ def is_korean(words: Sequence[EngineWord]) -> bool:
     """Whether so many of the words' letters are Hangul that the page is a Korean one."""
     letters = [letter for word in words for letter in word.text if letter.isalpha()]
     return sum("가" <= letter <= "힣" for letter in letters) >= _KOREAN_SHARE * len(letters)
-
-
-def _area(box: PixelBox, line: Sequence[EngineWord], grey: Pixels) -> tuple[int, int, int, int]:
-    heights = [word.box[3] - word.box[1] for word in line] or [box[3] - box[1]]
-    margin = _MARGIN * float(np.median(heights))
-    left, top, right, bottom = box
-    return (
-        max(0, int(left - margin)),
-        max(0, int(top - margin)),
-        min(grey.shape[1], int(right + margin) + 1),
-        min(grey.shape[0], int(bottom + margin) + 1),
-    )
-
-
-def _cut(grey: Pixels, area: tuple[int, int, int, int], scale: float) -> Pixels:
-    left, top, right, bottom = area
-    piece = grey[top:bottom, left:right]
-    if scale != 1.0:
-        piece = cv2.resize(piece, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
-    edge = _BORDER
-    return cast("Pixels", cv2.copyMakeBorder(piece, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=_PAPER))
-
-
-def _place(
-    word: EngineWord, area: tuple[int, int, int, int], scale: float, line: PixelBox, home: tuple[int, int]
-) -> EngineWord:
-    """Return a word of a cut-out line on the page; its height is the line's, since cut-outs reach into neighbours."""
-    x0, _, x1, _ = ((value - _BORDER) / scale for value in word.box)
-    box = (x0 + area[0], line[1], x1 + area[0], line[3])
-    return EngineWord(word.text, box, word.confidence, *home)

@@ -95,12 +95,31 @@ def test_the_vote_goes_word_by_word_to_what_is_surest_or_agreed_on() -> None:
         (("과-14019", "과-44019", "과-4019"), True),
         (("과-14019", "과-14019", "과-4019"), False),
         (("과-14019", "과-14019", "과一14019"), False),
+        (("04-2024-037", "(64&-2024-037", "GA-2024-037"), False),
         (("1부", "2부", "3부"), False),
     ],
 )
 def test_a_number_of_which_every_reading_has_other_figures_is_unsure(readings: tuple[str, ...], doubted: bool) -> None:
     (word,) = vote([[_word(text, 0, 90, 0.9)] for text in readings])
     assert (word.confidence <= DIFFERENT_FIGURES) == doubted
+
+
+def test_a_reading_of_the_same_letters_says_how_sure_they_are() -> None:
+    texts = (("051-555-0901", 0.29), ("0651-555-0901", 0.41), ("051—555—0901", 0.82))
+    (word,) = vote([[_word(text, 0, 90, confidence)] for text, confidence in texts])
+    assert (word.text, word.confidence) == ("051-555-0901", 0.82)
+
+
+def test_a_syllable_that_readings_put_into_two_words_is_there_once() -> None:
+    page = [_word("관리", 108, 154), _word("팀", 161, 179), _word("-4211", 185, 245)]
+    lump = [_word("관리", 108, 179), _word("팀-4211", 185, 245)]
+    torn = [_word("관", 108, 154), _word("리", 161, 179), _word("팀-4211", 185, 245)]
+    assert [word.text for word in vote([page, lump, torn])] == ["관리", "팀-4211"]
+
+
+def test_a_doubled_syllable_that_a_reading_has_is_kept() -> None:
+    line = [_word("민원실", 0, 50), _word("실적", 60, 90)]
+    assert [word.text for word in vote([line, line])] == ["민원실", "실적"]
 
 
 def test_what_the_page_reading_passed_over_needs_two_others() -> None:

@@ -32,6 +32,10 @@ _OPEN_NUMBER = re.compile(r"\s\d{1,2}\s?[.)]\s*$")
 _BARE_COUNT = re.compile(r"\s+(?P<written>[1lI|!]\s?[부무])\s?[.,]?\s*$")
 _LOST_COUNT = re.compile(rf"(?:(?<=[a-z])\s*|(?<=[가-힣)])\s+)(?:{_UNITS})\s?[.,]?\s*$")
 """A unit behind a file's kind, or apart from the name, whose figure was lost: no part of the name."""
+_END_AS_LETTERS = re.compile(
+    rf"(?<=\d(?:{_UNITS.replace('|세트', '').replace('|Set', '')})\.)\s+[A-Z0-9]{{1,2}}\W?\s*$"
+)
+"""끝. behind the last count, where both models make capitals of it."""
 _STRAY_NUMBER = re.compile(r"^\s*[^\w\s(「『<\[○□-]{1,2}\s?[.,]\s+(?=[가-힣])")
 """A number that was read as signs: `+. 점검표`."""
 _WORDS = {"한": 1, "두": 2}
@@ -116,6 +120,8 @@ def _entry(text: Placed) -> dict[str, Read]:
     else:
         stray = _STRAY_NUMBER.match(text.plain)
         text = text.cut(stray.end()) if stray else text
+    if (ended := _END_AS_LETTERS.search(text.plain)) and text.confidence() < 1.0:
+        text = text.cut(0, ended.start())
     count = _COUNT.search(text.plain) or _BARE_COUNT.search(text.plain)
     lost = None if count else _LOST_COUNT.search(text.plain)
     name = (text.cut(0, found.start()) if (found := count or lost) else text).strip(".,;")

@@ -152,13 +152,15 @@ def union(boxes: Sequence[Box]) -> Box:
 class Read:
     """A value and the text it was read from; `certainty` (0 to 1) lowers the confidence of repaired readings.
 
-    What is no text, a seal, has `areas` instead. Without either the value was inferred.
+    What is no text, a seal, has `areas` instead. Without either the value was inferred. `confirmed`: another place of
+    the letter, read apart, says the same.
     """
 
     value: str | int | float | bool
     at: Placed = EMPTY
     certainty: float = 1.0
     areas: tuple[tuple[int, Box], ...] = ()
+    confirmed: bool = False
 
     def evidence(self) -> list[dict[str, Any]]:
         """Return where the value was read: the lines of its text, else the areas (page, box) that show it."""

@@ -18,8 +18,10 @@ _PDF = re.compile(r"(?<=[가-힣)])\.\s?[06oO](?:[06oO아애이][06+\[『]?|[06o
 """What the Korean model makes of `.pdf`; no figure stands behind a noun like that."""
 _CIRCLES = re.compile(r"\((?:2\(?[〉>]?|\(?[〉>])(?=[가-힣]{2})")
 """Two circles that stand for a name, where a bracket stays open: `(2(〉사업`, `(2사업`."""
-_BARE_PDF = re.compile(r"(?<=[가-힣])\s?0[0oO아애]$")
-_EXTENSIONS = ((_EXTENSION, ".hwpx"), (_BARE_EXTENSION, ".hwpx"), (_PDF, ".pdf"), (_BARE_PDF, ".pdf"))
+_BARE_PDF = re.compile(r"(?<=[가-힣])(?:\s?0[0oO아애]|60)$")
+_XLSX = re.compile(r"(?<=[가-힣)])\.\s?[×x4]1?6[%×]\d?$")
+"""What the Korean model makes of `.xlsx`: `.×16%`, `.46%1`."""
+_EXTENSIONS = ((_EXTENSION, ".hwpx"), (_BARE_EXTENSION, ".hwpx"), (_XLSX, ".xlsx"), (_PDF, ".pdf"), (_BARE_PDF, ".pdf"))
 _LABELS_REST = re.compile(r"[A-Za-z|]{1,2}\s?[:;]\s*(?=\S*[가-힣])")
 """What is left of `제목 :` before a title."""
 _EDGES = "_|~^`'*.,:;\"”“’ㆍ"

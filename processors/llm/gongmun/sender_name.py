@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 
 from processors.llm.gongmun.placed import Placed, Read
 
@@ -23,6 +24,8 @@ _OFFICE_END = re.compile(
     r"^.{1,24}?(?:도지사|특별시장|광역시장|시장|군수|구청장|[가-힣]청장|부장관|교육감|교육장|학교장|총장|서장|위원장|원장|소장|관장|본부장|이사장|센터장)"
 )
 _LEGAL = re.compile(r"주\s?식\s?회\s?사|유\s?한\s?회\s?사|\(\s?[주사재유]\s?\)|㈜|사단법인|재단법인")
+_HALF_BRACKET = re.compile(r"[(\[]\s?[쥐쮜줘]")
+"""What ㈜ in large type is read as."""
 _DOUBTFUL_SIGN = 0.93
 _ALIKE, _ALIKE_IF_DOUBTFUL = 0.62, 0.45
 """Share of letters in common from which head and signing office are one name, read differently."""
@@ -31,7 +34,10 @@ _TORN_HEAD, _WHOLE_OFFICE = 0.7, 0.75
 """A head with a letter that readings disagree on gives way to an office that was read throughout."""
 _BODY_END = re.compile(r"(?:[부처청시군구도원소관교회서국단실과]|센터|본부|공사|은행|지청|학원|병원)$")
 """What a public body's name ends in."""
+_CONFIRMS = 0.75
+"""A second place that was read so well proves a name, however little a logo or a seal leaves sure of the first."""
 _BOTH_SURE = 0.85
+_WELL_READ, _LARGE_TYPE = 0.93, 0.82
 TWO_NAMES = 0.5
 """How sure a name is that head and signature show otherwise, each read well: one of them is wrong."""
 _ODD = "때뻐뚜뿌쩨떠뜨쭈쯔쭤꾸쿠숴줘웨"
@@ -70,7 +76,7 @@ def public_sender(head: Read | None, signatory: Placed) -> Read | None:
         return Read(expected, signatory, 0.6)
     shown = re.sub(r"\s+", "", str(head.value))
     if shown == expected:
-        return head
+        return replace(head, confirmed=signatory.weakest() >= _CONFIRMS)
     sure, office_sure = head.at.confidence(), signatory.confidence()
     if expected in shown and re.fullmatch(r"[가-힣]+", shown):
         # The longer of two good readings is whole, unless the shorter one was read much better.
@@ -84,6 +90,9 @@ def public_sender(head: Read | None, signatory: Placed) -> Read | None:
             return Read(expected, _matching(head.at, expected), TWO_NAMES)
         if surer == head.at.weakest() >= _BOTH_SURE:
             return Read(shown, head.at, 0.8)
+        if clean and surer < _BOTH_SURE:
+            # Larger type is read better, and no seal covers it; but neither was read well.
+            return Read(shown, head.at, 0.8 if surer == head.at.weakest() >= _LARGE_TYPE else TWO_NAMES)
     if head.at.weakest() < _WHOLE_OFFICE and not _BODY_END.search(shown):
         return Read(expected, signatory, 0.7)
     least = _ALIKE_IF_DOUBTFUL if sure < _DOUBTFUL_HEAD and office_sure >= _SURE_OFFICE else _ALIKE
@@ -115,7 +124,9 @@ def company_sender(readings: Sequence[Read]) -> Read | None:
         return None
     # A head of which the seal or a logo left no name: the next reading has it.
     readings = [read for read in readings if len(_bare(str(read.value))) >= 2] or readings
-    first = _without_logo(readings[0], readings[1:])
+    first = _settled(_without_logo(readings[0], readings[1:]), readings[1:])
+    if _HALF_BRACKET.match(str(first.value)):
+        first = unmasked_company(first)
     text = str(first.value)
     if _LEGAL.search(text):
         legal = next((r for r in readings[1:] if _same_company(text, str(r.value)) and _cleaner(r, first)), None)
@@ -129,6 +140,28 @@ def company_sender(readings: Sequence[Read]) -> Read | None:
             front = text.endswith(core)
             return Read(f"㈜{core}" if front else f"{core} ㈜", first.at, 0.6)
     return unmasked_company(first)
+
+
+def _settled(first: Read, others: Sequence[Read]) -> Read:
+    """Tell whether another place shows the same name: confirmed, or unsure when each has another syllable.
+
+    Of three the two that agree have it.
+    """
+    name = _bare(str(first.value))
+    if re.match(r"[\d\W]{1,2}[가-힣]", str(first.value)) and not _LEGAL.match(str(first.value)):
+        # A sign in front is what a syllable came out as, where another place has one there.
+        whole = [r for r in others if len(torn := _bare(str(r.value))) > len(name) >= 3 and torn.endswith(name)]
+        if whole and whole[0].at.weakest() >= _SURE_OFFICE:
+            return whole[0]
+    if any(_bare(str(other.value)) == name and other.at.weakest() >= _CONFIRMS for other in others):
+        return replace(first, confirmed=True)
+    pairs = [other for other in others if clean_pair(name, _bare(str(other.value)))]
+    if not pairs or first.at.weakest() >= _WELL_READ > max(other.at.weakest() for other in pairs):
+        return first
+    names = [_bare(str(other.value)) for other in pairs]
+    if len(set(names)) < len(names):
+        return replace(pairs[0], confirmed=True)
+    return replace(first, certainty=TWO_NAMES)
 
 
 def letters(text: str) -> str:
@@ -171,7 +204,7 @@ def unmasked_company(read: Read) -> Read:
     `주` in front begins some names of companies: it is taken for the sign only where it was read with doubt.
     """
     text = str(read.value)
-    halved = re.fullmatch(r"(?:[(\[]?\s?주\s?[)\]]|[(\[]\s?주\s?[쥐쮜줘])\s*(?P<core>[가-힣A-Za-z].*)", text)
+    halved = re.fullmatch(r"(?:[(\[]?\s?주\s?[)\]]|[(\[]\s?(?:주\s?)?[쥐쮜줘])\s*(?P<core>[가-힣A-Za-z].*)", text)
     if halved:
         return Read(f"(주){halved['core']}", read.at, 0.8)
     doubtful = r"|주" if read.at.confidence() < _DOUBTFUL_SIGN else ""

@@ -140,8 +140,9 @@ def _phone_fault(number: str) -> str:
 
 
 def _is_unsure_name(name: Read) -> bool:
-    torn = _JAMO.search(str(name.value)) is not None
-    return torn or name.at.weakest() < LEAST_FOR_A_NAME or name.certainty <= TWO_NAMES
+    if _JAMO.search(str(name.value)) or name.certainty <= TWO_NAMES:
+        return True
+    return not name.confirmed and name.at.weakest() < LEAST_FOR_A_NAME
 
 
 def _unsure_words(read: Read) -> str:
@@ -162,7 +163,7 @@ def _is_sure_number(number: Read) -> bool:
     serial = re.search(r"[가-힣]-(\d+)$", str(number.value))
     if serial and int(serial[1]) >= _LARGE_SERIAL and number.at.weakest() < _SURE_SERIAL:
         return False
-    return not _NO_NUMBER.search(str(number.value))
+    return not _NO_NUMBER.search(str(number.value)) and not _JAMO.search(str(number.value))
 
 
 def _warning(pointer: str, read: Read, why: str) -> dict[str, str]:

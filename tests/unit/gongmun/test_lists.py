@@ -66,6 +66,7 @@ def test_a_reference_to_the_list_is_told_from_a_name(text: str, refers: bool) ->
         ("붙임  +. 계획서 1부.  끝.", [{"name": "계획서", "count": 1, "unit": "부"}]),
         ("붙임  제출 서식.hwpx 매.  끝.", [{"name": "제출 서식.hwpx"}]),
         ("붙임  참석자 명단 부.  끝.", [{"name": "참석자 명단"}]),
+        ("붙임  1. 사양서 3부. OB", [{"number": 1, "name": "사양서", "count": 3, "unit": "부"}]),
         (
             "붙임  1기관별 계획 1부.\n      2. 서식 1부.  끝.",
             [

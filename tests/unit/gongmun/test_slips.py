@@ -44,6 +44,11 @@ def test_a_subject_ends_with_what_is_asked_for(read: str, right: str) -> None:
         ("기관별 신정서 서식", "기관별 신청서 서식"),
         ("개인정보 수집이용 동의서", "개인정보 수집·이용 동의서"),
         ("수집 이용 현황", "수집 이용 현황"),
+        ("정비사업 주진 현황", "정비사업 추진 현황"),
+        ("2025년 주진계획", "2025년 추진계획"),
+        ("주진우 위원 위촉", "주진우 위원 위촉"),
+        ("제2사 정비사업", "제2차 정비사업"),
+        ("제2사단 훈련", "제2사단 훈련"),
     ],
 )
 def test_terms_are_written_as_the_law_writes_them(read: str, right: str) -> None:

@@ -198,6 +198,7 @@ def test_a_place_is_an_addressee_when_it_is_addressed_as_one(written: str, kept:
         pytest.param(_read("도로과-512", 0.5), False, id="badly read"),
         pytest.param(_read("행정팀-512", certainty=0.4), False, id="torn"),
         pytest.param(_read("oes 제2025-41호"), False, id="syllables as Latin letters"),
+        pytest.param(_read("6ᄉ-2025-225"), False, id="half letters"),
         pytest.param(_read("NR-2026-118"), True, id="capitals are a company's own"),
         pytest.param(_read("건설과-45210", 0.91), True, id="a high serial, well read"),
         pytest.param(_read("건설과-45210", 0.8), False, id="a high serial in doubt"),
@@ -209,3 +210,17 @@ def test_a_number_that_may_be_another_is_left_out(number: Read, kept: bool) -> N
     tree = without_unsure({"document_number": number})
 
     assert ("document_number" in tree, "warnings" in tree) == (kept, not kept)
+
+
+@pytest.mark.parametrize(
+    ("sender", "kept"),
+    [
+        pytest.param(_read("조달나눔청", 0.5), False, id="read badly"),
+        pytest.param(replace(_read("조달나눔청", 0.5), confirmed=True), True, id="said in another place, too"),
+        pytest.param(replace(_read("조달나ㄴ청", 0.5), confirmed=True), False, id="half a letter is none anywhere"),
+    ],
+)
+def test_a_name_that_another_place_confirms_stays(sender: Read, kept: bool) -> None:
+    tree = without_unsure({"sender": {"organisation": sender}})
+
+    assert ("organisation" in tree["sender"]) == kept

@@ -2,7 +2,7 @@
 
 import pytest
 
-from processors.ocr.agreement import ALONE, ONE_MODEL, UNANIMOUS, are_syllables, bounds, known_instead
+from processors.ocr.agreement import ALL_AGREE, ALONE, ONE_MODEL, UNANIMOUS, are_syllables, bounds, known_instead
 from processors.ocr.engines.base import EngineWord
 from processors.ocr.lexicon import lexicon
 from processors.ocr.rereading import vote
@@ -48,7 +48,9 @@ def test_a_known_word_of_the_korean_model_is_taken(texts: list[str], confidences
         pytest.param("위원장", ["위원장", "우원장", "위원장"], (0.0, 1.0), id="the same of a known word"),
         pytest.param("우라온", ["우라온", "우라온", "우라은"], (0.0, 1.0), id="both models agree"),
         pytest.param("포스터", ["포스터", "포스터", "포스터"], (UNANIMOUS, 1.0), id="all agree on a known word"),
-        pytest.param("우라온", ["우라온", "우라온", "우라온"], (0.0, 1.0), id="all agree on an unknown word"),
+        pytest.param("우라온", ["우라온", "우라온", "우라온"], (ALL_AGREE, 1.0), id="all agree on an unknown word"),
+        pytest.param("여", ["여", "여", "여"], (ALL_AGREE, 1.0), id="a syllable torn off a spaced name"),
+        pytest.param("AHA", ["AHA", "AHA", "AHA"], (0.0, 1.0), id="capitals prove nothing"),
         pytest.param("이관", ["이관", "", ""], (0.0, 1.0), id="the others passed it over"),
         pytest.param("서식.1\\0×", ["서식.1\\0×", "서식.0[0×", "MA!"], (0.0, 1.0), id="a file's name, not its kind"),
         pytest.param("도로과-512", ["도로과-512", "도로과-572", "x"], (0.0, 1.0), id="a number has figures to go by"),

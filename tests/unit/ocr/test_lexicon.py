@@ -96,6 +96,14 @@ def test_only_doubtful_words_are_repaired_and_they_stay_doubtful() -> None:
     assert [word.text for word in decide(Readings((sure,), {}))] == ["추잔현황", "조사결과"]
 
 
+def test_a_word_that_is_known_with_the_next_one_is_torn_and_not_repaired() -> None:
+    line = (_word("보상지", 10, 60, 0.7), _word("원과-512", 66, 140, 0.9))
+    alone = (_word("보상지", 10, 60, 0.7), _word("관련", 76, 140, 0.9))
+
+    assert [word.text for word in decide(Readings((line,), {}))] == ["보상지", "원과-512"]
+    assert [word.text for word in decide(Readings((alone,), {}))] == ["보상시", "관련"]
+
+
 def test_an_english_page_is_measured_by_no_korean_words() -> None:
     line = (_word("Notice", 10, 90, 0.7), _word("of", 100, 120, 0.7))
     assert [word.text for word in decide(Readings((line,), {0: (line, line)}))] == ["Notice", "of"]
