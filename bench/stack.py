@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -44,6 +45,7 @@ class BenchStack:
 def bench_stack(*up_args: str, env: Mapping[str, str] | None = None) -> Iterator[BenchStack]:
     """Start a stack (with more settings in `env`), and take it down and its folder away at the end."""
     more = env or {}
+    _leave_in_order()
     folder = Path(tempfile.mkdtemp(prefix="gateway-bench-"))
     http, kafka, redis = free_ports(3)
     env = {
@@ -65,6 +67,13 @@ def bench_stack(*up_args: str, env: Mapping[str, str] | None = None) -> Iterator
     finally:
         subprocess.run([ROOT / "gateway", "down"], env=env, check=False, stdout=subprocess.DEVNULL)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _leave_in_order() -> None:
+    """Have signals that end this program unwind it, so that no stack stays behind; what is ignored stays ignored."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,13 +1,11 @@
 """`gateway bench NAME`: benchmarks, each a program under `bench/`."""
 
-import subprocess
-import sys
 from typing import Annotated, cast
 
 import typer
 
+from cli.become import become
 from cli.bench_options import OPTIONS, TAKES, refuse_others, takers
-from cli.environment import PROJECT_ROOT
 
 
 def _help(option: str) -> str:
@@ -32,8 +30,7 @@ def bench(
     given = {option: value for option, value in values.items() if value}
     refuse_others(name, given)
     flags = [text for option, value in given.items() for text in _flags(option, value)]
-    command = [sys.executable, "-m", f"bench.{name}", *(["--json"] if json else []), *flags]
-    raise typer.Exit(subprocess.run(command, cwd=PROJECT_ROOT, check=False).returncode)
+    become(f"bench.{name}", *(["--json"] if json else []), *flags)
 
 
 def _flags(option: str, value: object) -> list[str]:

@@ -1,12 +1,10 @@
 """`gateway chaos`: breaks a stack of its own while jobs go in, and checks what was promised (`bench/chaos`)."""
 
-import subprocess
-import sys
 from typing import Annotated
 
 import typer
 
-from cli.environment import PROJECT_ROOT
+from cli.become import become
 
 
 def register(app: typer.Typer) -> None:
@@ -21,9 +19,7 @@ def chaos(
     json: Annotated[bool, typer.Option("--json", help="The table as JSON.")] = False,
 ) -> None:
     """Kill, stop and starve everything while jobs go in; exit 1 when one is lost, doubled or miscounted."""
-    command = [sys.executable, "-m", "bench.chaos", "--minutes", str(minutes), "--seed", str(seed)]
+    options = ["--minutes", str(minutes), "--seed", str(seed)]
     for name in fault or ():
-        command += ["--fault", name]
-    raise typer.Exit(
-        subprocess.run([*command, *(["--json"] if json else [])], cwd=PROJECT_ROOT, check=False).returncode
-    )
+        options += ["--fault", name]
+    become("bench.chaos", *options, *(["--json"] if json else []))
