@@ -40,7 +40,8 @@ _HALVED = 1.6
 """What is higher than that, in heights of its tallest word, is several lines whose boxes touch."""
 
 _SURE = 0.92
-_WHOLE = 0.8
+_WHOLE, _WHOLE_HIGH = 0.8, 0.75
+"""One line has the whole letters when words that are so high, of the tallest, are so much of what all of them cover."""
 
 Place = tuple[int, int]
 """A word of a page: its line and its position there."""
@@ -112,11 +113,24 @@ def read_heads(
 def _head(group: set[Place], boxes: dict[Place, PixelBox]) -> Head:
     box = _around(*(boxes[place] for place in group))
     wide = {
-        line: sum(boxes[p][2] - boxes[p][0] for p in group if p[0] == line and _high(boxes[p]) >= _WHOLE * _high(box))
+        line: sum(
+            boxes[p][2] - boxes[p][0] for p in group if p[0] == line and _high(boxes[p]) >= _WHOLE_HIGH * _high(box)
+        )
         for line, _ in group
     }
-    whole = [line for line, width in wide.items() if width >= _WHOLE * (box[2] - box[0])]
+    # Of what its words cover: gaps between letter-spaced syllables are nobody's.
+    covered = _covered([boxes[place] for place in group])
+    whole = [line for line, width in wide.items() if width >= _WHOLE * covered]
     return Head(box, frozenset(group), whole[0] if len(whole) == 1 else None)
+
+
+def _covered(boxes: Sequence[PixelBox]) -> float:
+    """Return how much of the width boxes cover, each place once."""
+    width, reached = 0.0, float("-inf")
+    for left, _, right, _ in sorted(boxes):
+        width += max(0.0, right - max(left, reached))
+        reached = max(reached, right)
+    return width
 
 
 def _is_sure(head: Head, lines: Sequence[Sequence[EngineWord]]) -> bool:

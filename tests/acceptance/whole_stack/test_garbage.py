@@ -32,13 +32,16 @@ UNREAD_HERE = frozenset(topic.name for stage in (topics.STT, topics.LLM) for top
 # Nothing follows a stage's outcomes: a replay looks for some of them, and passes over what it cannot read.
 FOLLOWED_BY_NONE = frozenset(stage.done.name for stage in topics.STAGES.values() if stage.done is not None)
 
+# Read by whoever takes a partition of the batch doors over; unreadable notes make it read the entries instead.
+READ_AT_TAKEOVERS = frozenset([topics.BATCH_NOTES.name])
+
 # Written by Faust for itself alone, and what was buried already.
 OWN = (".dlt", "-changelog")
 
 READ = [
     topic
     for topic in topics.all_topics()
-    if topic.name not in UNREAD_HERE | FOLLOWED_BY_NONE and not topic.name.endswith(OWN)
+    if topic.name not in UNREAD_HERE | FOLLOWED_BY_NONE | READ_AT_TAKEOVERS and not topic.name.endswith(OWN)
 ]
 
 

@@ -51,6 +51,18 @@ BODY = [
             0,
             id="a logo stands apart",
         ),
+        pytest.param(
+            [
+                [
+                    _word("산", 300, 80, 350, 132, 0, 0.9),
+                    _word("들", 366, 80, 416, 132, 0, 0.9),
+                    _word("도", 432, 84, 482, 125, 0, 0.9),
+                ]
+            ],
+            (300, 80, 482, 132),
+            0,
+            id="letter-spaced, one syllable lower",
+        ),
     ],
 )
 def test_where_large_type_is(
