@@ -1,7 +1,7 @@
 """Submissions go to their route at once.
 
 The application would look at a score of paths before, and wrap the request in layers that this route does without:
-a sixth of what ingress does for a submission.
+a third of what ingress did for a submission.
 """
 
 from starlette.requests import Request
