@@ -56,3 +56,22 @@ def locked_pdf() -> bytes:
         ],
         b"/Encrypt 4 0 R /ID [<%b> <%b>]" % (b"00" * 16, b"00" * 16),
     )
+
+
+def mapped_text_pdf(content: bytes, ranges: bytes, *, size: tuple[int, int], font: bytes = b"Helvetica") -> bytes:
+    """Return a page whose content is written in the font F1; `ranges` tells which Unicode its codes are."""
+    cmap = (
+        b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def\n"
+        b"1 begincodespacerange <00> <ff> endcodespacerange\n%b\nendcmap end end" % ranges
+    )
+    return pdf(
+        [
+            b"<< /Type /Catalog /Pages 2 0 R >>",
+            b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Contents 4 0 R "
+            b"/Resources << /Font << /F1 5 0 R >> >> >>" % size,
+            b"<< /Length %d >>\nstream\n%b\nendstream" % (len(content), content),
+            b"<< /Type /Font /Subtype /Type1 /BaseFont /%b /ToUnicode 6 0 R >>" % font,
+            b"<< /Length %d >>\nstream\n%b\nendstream" % (len(cmap), cmap),
+        ]
+    )

@@ -270,6 +270,7 @@ class DoorReader:
         if service in self._services.with_batch_door():
             return True
         told = await self._services.refresh()
-        if not told and service not in self._services.with_batch_door():
+        is_open = service in self._services.with_batch_door()
+        if not told and not is_open:
             raise Outage("the log does not tell which batch doors are open", code="services_unavailable")
-        return service in self._services.with_batch_door()
+        return is_open

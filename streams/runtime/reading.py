@@ -25,8 +25,8 @@ _SCHEMAS_S = 1.0
 class Reading:
     """Reads for a worker, as far as there is room.
 
-    `outage` says why nothing can be read; empty when it can. `undecided` is how many records wait
-    for the topic `schemas`.
+    `outage` says why nothing can be read; empty when it can. `undecided` are the records that wait for the topic
+    `schemas`.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Reading:
         self._loop = loop
         self._to_refill: set[HeldPartition] = set()
         self.outage = ""
-        self.undecided = 0
+        self.undecided: set[tuple[HeldPartition, int]] = set()
 
     async def run(self) -> None:
         """Read for ever."""
@@ -106,15 +106,14 @@ class Reading:
             self.admit(held)
 
     async def _look_again(self, held: HeldPartition, record: LogRecord, error: UndecodableRecord) -> None:
-        undecided = False
+        place = (held, record.offset)
         try:
             while held.awaits(record.offset):
                 try:
                     request = await self._records.decode_or_bury(record, error)
                 except Outage as e:  # its schema may be there; meanwhile the record keeps its place in the window
                     log.warning("record.undecided", group=self._group, code=e.code, reason=e.message)
-                    self.undecided += not undecided
-                    undecided = True
+                    self.undecided.add(place)
                     await asyncio.sleep(_SCHEMAS_S)
                     continue
                 if request is None:
@@ -124,7 +123,7 @@ class Reading:
                     self._loop.dispatch()
                 return
         finally:
-            self.undecided -= undecided
+            self.undecided.discard(place)
 
     def _enqueue(self, held: HeldPartition, record: LogRecord, request: StageRequest) -> None:
         offsets = held.offsets

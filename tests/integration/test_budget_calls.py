@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -57,6 +58,23 @@ async def ingress(
         yield running
 
 
+@asynccontextmanager
+async def client_of_a_service(
+    ingress: Ingress, tokens_per_month: int, scopes: tuple[str, ...], wait_until: WaitUntil
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The client, of as many calls at once as a test makes, of a service of its own with a budget of tokens."""
+    service = own_service()
+    limits = ServiceSettings(service, allowance=Allowance(quotas=Limits(tokens_per_month=tokens_per_month)))
+    await ingress.dependencies.publisher.publish(SERVICES, service, limits)
+    headers = {"Authorization": f"Bearer {await ingress.key(service, scopes)}"}
+    await wait_until(lambda: ingress.dependencies.services.known(service))
+    at_once = httpx.Limits(max_connections=CALLS)
+    async with httpx.AsyncClient(
+        base_url=ingress.base_url, headers=headers, timeout=60, limits=at_once, trust_env=False
+    ) as client:
+        yield client
+
+
 async def ask(client: httpx.AsyncClient, number: int) -> httpx.Response:
     """Call; every other one is streamed."""
     words = [{"role": "user", "content": f"안녕하세요 {number:03}"}]
@@ -78,18 +96,9 @@ async def charged(client: httpx.AsyncClient, requests: int) -> dict[str, Any]:
 async def test_200_calls_at_once_never_pass_a_budget_of_tokens_and_the_ledger_has_what_the_server_counted(
     ingress: Ingress, metering: TableProcess, sims: Sims, wait_until: WaitUntil
 ) -> None:
-    service = own_service()
-    limits = ServiceSettings(service, allowance=Allowance(quotas=Limits(tokens_per_month=BUDGET)))
-    await ingress.dependencies.publisher.publish(SERVICES, service, limits)
-    key = await ingress.key(service, ("chat", "usage"))
-    await wait_until(lambda: ingress.dependencies.services.known(service))
     await wait_until(metering.ready, timeout_s=60)
     await sims.reset()
-    headers = {"Authorization": f"Bearer {key}"}
-    at_once = httpx.Limits(max_connections=CALLS)
-    async with httpx.AsyncClient(
-        base_url=ingress.base_url, headers=headers, timeout=60, limits=at_once, trust_env=False
-    ) as client:
+    async with client_of_a_service(ingress, BUDGET, ("chat", "usage"), wait_until) as client:
         # Nothing is known of the model yet: what is reserved has to be enough all the same.
         answers = await asyncio.gather(*(ask(client, n) for n in range(1, CALLS + 1)))
         granted = sum(a.status_code == 200 for a in answers)
@@ -119,20 +128,11 @@ async def test_200_calls_that_limit_nothing_never_pass_a_budget_though_the_serve
     ingress: Ingress, metering: TableProcess, sims: Sims, wait_until: WaitUntil
 ) -> None:
     """Of two kinds of servers, in two protocols: none is asked for more than was reserved."""
-    service = own_service()
-    limits = ServiceSettings(service, allowance=Allowance(quotas=Limits(tokens_per_month=LONG_BUDGET)))
-    await ingress.dependencies.publisher.publish(SERVICES, service, limits)
-    key = await ingress.key(service, ("chat", "usage"))
-    await wait_until(lambda: ingress.dependencies.services.known(service))
     await wait_until(metering.ready, timeout_s=60)
     await sims.reset()
     for sim in (sims.native, sims.compatible):
         await sim.set(tokens=3 * LONG_ANSWER)
-    headers = {"Authorization": f"Bearer {key}"}
-    at_once = httpx.Limits(max_connections=CALLS)
-    async with httpx.AsyncClient(
-        base_url=ingress.base_url, headers=headers, timeout=60, limits=at_once, trust_env=False
-    ) as client:
+    async with client_of_a_service(ingress, LONG_BUDGET, ("chat", "usage"), wait_until) as client:
 
         async def ask_for_all(number: int) -> httpx.Response:
             path = ("/v1/chat/completions", "/api/chat")[number % 2]
@@ -157,19 +157,10 @@ async def test_200_jobs_that_limit_nothing_never_pass_a_budget_either(
     ingress: Ingress, metering: TableProcess, sims: Sims, kafka: str, wait_until: WaitUntil
 ) -> None:
     """What is on the log for the model's stage has the limit that was reserved."""
-    service = own_service()
-    limits = ServiceSettings(service, allowance=Allowance(quotas=Limits(tokens_per_month=LONG_BUDGET)))
-    await ingress.dependencies.publisher.publish(SERVICES, service, limits)
-    key = await ingress.key(service, ("jobs",))
-    await wait_until(lambda: ingress.dependencies.services.known(service))
     await wait_until(metering.ready, timeout_s=60)
     await sims.reset()
     await sims.native.set(tokens=3 * LONG_ANSWER)
-    headers = {"Authorization": f"Bearer {key}"}
-    at_once = httpx.Limits(max_connections=CALLS)
-    async with httpx.AsyncClient(
-        base_url=ingress.base_url, headers=headers, timeout=60, limits=at_once, trust_env=False
-    ) as client:
+    async with client_of_a_service(ingress, LONG_BUDGET, ("jobs",), wait_until) as client:
 
         async def submit(number: int) -> httpx.Response:
             return await client.post("/v1/llm", json={"prompt": f"안녕하세요 {number:03}", "model": NATIVE})

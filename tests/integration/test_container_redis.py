@@ -71,7 +71,7 @@ def test_it_is_healthy_closed_and_forgets_nothing_by_itself(server: Server) -> N
         stranger.ping()
     with server.client("first") as own:
         assert own.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
-        assert own.config_get("maxmemory")["maxmemory"] == str(2 << 30)  # type: ignore[index]
+        assert own.config_get("maxmemory") == {"maxmemory": str(2 << 30)}
         assert own.config_get("save") == {"save": ""}
 
 

@@ -21,7 +21,7 @@ from processors.ocr.reading import read_pictures
 from schemas.errors import Outage, Transient
 from schemas.pages import Page, page_text
 from tests.letter_pages import LETTER, letter_page
-from tests.pdf_by_hand import pdf
+from tests.pdf_by_hand import mapped_text_pdf, pdf
 
 
 def _read(path: Path) -> Page:
@@ -205,19 +205,4 @@ def _scan_pdf(image: Image.Image, layer: bytes) -> bytes:
 
 
 def _text_pdf_with_map(text: bytes, ranges: bytes) -> bytes:
-    content = b"BT /F1 18 Tf 20 120 Td (%b) Tj ET" % text
-    cmap = (
-        b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def "
-        b"1 begincodespacerange <00> <ff> endcodespacerange %b endcmap end end" % ranges
-    )
-    return pdf(
-        [
-            b"<< /Type /Catalog /Pages 2 0 R >>",
-            b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 324 200] /Contents 4 0 R "
-            b"/Resources << /Font << /F1 5 0 R >> >> >>",
-            b"<< /Length %d >>\nstream\n%b\nendstream" % (len(content), content),
-            b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /ToUnicode 6 0 R >>",
-            b"<< /Length %d >>\nstream\n%b\nendstream" % (len(cmap), cmap),
-        ]
-    )
+    return mapped_text_pdf(b"BT /F1 18 Tf 20 120 Td (%b) Tj ET" % text, ranges, size=(324, 200))

@@ -1,6 +1,5 @@
 """Purges on real Kafka and Redis: what is removed, what others keep, and what answers afterwards."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -40,7 +39,7 @@ from streams.storage.store import open_blob_keeping, open_blob_store
 from streams.tables.open_jobs import oldest_open_ms
 from tests.builders import now_ms, stage_request
 from tests.integration.ingress_harness import Ingress, ViewFolder, own_database, running_ingress, settings_for
-from tests.waiting import WaitUntil
+from tests.waiting import WaitUntil, eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -306,13 +305,15 @@ async def read_up_to(bootstrap: str, topic: str, offset: int) -> None:
     await consumer.start()
     place = TopicPartition(topic, 0)
     consumer.assign([place])
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                await consumer.commit({place: offset})
-                break
-            except CommitFailedError:
-                await asyncio.sleep(0.2)  # an earlier test's member, which was killed, is of the group for some seconds
+
+    async def committed() -> bool:
+        try:
+            await consumer.commit({place: offset})
+        except CommitFailedError:  # an earlier test's member, which was killed, is of the group for some seconds
+            return False
+        return True
+
+    await eventually(committed, 60)
     await consumer.stop()
 
 

@@ -47,8 +47,9 @@ def test_kubernetes_runs_every_role_as_compose_does(role: str) -> None:
 
 
 def _bytes(size: str) -> int:
-    number, unit = re.fullmatch(r"(\d+)([MG])i?", re.sub(r"^\$\{\w+:-(\w+)\}$", r"\1", size)).groups()  # type: ignore[union-attr]
-    return int(number) << {"M": 20, "G": 30}[unit]
+    match = re.fullmatch(r"(\d+)([MG])i?", re.sub(r"^\$\{\w+:-(\w+)\}$", r"\1", size))
+    assert match is not None, size
+    return int(match[1]) << {"M": 20, "G": 30}[match[2]]
 
 
 @pytest.mark.parametrize("role", sorted(ROLES))

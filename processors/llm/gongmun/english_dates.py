@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-_NAMES = (
+MONTHS = (
     *("january", "february", "march", "april", "may", "june"),
     *("july", "august", "september", "october", "november", "december"),
 )
-_MONTH = r"(?P<{0}>" + "|".join([*_NAMES, *(name[:3] for name in _NAMES), "sept"]) + r")\.?"
+_MONTH = r"(?P<{0}>" + "|".join([*MONTHS, *(name[:3] for name in MONTHS), "sept"]) + r")\.?"
 _WORDED = re.compile(
     rf"(?<!\w)(?:(?P<d1>[0-3]?\d)(?:st|nd|rd|th)?(?:\s+of)?\s+{_MONTH.format('m1')},?(?:\s+(?P<y1>20\d\d))?"
     rf"|{_MONTH.format('m2')}\s+(?P<d2>[0-3]?\d)(?:st|nd|rd|th)?(?!\d)(?:,?\s+(?P<y2>20\d\d))?)(?!\w)",
@@ -90,4 +90,4 @@ def find_english_time(text: str) -> tuple[str, int, int] | None:
 
 
 def _month(name: str) -> int:
-    return next(i + 1 for i, full in enumerate(_NAMES) if full.startswith(name.lower()[:3]))
+    return next(i + 1 for i, full in enumerate(MONTHS) if full.startswith(name.lower()[:3]))

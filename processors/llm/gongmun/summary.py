@@ -6,14 +6,12 @@ not read, and points to where its parts stand. Without a sender and a title ther
 
 from typing import Any, cast
 
+from processors.llm.gongmun.english_dates import MONTHS
+
 Tree = dict[str, Any]
 
 _INTERNAL = "내부결재"
 _MOST_DATES = 3
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June", "July"),
-    *("August", "September", "October", "November", "December"),
-)
 
 
 def with_summary(result: Tree) -> Tree:
@@ -67,4 +65,4 @@ def _english(sender: str, title: str, recipients: list[str], days: list[str]) ->
 
 def _english_day(iso: str) -> str:
     year, month, day = (int(part) for part in iso.split("-"))
-    return f"{day} {_MONTHS[month - 1]} {year}"
+    return f"{day} {MONTHS[month - 1].capitalize()} {year}"

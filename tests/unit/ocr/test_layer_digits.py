@@ -11,7 +11,7 @@ from processors.ocr.engines.base import EngineWord, Layout, Script
 from processors.ocr.limits import Limits, ReadOptions
 from processors.ocr.page_source import Pixels
 from processors.ocr.reading import read
-from tests.pdf_by_hand import pdf
+from tests.pdf_by_hand import mapped_text_pdf
 
 LINES = ("Ref 1034 of 25 08 2019", "Telephone 051 555 0911", "Fax 051 555 0918 and 0986", "Sum 4,618,070 of 8,301,896")
 
@@ -21,23 +21,9 @@ def _pdf(shown: Sequence[str] = LINES, swapped: str = "", size: int = 14, font: 
     halves = list(zip(swapped[::2], swapped[1::2], strict=True))
     pairs = dict(halves) | {b: a for a, b in halves}
     table = b"".join(b"<%02x> <%04x>\n" % (ord(c), ord(pairs.get(c, c))) for c in map(chr, range(0x20, 0x7F)))
-    cmap = (
-        b"/CIDInit /ProcSet findresource begin 12 dict begin begincmap /CMapName /X def /CMapType 2 def\n"
-        b"1 begincodespacerange <00> <ff> endcodespacerange\n95 beginbfchar\n%bendbfchar\nendcmap end end" % table
-    )
     text = b" ".join(b"(%b) Tj 0 -30 Td" % line.encode() for line in shown)
     content = b"BT /F1 %d Tf 40 340 Td %b ET" % (size, text)
-    return pdf(
-        [
-            b"<< /Type /Catalog /Pages 2 0 R >>",
-            b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 400 400] /Contents 4 0 R "
-            b"/Resources << /Font << /F1 5 0 R >> >> >>",
-            b"<< /Length %d >>\nstream\n%b\nendstream" % (len(content), content),
-            b"<< /Type /Font /Subtype /Type1 /BaseFont /%b /ToUnicode 6 0 R >>" % font,
-            b"<< /Length %d >>\nstream\n%b\nendstream" % (len(cmap), cmap),
-        ]
-    )
+    return mapped_text_pdf(content, b"95 beginbfchar\n%bendbfchar" % table, size=(400, 400), font=font)
 
 
 def _file(tmp_path: Path, raw: bytes) -> InputFile:

@@ -22,6 +22,11 @@ def looks_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_SCHEMAS_S", 0.01)
 
 
+async def done_at_once(_: StageRequest, context: Context) -> Result:
+    del context
+    return Result(outputs=())
+
+
 async def test_a_request_waits_while_the_log_does_not_tell_its_schema(wait_until: WaitUntil) -> None:
     """Nothing of it goes to the dead letters, no attempt is burned, and nobody else waits."""
     stage, schemas, newer, attempts = OneStage(), MemoryLog(), NewerWriter(StageRequest), list[int]()
@@ -53,11 +58,7 @@ async def test_a_window_full_of_them_is_no_stall_and_is_left_to_the_next_owner(w
     stage, schemas, newer = OneStage(), MemoryLog(), NewerWriter(StageRequest)
     schemas.down = True
 
-    async def handle(_: StageRequest, context: Context) -> Result:
-        del context
-        return Result(outputs=())
-
-    processor, topic = stage.processor(handle), stage.topics.requests[Lane.INTERACTIVE]
+    processor, topic = stage.processor(done_at_once), stage.topics.requests[Lane.INTERACTIVE]
     requests = [stage_request(stage.topics.kind) for _ in range(MAX_UNFINISHED + 1)]
     for request in requests:  # under one key, so on one partition
         await stage.publisher.publish_raw(topic.name, b"k", newer.write(request), {})
@@ -81,16 +82,12 @@ async def test_the_outage_is_over_when_the_log_tells_that_there_is_no_such_schem
     stage, schemas, newer = OneStage(), MemoryLog(), NewerWriter(StageRequest)
     schemas.down = True
 
-    async def handle(_: StageRequest, context: Context) -> Result:
-        del context
-        return Result(outputs=())
-
     topic, request = stage.topics.requests[Lane.INTERACTIVE], stage_request(stage.topics.kind)
     async with SchemaReader(MemoryTail(schemas, SCHEMAS.name), Codec()) as decoder:
         with pytest.raises(Outage):
             await decoder.decode(newer.write(request), StageRequest)
         await stage.publisher.publish_raw(topic.name, b"k", newer.write(request), {})
-        async with stage.serve(stage.processor(handle), decoder=decoder) as (worker, _):
+        async with stage.serve(stage.processor(done_at_once), decoder=decoder) as (worker, _):
             await wait_until(lambda: worker.in_work)
             assert not stage.log.records(topic.dead_letters)
             schemas.down = False
