@@ -38,7 +38,7 @@ async def find_job(request: Request, dependencies: Dependencies, caller: Caller,
 async def find_ended_job(
     request: Request, dependencies: Dependencies, caller: Caller, job_id: str, wait_s: float
 ) -> JobView:
-    """Return the caller's job as soon as it has ended, or as it is after `wait_s` seconds or when the process ends.
+    """Return the caller's job as soon as it has ended, or as it is after `wait_s` seconds, or when the process ends.
 
     Raises Problem as `find_job` does: one who is ready to wait is not turned away while the view catches up.
     """
@@ -49,21 +49,28 @@ async def find_ended_job(
 
     found = await dependencies.jobs.seen(job_id)
     if not (isinstance(found, JobView) and enough(found)):
-        found = await unless_closing(dependencies, dependencies.notifications.wait_until(job_id, enough, wait_s))
+        waiting = dependencies.notifications.wait_until(job_id, enough, wait_s)
+        found = await unless_over(request, dependencies, waiting)
     if found is None or (isinstance(found, Unknown) and wait_s < PATIENCE_S):
         return await find_job(request, dependencies, caller, job_id)
     return checked(found, caller)
 
 
-async def unless_closing(dependencies: Dependencies, waiting: Coroutine[Any, Any, T]) -> T | None:
-    """Return what is waited for; None when the process is asked to end before it comes."""
+async def unless_over(request: Request, dependencies: Dependencies, waiting: Coroutine[Any, Any, T]) -> T | None:
+    """Return what is waited for; None when the caller leaves, or the process is asked to end, before it comes."""
     wanted = asyncio.ensure_future(waiting)
-    closing = asyncio.ensure_future(dependencies.closing.wait())
+    over = (asyncio.ensure_future(dependencies.closing.wait()), asyncio.ensure_future(_left(request)))
     try:
-        await asyncio.wait((wanted, closing), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((wanted, *over), return_when=asyncio.FIRST_COMPLETED)
         return wanted.result() if wanted.done() else None
     finally:
-        await end_tasks(wanted, closing)
+        await end_tasks(wanted, *over)
+
+
+async def _left(request: Request) -> None:
+    # Only for requests without a body, or whose body was read: what comes is thrown away.
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _note(request: Request, job_id: str) -> None:

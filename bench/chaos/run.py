@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.chaos import chat
 from bench.chaos.chat import ChatDriver
-from bench.chaos.chat_check import ORPHAN_S, ChatVerdict, Death, check_calls
+from bench.chaos.chat_check import ChatVerdict, Death, check_calls
 from bench.chaos.checker import Verdict, check
 from bench.chaos.driver import LETTER_WISH, MODEL_WISH, SPEECH_WISH, Driver
 from bench.chaos.faults import Fault, all_faults
@@ -40,7 +40,7 @@ _ASKING = ("ingress", "llm")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to run. No `faults`: all."""
+    """What to run. No `faults`: all. A call without an end is closed after `orphan_s` (elsewhere ten minutes)."""
 
     minutes: float = 5.0
     seed: int = 1
@@ -50,6 +50,7 @@ class Options:
     speech_every_s: float = 20.0
     model_job_every_s: float = 1.0
     calls_per_s: float = 3.0
+    orphan_s: int = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def run_chaos(options: Options) -> Outcome:
             "GATEWAY_BLOB_URL": f"file:{blobs}",
             "GATEWAY_OLLAMA_URLS": server.url,
             "GATEWAY_UPSTREAM_SLOTS": "32",
-            "GATEWAY_ORPHAN_SECONDS": str(ORPHAN_S),
+            "GATEWAY_ORPHAN_SECONDS": str(options.orphan_s),
         }
         if (model := make_model(Path(folder))) is not None:
             env["GATEWAY_STT_MODEL"] = str(model)
@@ -191,7 +192,7 @@ async def _run(system: System, server: Simulator, options: Options, chosen: dict
         killed = {name: [Death(i.began, i.ended) for i in injections if i.fault == f"kill-{name}"] for name in _ASKING}
         model_jobs = await check_jobs(system.stack.bootstrap, account, counts["calls"], killed["llm"])
         called = [call for call in counts["calls"] if call["tag"] not in account.planned]
-        calls = await check_calls(system.stack, called, callers.ends, killed["ingress"])
+        calls = await check_calls(system.stack, called, callers.ends, killed["ingress"], 4 * options.orphan_s)
     trouble += [f"refused: {what}" for what in driver.refused[:5]]
     if driver.given_up:
         trouble.append(f"{driver.given_up} submissions were given up: the door stayed shut")

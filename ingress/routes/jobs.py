@@ -8,9 +8,9 @@ from fastapi import FastAPI, Request
 from starlette.responses import Response, StreamingResponse
 
 from ingress.auth import Caller
-from ingress.dependencies import Dependencies, dependencies_of
+from ingress.dependencies import dependencies_of
 from ingress.job_document import full_document, is_final, short_document
-from ingress.job_lookup import find_ended_job, find_job, unless_closing
+from ingress.job_lookup import find_ended_job, find_job, unless_over
 from ingress.problems import Problem, unavailable
 from ingress.query import integer, one_of
 from ingress.responses import json_response
@@ -19,7 +19,7 @@ from ingress.waiting import shown_job
 from schemas.events import JobStatus
 from schemas.job_view import JobView
 from streams.api_keys import Scope
-from streams.tables.job_reader import Missing, Unknown
+from streams.tables.job_reader import Unknown
 from streams.tables.view_json import view_token
 
 MAX_WAIT_S = 60
@@ -72,32 +72,28 @@ async def follow_job(request: Request) -> Response:
     view = await find_job(request, dependencies, caller, request.path_params["job_id"])
     await full_document(view, dependencies.blobs)  # what cannot be shown is told while the answer can still say so
     return StreamingResponse(
-        _events(dependencies, caller, view),
+        _events(request, caller, view),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
     )
 
 
-async def _events(dependencies: Dependencies, caller: Caller, view: JobView) -> AsyncGenerator[bytes]:
-    # When the caller goes away the server cancels this generator, and the wait inside it ends.
+async def _events(request: Request, caller: Caller, view: JobView) -> AsyncGenerator[bytes]:
+    dependencies = dependencies_of(request)
     while True:
         yield _event(await shown_job(view, dependencies))
         token = view_token(view)
         while view_token(view) == token:
-            if is_final(view) or dependencies.closing.is_set():
+            if is_final(view):
                 return
-            found = await _next_change(dependencies, view, KEEP_ALIVE_S)
+            waiting = dependencies.notifications.wait_for_change(view.document["job_id"], token, KEEP_ALIVE_S)
+            found = await unless_over(request, dependencies, waiting)
+            if found is None:
+                return
             if isinstance(found, JobView) and found.service == caller.service:
                 view = found
             if not isinstance(found, JobView) or view_token(view) == token:
                 yield b": still here\n\n"
-
-
-async def _next_change(dependencies: Dependencies, view: JobView, timeout_s: float) -> JobView | Missing | Unknown:
-    """Wait for a change, but not longer than the process lives."""
-    waiting = dependencies.notifications.wait_for_change(view.document["job_id"], view_token(view), timeout_s)
-    found = await unless_closing(dependencies, waiting)
-    return view if found is None else found
 
 
 def _event(document: dict[str, Any]) -> bytes:

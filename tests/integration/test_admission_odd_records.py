@@ -75,14 +75,15 @@ async def keep_written_times(bootstrap: str, topic: str) -> None:
     await client.close()
 
 
-@pytest.mark.parametrize("name", ["traceparent", "tracestate", "anything"])
-async def test_a_header_without_a_value_is_none(kafka: str, redis_url: str, name: str) -> None:
+async def test_a_header_without_a_value_is_none(kafka: str, redis_url: str) -> None:
+    names = ("traceparent", "tracestate", "anything")
     async with door(kafka, redis_url) as it:
-        trace = [] if name == "traceparent" else [("traceparent", TRACE)]
-        await produce(it, BatchRequest("odd", "noop", text="x"), [(name, None), *trace])
+        for name in names:
+            trace = [] if name == "traceparent" else [("traceparent", TRACE)]
+            await produce(it, BatchRequest(name, "noop", text="x"), [(name, None), *trace])
         await produce(it, BatchRequest("good", "noop", text="x"), [])
-        await it.until(2)
-    assert sorted(a.request_id for _, a, _ in it.answers) == ["good", "odd"]
+        await it.until(4)
+    assert sorted(a.request_id for _, a, _ in it.answers) == sorted(["good", *names])
 
 
 async def test_what_would_grow_beyond_the_brokers_limit_is_cut_or_rejected(kafka: str, redis_url: str) -> None:

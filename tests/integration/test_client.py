@@ -162,6 +162,7 @@ async def test_submit_batch_goes_on_where_it_was_interrupted_and_asks_nothing_tw
     assert [r["status"] for r in rows] == ["done"] * count
 
 
+@pytest.mark.full
 async def test_the_program_of_the_howto_needs_nothing_of_ours(kafka: str, redis_url: str, tmp_path: Path) -> None:
     howto = (ROOT / "docs" / "howto" / "produce-from-python.md").read_text()
     section = howto.partition("aiokafka and fastavro only")[2]

@@ -20,7 +20,7 @@ from tests.batch_door_probes import login_error
 from tests.certificates import end_in
 from tests.services import KAFKA_LIBS, free_port, wait_for_port
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka, pytest.mark.full, pytest.mark.timeout(180)]
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the image's scripts in /opt/kafka/bin start.

@@ -12,6 +12,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from ingress.routes.jobs import KEEP_ALIVE_S, MAX_WAIT_S
 from schemas.events import JobControl, JobEvent, JobEventKind, JobResult, StageRequest
 from schemas.ids import event_id
 from schemas.payloads import BlobRef, json_payload
@@ -159,12 +160,26 @@ async def test_events_end_with_the_final_state(client: httpx.AsyncClient, ingres
 
 
 async def test_a_caller_who_goes_away_frees_the_stream(client: httpx.AsyncClient, ingress: Ingress, wait_until):
-    """No waiter stays behind."""
+    """No waiter stays behind, and the next sign of life is not waited for to find that out."""
     job_id = (await _submit(client)).json()["job_id"]
     async with client.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
         await anext(answer.aiter_lines())
         await wait_until(lambda: ingress.dependencies.notifications.waiting == 1)
-    await wait_until(lambda: ingress.dependencies.notifications.waiting == 0)
+    await wait_until(lambda: ingress.dependencies.notifications.waiting == 0, KEEP_ALIVE_S / 2)
+
+
+async def test_a_caller_who_waits_and_goes_away_leaves_no_waiter(
+    client: httpx.AsyncClient, ingress: Ingress, folder: ViewFolder, wait_until
+):
+    folder.running.clear()
+    try:
+        job_id = (await _submit(client)).json()["job_id"]
+        asking = asyncio.create_task(client.get(f"/v1/jobs/{job_id}", params={"wait": MAX_WAIT_S}))
+        await wait_until(lambda: ingress.dependencies.notifications.waiting == 1)
+        asking.cancel()
+        await wait_until(lambda: ingress.dependencies.notifications.waiting == 0, MAX_WAIT_S / 4)
+    finally:
+        folder.running.set()
 
 
 async def test_the_same_key_and_content_are_one_job(kafka: str, client: httpx.AsyncClient):

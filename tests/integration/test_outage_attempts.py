@@ -30,6 +30,7 @@ def broker() -> Iterator[KafkaBroker]:
         yield broker
 
 
+@pytest.mark.full
 async def test_work_in_hand_when_the_broker_dies_is_done_once_and_at_its_first_attempt(
     broker: KafkaBroker, wait_until: WaitUntil
 ) -> None:

@@ -233,6 +233,7 @@ async def test_work_that_kills_the_whole_process_is_given_up_and_its_neighbours_
             process.wait()
 
 
+@pytest.mark.full
 async def test_long_work_beside_what_kills_their_process_is_done(kafka: str) -> None:
     """Of two stages in one process: each is there alone after two deaths, so that the third tells which one it was."""
     one, two = own_stage(), own_stage()

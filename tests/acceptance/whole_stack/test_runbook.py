@@ -104,6 +104,7 @@ def looks() -> Iterator[str]:
             yield span
 
 
+@pytest.mark.full
 def test_what_is_looked_at_is_found_with_the_commands_as_they_stand(stack: BenchStack, rest: httpx.Client) -> None:
     job = str(done_job(rest)["job_id"])
     found = list(looks())

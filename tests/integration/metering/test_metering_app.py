@@ -297,6 +297,7 @@ async def test_the_ledger_s_time_is_the_broker_s(setting: Setting) -> None:
     assert (await setting.totals(service))["requests"] == 2
 
 
+@pytest.mark.full
 async def test_scaling_from_one_to_three_and_back_under_load_counts_everything_once(
     setting: Setting, tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
 ) -> None:
