@@ -17,7 +17,7 @@ from ingress.openapi import complete_openapi
 from ingress.problems import Problem, problem_response
 from ingress.request_log import RequestLog
 from ingress.routes import blobs, cancel, evidence, health, job_files, jobs, modules, purges, replays, submit, usage
-from ingress.short_submit import ShortSubmit
+from ingress.short_ways import ShortWays
 
 
 def create_app(dependencies: Dependencies) -> FastAPI:
@@ -53,7 +53,7 @@ def create_app(dependencies: Dependencies) -> FastAPI:
         app.add_exception_handler(foreseen, _foreseen)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_middleware(ShortSubmit)
+    app.add_middleware(ShortWays)
     app.add_middleware(chat.ShortWay)
     app.add_middleware(RequestLog)  # around it: the last one added is the first one met
     complete_openapi(app, dependencies.modules)

@@ -55,6 +55,8 @@ _POLL_MS = 100
 # Results that nobody waits for are all that this reads on most days: a commit for each would cost more than the rest.
 _COMMIT_S = 1.0
 # aiokafka may wait for ever for the coordinator of a broker that was killed; a new connection finds it.
+# While there is no batch, the results that come are nobody's: they are taken together, this often.
+_IDLE_ROUND_S = 0.1
 _ROUND_S = 30.0
 _START_S = 60.0  # joining the group included
 _AT_ONCE = 4_000
@@ -113,6 +115,8 @@ class Answerer:
                     if time.monotonic() - committed_at >= _COMMIT_S:
                         await _commit_passed(consumer, [held[n] for n in held.keys() & current])
                         committed_at = time.monotonic()
+                if fetched and all(p.at_rest and p.entries not in fetched for p in held.values()):
+                    await asyncio.sleep(_IDLE_ROUND_S)
                 if time.monotonic() - forgot_at >= _FORGET_S:
                     forgot_at = time.monotonic()
                     for partition in held.values():
@@ -197,6 +201,11 @@ class _Partition:
         self._reserver = reserver
         self.passed: int | None = None
         self._steps = Steps()
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing that is on its way is waited for."""
+        return not len(self.book) and not self.blocked
 
     async def close(self) -> None:
         await close_client(self._producer.stop(), of=GROUP)

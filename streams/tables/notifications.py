@@ -65,9 +65,7 @@ class Notifications:
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0 or (isinstance(found, JobView) and view_token(found) != since):
                     return found
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, _READ_AGAIN_S)):
-                        await changed.wait()
+                await _within(changed, min(left, _READ_AGAIN_S))
 
     async def wait_until(
         self, job_id: str, enough: Callable[[JobView], bool], timeout: float
@@ -80,6 +78,8 @@ class Notifications:
         now = asyncio.get_running_loop().time
         deadline, certain_at = now() + timeout, now() + _SOON_S
         async with self._subscribed(job_id) as changed:
+            # Who comes here has just looked, and has to look again once the subscription stands: not before.
+            await _within(changed, min(timeout, _SOON_S))
             while True:
                 changed.clear()
                 found = await self._reader.seen(job_id)
@@ -91,9 +91,7 @@ class Notifications:
                 if found is not None and left <= 0:
                     return found
                 patience_s = _READ_AGAIN_S if found is not None else max(0.0, certain_at - now())
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(min(left, patience_s)):
-                        await changed.wait()
+                await _within(changed, min(left, patience_s))
 
     @contextlib.asynccontextmanager
     async def _subscribed(self, job_id: str) -> AsyncGenerator[asyncio.Event]:
@@ -104,6 +102,8 @@ class Notifications:
             if len(waiters) == 1 and self._pubsub is not None:
                 with contextlib.suppress(*_FAILURES):  # the listener sees the failure and subscribes anew
                     await self._pubsub.subscribe(channel)
+            else:
+                changed.set()  # no confirmation comes that would wake
             yield changed
         finally:
             waiters.discard(changed)
@@ -147,3 +147,9 @@ class Notifications:
         for waiters in self._waiters.values():
             for changed in waiters:
                 changed.set()
+
+
+async def _within(changed: asyncio.Event, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await changed.wait()

@@ -157,3 +157,34 @@ async def test_while_the_flow_is_stopped_nothing_is_applied(consumer: Any) -> No
 
     consumer._getmany = stops
     assert (await consumer._wait_next_records(0))[0] == consumer.fetched
+
+
+async def test_small_fetches_are_spaced_and_a_backlog_is_not(consumer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    consumer.gather_s, consumer.many = 3600.0, 2
+    consumer.app.tables.recovery.in_recovery = False
+    consumer.app.tables.recovery.active_tps.clear()
+    one, two = [Record(1, b"k", b"v")], [Record(2, b"k", b"v"), Record(3, b"k", b"v")]
+    fetches: list[tuple[dict[TP, list[Record]], int]] = [  # what comes, and how many pauses there were by then
+        ({EVENTS: one}, 0),
+        ({EVENTS: two}, 1),
+        ({}, 1),
+        ({EVENTS: one}, 1),
+        ({EVENTS: one}, 2),
+    ]
+    for fetched, pauses in fetches:
+        consumer.fetched = fetched
+        await consumer._wait_next_records(1.0)
+        assert len(paused) == pauses
+
+
+async def test_a_recovery_is_not_slowed_down(consumer: Any) -> None:
+    consumer.gather_s, consumer.many = 3600.0, 100  # a pause would end by the test's own time limit
+    for offset in (10, 11):
+        consumer.fetched = {CHANGELOG: [Record(offset, b"k", b"v")]}
+        await consumer._wait_next_records(1.0)
