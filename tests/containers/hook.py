@@ -45,5 +45,5 @@ class Hook:
 
     def told(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the path and the JSON of each post."""
-        posts = [line.partition(" ") for line in run("docker", "logs", NAME).splitlines()]
+        posts = [line.partition(" ") for line in run("docker", "logs", NAME).splitlines() if line]
         return [(path, json.loads(body)) for path, _, body in posts]

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import httpx
 
-from tests.containers.steps import LETTER
+from tests.containers.steps import LETTER, WAVE
 
 _EACH_LETTER = 20
 """Look-ups and uploads to each letter: reading one takes a core for seconds."""
@@ -37,7 +37,9 @@ class Load:
             for _ in range(_EACH_LETTER):
                 # A job that is there: one that was just accepted is told of when job-state is back.
                 self._ask("GET", f"/v1/jobs/{self._job_id}", expected=200)
-                self._ask("POST", "/v1/blobs", expected=201, content=bytes(4096), headers={"Content-Type": "audio/wav"})
+                self._ask(
+                    "POST", "/v1/blobs", expected=201, content=WAVE + bytes(4096), headers={"Content-Type": "audio/wav"}
+                )
                 self._over.wait(0.05)
 
     def _letter(self) -> None:

@@ -37,3 +37,5 @@ ENTRYPOINT ["/usr/bin/prometheus-alertmanager"]
 FROM standin AS minio
 COPY tests/containers/standins/s3 /opt/s3/
 COPY tests/containers/standins/minio tests/containers/standins/mc /usr/local/bin/
+# As there: its command is `minio` where it is not named.
+ENTRYPOINT ["minio"]

@@ -11,6 +11,8 @@ from tests.containers.engine import ONCE, ROOT, Compose, engine_address
 from tests.waiting import until
 
 LETTER = ROOT / "cli/data/demo-letter.pdf"
+WAVE = b"RIFF\0\0\0\0WAVE"
+"""What a recording begins with: uploads are looked at."""
 NUMBER = "농촌활력과-512"
 START_S = 400
 READ_S = 300
