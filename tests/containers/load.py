@@ -7,7 +7,7 @@ import httpx
 
 from tests.containers.steps import LETTER, WAVE
 
-_EACH_LETTER = 20
+_EACH_LETTER = 100
 """Look-ups and uploads to each letter: reading one takes a core for seconds."""
 
 
