@@ -27,6 +27,7 @@ RUN_BY = {
     r"\./gateway bench rolling$": "acceptance/whole_stack/test_proxy.py",
     r"redis-cli ": ON_THE_STACK,
     r"openssl x509 -enddate ": "unit/test_make_secrets.py",
+    r"ops/docker/roll\.sh": IN_CONTAINERS,
     r"ops/docker/make-secrets\.sh": "unit/test_make_secrets.py",
     COMPOSE + "up -d --no-recreate --scale ": "containers/one_host/test_compose.py",
     COMPOSE + r"run --rm tools gateway (lag|restore)\b": IN_CONTAINERS,
