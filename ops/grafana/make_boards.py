@@ -256,6 +256,11 @@ BOARDS: dict[str, tuple[str, list[Panel]]] = {
                     "Kafka, broker {{broker}}": "max by (broker) (gateway_log_disk_free_bytes)",
                 },
             ),
+            (
+                "Certificates are good for",
+                "s",
+                {"{{listener}}": "min by (listener) (gateway_certificate_end_timestamp_seconds) - time()"},
+            ),
         ],
     ),
 }

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,23 +12,24 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = "llm-gateway-test"
-# They come from a registry only; the letter's path needs none of them.
-LEFT_OUT = {"ollama", "owner", "grafana", "minio", "bucket", "alertmanager"}
+LEFT_OUT = {"ollama", "grafana"}
+"""They come from a registry only; the letter's path needs neither."""
+ONCE = {"topics", "owner", "bucket"}
+"""What does its work and ends."""
 
 
-def run(*command: str, check: bool = True) -> str:
-    """Run a command and return what it prints; on failure the error quotes its last words."""
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+def run(*command: str, check: bool = True, more: Mapping[str, str] | None = None) -> str:
+    """Run a command, with more variables, and return what it prints; on failure the error quotes its last words."""
+    environment = {**os.environ, **(more or {})}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
     if check and done.returncode:
         raise AssertionError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-3000:]}")
     return done.stdout
 
 
-def compose_command() -> tuple[str, ...]:
-    """Return how Compose is called here, empty when there is none."""
-    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0:
-        return ("docker", "compose")
-    return ("docker-compose",) if shutil.which("docker-compose") else ()
+def has_compose() -> bool:
+    """Tell whether there is a Compose that reads our files: 1 knows no dependency that may be missing."""
+    return subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
 
 
 def why_not() -> str:
@@ -36,7 +38,7 @@ def why_not() -> str:
         return "there is no docker here"
     if subprocess.run(["docker", "info"], capture_output=True).returncode:
         return "no Docker engine answers here"
-    if not compose_command():
+    if not has_compose():
         return "there is no docker compose here"
     images = {s["image"].replace("${GATEWAY_VERSION:-0.1.0}", "0.1.0") for s in services().values()}
     missing = [i for i in images if subprocess.run(["docker", "image", "inspect", i], capture_output=True).returncode]
@@ -56,23 +58,37 @@ def read(name: str = "compose.kafka.yml") -> dict[str, Any]:
 
 
 class Compose:
-    """The compose file, with overlays, under a project name of the tests' own, without what is left out."""
+    """The compose file, with overlays and profiles, under a project name of the tests' own, without what is left out.
 
-    def __init__(self, folder: Path, *overlays: str) -> None:
-        self._files: list[str] = []
-        self.services: set[str] = set()
-        for name in ("compose.kafka.yml", *overlays):
-            whole = read(name)
-            whole.pop("name", None)  # the tests' own; Compose 1 does not know it
-            whole["services"] = {n: s for n, s in whole["services"].items() if n not in LEFT_OUT}
-            self.services |= {n for n, s in whole["services"].items() if "profiles" not in s}
-            (folder / name).write_text(yaml.safe_dump(whole))
-            self._files += ["--file", str(folder / name)]
+    `settings` are what an operator writes into `.env`; the one beside the compose files is not read.
+    """
+
+    def __init__(
+        self, folder: Path, *overlays: str, profiles: Sequence[str] = (), settings: Mapping[str, str] | None = None
+    ) -> None:
+        left_out, environment = folder / "left-out.yml", folder / "env"
+        # Without Ollama and MinIO nothing waits for `owner`, and to `up --wait` its end would be a failure.
+        off = LEFT_OUT if "s3" in profiles else LEFT_OUT | {"owner"}
+        left_out.write_text(yaml.safe_dump({"services": {name: {"profiles": ["left-out"]} for name in off}}))
+        environment.write_text("".join(f"{name}={value}\n" for name, value in (settings or {}).items()))
+        names = ("compose.kafka.yml", *overlays)
+        self.variables = {
+            "COMPOSE_FILE": ":".join([*names, str(left_out)]),
+            "COMPOSE_PROFILES": ",".join(profiles),
+            "COMPOSE_PROJECT_NAME": PROJECT,
+            "COMPOSE_ENV_FILES": str(environment),
+        }
+        """What makes `docker compose`, of a script as well, mean this."""
+        merged: dict[str, Any] = {}
+        for name in names:
+            for service, told in read(name)["services"].items():
+                merged[service] = merged.get(service, {}) | told
+        asleep = {name for name, told in merged.items() if not {*told.get("profiles", ())} <= {*profiles}}
+        self.services = merged.keys() - off - asleep
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         """Run a compose command."""
-        own = ("--project-directory", str(ROOT), "--project-name", PROJECT, *self._files)
-        return run(*compose_command(), *own, *arguments, check=check)
+        return run("docker", "compose", *arguments, check=check, more=self.variables)
 
     def containers(self) -> list[dict[str, Any]]:
         """Return what the engine tells of each running container, with its service under `service`."""

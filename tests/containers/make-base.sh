@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Makes base images where no image registry can be reached: a Debian with Python from this machine's own package
 # sources, under the tag that our Dockerfile begins with, and on top of it what stands in for the official images of
-# Kafka, Redis, nginx and Prometheus. It proves our files, not the official images. Needs mmdebstrap, Maven
-# and an engine, and Kafka's jars (./gateway fetches them).
+# Kafka, Redis, nginx, Prometheus, Alertmanager and MinIO. It proves our files, not the official images. Needs mmdebstrap,
+# Maven, an engine that builds with BuildKit, and Kafka's jars (./gateway fetches them).
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 
@@ -27,7 +27,8 @@ fi
 kafka=$(sed -n 's|.*<kafka.version>\(.*\)</kafka.version>.*|\1|p' ops/kafka/pom.xml)
 [[ -s "ops/kafka/target/tools/kafka-tools-$kafka.jar" ]] || mvn -q -B -ntp dependency:copy \
   -Dartifact="org.apache.kafka:kafka-tools:$kafka" -DoutputDirectory="$PWD/ops/kafka/target/tools"
-for image in apache/kafka redis nginx prom/prometheus; do
+[[ -d tests/containers/standins/s3 ]] || mvn -q -B -ntp -f tests/containers/standins/pom.xml dependency:copy-dependencies
+for image in apache/kafka redis nginx prom/prometheus prom/alertmanager minio/minio; do
   DOCKER_BUILDKIT=1 docker build --quiet --file tests/containers/standins.Dockerfile --build-arg "PYTHON=$python" \
     --target "${image##*/}" --tag "$(tag "$image")" .
 done

@@ -1,28 +1,35 @@
 """What the tests of the compose files do with them: bring them up, wait until all is healthy, have a letter read."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
-from tests.containers.engine import ROOT, Compose, engine_address
+from tests.containers.engine import ONCE, ROOT, Compose, engine_address
 from tests.waiting import until
 
 LETTER = ROOT / "cli/data/demo-letter.pdf"
+WAVE = b"RIFF\0\0\0\0WAVE"
+"""What a recording begins with: uploads are looked at."""
 NUMBER = "농촌활력과-512"
 START_S = 400
 READ_S = 300
+ROLES = ("job-state", "metering", "admission", "ingress", "ocr", "stt", "llm")
+AGAIN = ("up", "--detach", "--no-deps", "--force-recreate")
+"""How the runbook has containers take a changed secret."""
 
 
 @contextmanager
-def brought_up(folder: Path, *overlays: str) -> Iterator[Compose]:
-    """Bring the compose file up with its overlays, and take it down with all that it kept."""
+def brought_up(
+    folder: Path, *overlays: str, profiles: Sequence[str] = (), settings: Mapping[str, str] | None = None
+) -> Generator[Compose]:
+    """Bring the compose file up with its overlays, as the how-to says, and take it down with all that it kept."""
     subprocess.run([ROOT / "ops/docker/make-secrets.sh"], check=True)
-    compose = Compose(folder, *overlays)
+    compose = Compose(folder, *overlays, profiles=profiles, settings=settings)
     try:
-        compose("up", "--detach", "--no-build")
+        compose("up", "--detach", "--no-build", "--wait", "--wait-timeout", str(START_S))
         yield compose
         print(compose("logs", "--tail", "30"))
     finally:
@@ -37,10 +44,17 @@ def until_healthy(compose: Compose) -> None:
         found = compose.containers()
         states.clear()
         states.update({c["Name"]: c["State"].get("Health", {}).get("Status", "none") for c in found})
-        all_run = {c["service"] for c in found} == compose.services - {"topics"}
+        all_run = {c["service"] for c in found} == compose.services - ONCE
         return all_run and set(states.values()) <= {"healthy", "none"}
 
     until(healthy, START_S, every_s=2, told=lambda: f"{states}\n{compose('logs', '--tail', '15')}")
+
+
+def another(*names: str) -> None:
+    """Have secrets made anew, as the runbook says."""
+    for name in names:
+        (ROOT / "ops/secrets" / name).unlink()
+    subprocess.run([ROOT / "ops/docker/make-secrets.sh"], check=True)
 
 
 def key_of(compose: Compose, service: str) -> str:
@@ -49,7 +63,7 @@ def key_of(compose: Compose, service: str) -> str:
 
 
 @contextmanager
-def proxy(compose: Compose) -> Iterator[httpx.Client]:
+def proxy(compose: Compose) -> Generator[httpx.Client]:
     """Return a client of the proxy, once all is healthy, with a key of its own."""
     until_healthy(compose)
     with httpx.Client(

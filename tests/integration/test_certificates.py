@@ -1,10 +1,7 @@
 """Until when listeners' certificates are good, as listeners show them; openssl makes them and says what is right."""
 
 import asyncio
-import contextlib
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,23 +10,9 @@ from prometheus_client import REGISTRY
 from schemas.errors import InvalidInput
 from streams.settings import Settings
 from streams.watch.certificates import Certificates, end_of
-from tests.certificates import ELLIPTIC, RSA, end_in, make_certificate
+from tests.certificates import ELLIPTIC, RSA, end_in, listening, make_certificate
 from tests.services import free_port
 from tests.waiting import WaitUntil
-
-
-@asynccontextmanager
-async def listening(file: Path, port: int) -> AsyncGenerator[None]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-
-    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            await reader.read()
-        writer.close()
-
-    async with await asyncio.start_server(hold, "127.0.0.1", port, ssl=context):
-        yield
 
 
 def told(listener: str) -> float | None:

@@ -266,6 +266,15 @@ def test_every_role_can_use_s3_with_a_secret_from_a_file(role: str) -> None:
     assert named == {f"/run/secrets/{name}" for name in service["secrets"]}
 
 
+@pytest.mark.parametrize("name", sorted(ONCE))
+def test_what_ends_is_waited_for(name: str) -> None:
+    """To `up --wait` the end of what nobody waits for is a failure."""
+    waiting = [s["depends_on"][name] for s in SERVICES.values() if name in s.get("depends_on", {})]
+    assert {wanted["condition"] for wanted in waiting} == {"service_completed_successfully"}
+    # Where the profile of what ends is not chosen, the others begin without it.
+    assert all(wanted.get("required", True) is ("profiles" not in SERVICES[name]) for wanted in waiting)
+
+
 def test_nothing_that_scales_has_a_name_or_a_port_of_its_own() -> None:
     assert [name for name in ROLES if {"ports", "container_name", "hostname"} & SERVICES[name].keys()] == []
 

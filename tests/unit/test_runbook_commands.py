@@ -17,6 +17,8 @@ PAGES = [ROOT / "docs" / name for name in ("runbook.md", "retention.md", "sizing
 SERVICES = set(yaml.safe_load((ROOT / "compose.kafka.yml").read_text())["services"])
 RUNBOOK = (ROOT / "docs/runbook.md").read_text()
 ON_THE_STACK = "acceptance/whole_stack/test_runbook.py"
+IN_CONTAINERS = "containers/one_host/test_procedures.py"
+COMPOSE = "docker compose -f compose.kafka.yml "
 RUN_BY = {
     r"\./gateway (status|lag|doctor|logs|job ID --trace|usage --by|dlt list|restore|topics|up|down)\b": ON_THE_STACK,
     r"\./gateway (services (set|list)|keys (create|list|revoke))\b": ON_THE_STACK,
@@ -25,8 +27,15 @@ RUN_BY = {
     r"\./gateway bench rolling$": "acceptance/whole_stack/test_proxy.py",
     r"redis-cli ": ON_THE_STACK,
     r"openssl x509 -enddate ": "unit/test_make_secrets.py",
+    r"ops/docker/roll\.sh": IN_CONTAINERS,
     r"ops/docker/make-secrets\.sh": "unit/test_make_secrets.py",
-    r"docker compose -f compose.kafka.yml up -d --no-recreate --scale ": "containers/test_compose.py",
+    COMPOSE + "up -d --no-recreate --scale ": "containers/one_host/test_compose.py",
+    COMPOSE + r"run --rm tools gateway (lag|restore)\b": IN_CONTAINERS,
+    COMPOSE + r"(ps -a|logs --no-log-prefix|restart|stop|start)\b": IN_CONTAINERS,
+    COMPOSE + "exec redis sh -c .*redis-cli flushall": IN_CONTAINERS,
+    COMPOSE + "exec .*/kafka-configs.sh .*--entity-name admin ": IN_CONTAINERS,
+    COMPOSE + r"up -d --no-deps --force-recreate (redis|job-state|proxy|kafka)\b": IN_CONTAINERS,
+    COMPOSE + r"up -d --no-deps --force-recreate minio\b": "containers/test_s3.py",
 }
 """Which test runs what the runbook tells, or what it does."""
 OF_COMPOSE = {"up", "down", "ps", "run", "exec", "stop", "start", "restart", "logs", "build"}

@@ -17,7 +17,10 @@ import yaml
 
 from bench.stack import BenchStack, free_ports
 from streams.metrics_server import Health, start_metrics_server
+from streams.watch.certificates import Certificates
+from tests.certificates import listening, make_certificate
 from tests.integration.chat_harness import NATIVE, chat_ingress, simulators
+from tests.services import free_port
 from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -90,6 +93,9 @@ async def used(stack: BenchStack, rest: httpx.Client, prometheus: Prometheus, tm
     assert [answer.status_code for answer in submitted] == [202, 202], [answer.text for answer in submitted]
     redis = next(s for s in stack.status() if s["name"] == "redis")
     address = f"redis://127.0.0.1:{redis['port']}/1"  # its views are not the stack's
+    port = free_port()  # in containers it is the proxy's, and Kafka's; the stack has no TLS
+    async with listening(make_certificate(tmp_path_factory.mktemp("listener"), 400), port):
+        assert await Certificates([f"127.0.0.1:{port}"]).look()
     with simulators() as sims:
         folder = tmp_path_factory.mktemp("chat")
         async with (
