@@ -7,7 +7,7 @@ says so. Shares of right words are those of letters of our own.
 import re
 from collections.abc import Sequence
 
-from processors.ocr.lexicon import Lexicon
+from processors.ocr.lexicon import Lexicon, one_stroke
 from processors.ocr.merit import letters_of
 from processors.ocr.splicing import hangul_head
 
@@ -26,7 +26,7 @@ ALL_AGREE = 0.72
 KOREAN = 1
 """Which reading is the Korean model's; the others are of both."""
 
-_SURE_KOREAN = 0.85
+_SURE_KOREAN, _SURE = 0.85, 0.9
 _HANGUL = re.compile(r"[가-힣]")
 _CAPITALS = re.compile(r"^\W?[A-Z][A-Z|!]+\W?$")
 _SYLLABLES = re.compile(r"^\W?[가-힣]{2,}\W?$")
@@ -55,12 +55,26 @@ def is_capitals(text: str) -> bool:
 
 
 def known_instead(winner: str, texts: Sequence[str], confidences: Sequence[float], known: Lexicon) -> str:
-    """Return the Korean model's reading where it is sure and of known words and the winner is not, else the winner."""
+    """Return a reading that is sure and of known words where the winner is not of such: the Korean model's, or one that
+    is a stroke from the winner; else the winner.
+    """
     if len(texts) <= KOREAN or known.share(winner) == 1.0:
         return winner
     korean = texts[KOREAN]
-    sure = confidences[KOREAN] >= _SURE_KOREAN and _SYLLABLES.match(korean) and known.share(korean) == 1.0
-    return korean if sure else winner
+    if confidences[KOREAN] >= _SURE_KOREAN and _SYLLABLES.match(korean) and known.share(korean) == 1.0:
+        return korean
+    for text, confidence in zip(texts, confidences, strict=True):
+        if confidence >= _SURE and known.share(text) == 1.0 and _is_stroke_off(text, winner):
+            return text
+    return winner
+
+
+def _is_stroke_off(one: str, other: str) -> bool:
+    """Whether two words of Hangul differ in one syllable, and that in one stroke."""
+    if len(one) != len(other) or not _SYLLABLES.match(other):
+        return False
+    pairs = [(a, b) for a, b in zip(one, other, strict=True) if a != b]
+    return len(pairs) == 1 and one_stroke(*pairs[0])
 
 
 def bounds(winner: str, texts: Sequence[str], known: Lexicon) -> tuple[float, float]:

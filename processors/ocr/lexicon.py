@@ -7,7 +7,7 @@ document repeats its subject, its units and its names.
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from processors.ocr.vocabulary import vocabulary
@@ -26,10 +26,14 @@ _UNKNOWN = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Known words; `similar` finds those that differ from a text in one syllable, by the rest of it."""
+    """Known words; `similar` finds those that differ from a text in one syllable, by the rest of it.
+
+    Words that are known `alone` are no parts of others.
+    """
 
     words: frozenset[str]
     similar: dict[tuple[str, int, str], tuple[str, ...]]
+    alone: frozenset[str] = frozenset()
 
     def share(self, text: str) -> float:
         """Return which share of a text's Hangul syllables known words cover, 0 for a text without any."""
@@ -43,6 +47,8 @@ class Lexicon:
 
     def _unknown(self, run: str) -> float:
         """Return how many syllables no known word covers."""
+        if run in self.alone:
+            return 0.0
         best = [0.0]
         for end in range(1, len(run) + 1):
             costs = [best[end - 1] + (0.0 if end > 1 and self._ends(run, end - 1, end) else _UNKNOWN)]
@@ -76,11 +82,12 @@ class Lexicon:
                     yield word
 
 
-def lexicon(sure: Iterable[str] = ()) -> Lexicon:
-    """Return the lexicon of a page; `sure` are its words that were read well."""
+def lexicon(sure: Iterable[str] = (), again: Iterable[str] = ()) -> Lexicon:
+    """Return the lexicon of a page: `sure` are its words that were read well, `again` those that it has twice so."""
     usual = _usual()
     own = {run for text in sure for run in _RUN.findall(text) if len(run) >= MIN_OWN} - usual.words
-    return _lexicon(usual.words | own) if own else usual
+    alone = frozenset(run for text in again for run in _RUN.findall(text) if len(run) == MIN_OWN - 1)
+    return replace(_lexicon(usual.words | own) if own else usual, alone=alone)
 
 
 @cache

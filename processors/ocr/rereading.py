@@ -6,13 +6,14 @@ weighted by confidence decide.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby, zip_longest
 
 import numpy as np
 
-from processors.ocr.agreement import are_syllables, bounds, is_capitals, known_instead
+from processors.ocr.agreement import ONE_MODEL, are_syllables, bounds, is_capitals, known_instead
 from processors.ocr.cut_outs import CutOut, read_cut_outs
 from processors.ocr.engines.base import Engine, EngineWord, Script
 from processors.ocr.geometry import PixelBox
@@ -20,6 +21,7 @@ from processors.ocr.hollow_signs import Signs, blanked, hollow_signs, lines_of, 
 from processors.ocr.ink import Ink
 from processors.ocr.large_type import read_heads
 from processors.ocr.lexicon import Lexicon, lexicon
+from processors.ocr.lost_dots import with_lost_dots
 from processors.ocr.merit import letters_of, merit
 from processors.ocr.page_source import Pixels
 from processors.ocr.passed_over import around, passed_over
@@ -52,6 +54,9 @@ REPAIRED = 0.75
 SPLICED = 0.7
 """Confidence of a word of which one reading gave the Hangul and another the rest."""
 
+SPECK = 0.5
+"""What was read with less and no other reading sees is none: the rest of a seal, a speck."""
+
 DIFFERENT_FIGURES = 0.55
 """A number of which every reading has other figures is no surer than that."""
 
@@ -62,7 +67,9 @@ _NUMBER_FIGURES = 3
 _SIGN = 0.4
 """What a sign within a word adds among readings of the same letters: dots and dashes are lost, seldom made up."""
 
-_INNER_SIGNS = re.compile(r"(?<=\w)[-·ᆞㆍ:.,/()@_](?=[\w(])")
+_INNER_SIGNS = re.compile(r"(?<=\w)[-·ᆞㆍ:./()@_](?=[\w(])")
+_COMMA = re.compile(r"(?<=\w),(?=[\w(])")
+"""A comma within a word is made up at times, of the strokes between two syllables: one reading alone proves none."""
 
 _NO_BLOCK = -1
 """The block of lines that the page reading passed over."""
@@ -98,7 +105,7 @@ def reread(
     words: Sequence[EngineWord], grey: Pixels, dpi: float, ink: Ink, engine: Engine, passes: Sequence[Pass] = PASSES
 ) -> list[EngineWord]:
     """Return the words with those of doubtful lines replaced by their best readings."""
-    return decide(gather(words, grey, dpi, ink, engine, passes))
+    return with_lost_dots(decide(gather(words, grey, dpi, ink, engine, passes)), ink)
 
 
 def gather(
@@ -158,7 +165,8 @@ def decide(readings: Readings) -> list[EngineWord]:
             for index, line in enumerate(readings.lines)
             for word in (vote(readings.again[index]) if index in readings.again else line)
         ]
-    known = lexicon(word.text for word in words if word.confidence >= CERTAIN)
+    again = list(_said_again(readings))
+    known = lexicon([*again, *_undoubted(readings)], again)
     chosen: list[EngineWord] = []
     for index, line in enumerate(readings.lines):
         best = vote(readings.again[index], known) if index in readings.again else line
@@ -170,6 +178,19 @@ def decide(readings: Readings) -> list[EngineWord]:
             best = with_signs(best, one)
         chosen.extend(best)
     return chosen
+
+
+def _undoubted(readings: Readings) -> Iterable[str]:
+    """Yield the words read well of lines that were read once: those of the others are not to prove themselves."""
+    lines = (line for index, line in enumerate(readings.lines) if index not in readings.again)
+    return (word.text for line in lines for word in line if word.confidence >= CERTAIN)
+
+
+def _said_again(readings: Readings) -> Iterable[str]:
+    """Yield words that stand in two lines or more, read well: neither place is the only one to say so."""
+    lines = [{word.text for word in line if word.confidence >= CERTAIN} for line in readings.lines]
+    counts = Counter(text for line in lines for text in line)
+    return (text for text, count in counts.items() if count > 1)
 
 
 def _is_torn(word: EngineWord, after: EngineWord | None, known: Lexicon) -> bool:
@@ -224,9 +245,11 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
     texts = [plain(option) for option in options]
     passed_over_first = not texts[0]
     confidences = [_confidence(option) for option in options]
-    if known is not None:
-        for index in are_syllables(texts, confidences):
-            texts[index] = ""
+    if len(texts) > 2 and not any(texts[1:]) and confidences[0] < SPECK:
+        return ()
+    capitals = are_syllables(texts, confidences) if known is not None else set[int]()
+    for index in capitals:
+        texts[index] = ""
     usual = sorted(len(text) for text in texts if text)
     weights: dict[str, float] = {}
     surest: dict[str, float] = {}
@@ -255,7 +278,7 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
         weights,
         key=lambda text: (
             together[letters_of(text)] + plausible[letters_of(text)],
-            surest[text] + merits[text] + _SIGN * len(_INNER_SIGNS.findall(text)),
+            surest[text] + merits[text] + _SIGN * _inner_signs(text, texts),
             text == texts[0],
         ),
     )
@@ -263,6 +286,9 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
     if known is not None:
         winner = known_instead(winner, texts, confidences, known)
         least, most = bounds(winner, texts, known)
+        if capitals and sum(map(bool, texts)) == 1 and max(confidences) < SURE and known.share(winner) < 1.0:
+            # The Korean model is alone with it: the other one saw no syllables there.
+            most = ONE_MODEL
     best = max((option for option, text in zip(options, texts, strict=True) if text == winner), key=_confidence)
     # Readings that differ from it in signs only are of the same letters: the surest of them says how sure those are.
     same = max(c for text, c in zip(texts, confidences, strict=True) if letters_of(text) == letters_of(winner))
@@ -273,6 +299,10 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
     if _figures_differ(winner, texts):
         return [replace(word, confidence=min(word.confidence, DIFFERENT_FIGURES)) for word in best]
     return best
+
+
+def _inner_signs(text: str, texts: Sequence[str]) -> int:
+    return len(_INNER_SIGNS.findall(text)) + (len(_COMMA.findall(text)) if texts.count(text) > 1 else 0)
 
 
 def _figures_differ(winner: str, texts: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from tests.letters import words
+from tests.letters.fifth_words import FIFTH
 
 STOCKS: dict[str, dict[str, list[object]]] = {
     "second": {
@@ -309,8 +310,9 @@ STOCKS: dict[str, dict[str, list[object]]] = {
         "GREETINGS": ["귀 기관의 한결같은 도움에 깊이 감사드립니다.", "귀사에 늘 좋은 일이 함께하기를 빕니다."],
         "TITLE_LEADS": ["「공동주택관리법 시행규칙」 개정에 따른 ", "2026년 상반기 조직 진단 관련 "],
     },
+    "fifth": FIFTH,
 }
-"""By the names of the stocks and of lists in `tests.letters.words`; rules were made with the second and third, too."""
+"""By the names of the stocks and of lists in `tests.letters.words`; rules knew the second, third and fifth."""
 
 
 @contextmanager

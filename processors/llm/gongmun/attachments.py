@@ -16,6 +16,7 @@ _FIRST_NUMBER = re.compile(
     r"^\s*(?:[1lI|!L]\s+(?=[가-힣\d])|1(?!1?\s?(?:차|분기|단계|학기|인|회|호|층|종|급|년|월|일|부))(?=[가-힣]{2}))"
 )
 """The first of several numbers without its dot; a figure that counts what follows it is none."""
+_SECOND_BARE = re.compile(r"^\s*2\s+(?=[가-힣「『])")
 _REQUESTS = re.compile(r"주시기|바랍니다|하시기|제출하여|작성하여")
 _PLEASE = re.compile(r"[주하]시기\s*바랍니다")
 _LONE_MISREAD = re.compile(r"^\s*([^가-힣\s]{1,4})\s\s(?=[^.]{2,60}\d\s?(?:부|매|식|권|장)\s?[.,]\s*끝)")
@@ -25,7 +26,7 @@ _COUNT = re.compile(
     rf"\s*(?P<written>(?P<each>각\s*)?(?P<n>\d{{1,3}}|[lI|!]|한|두)\s?(?P<unit>{_UNITS}))\s?[.,:;]?\s*$"
 )
 _INNER_NUMBER = re.compile(
-    r"(?<=[\s,;])(?<!\d\.\s)(?<!제\s)(?P<n>\d{1,2})\s?[.)]\s*(?=[가-힣「『“\"'(\[<○△□A-Za-z]|20\d\d|$)"
+    r"(?<=[\s,;])(?<!\d\.\s)(?<!제\s)(?P<n>\d{1,2})(?:\s?(?P<dot>[.)])\s*|\s+)(?=[가-힣「『“\"'(\[<○△□A-Za-z]|20\d\d|$)"
 )
 """The number of a further entry on a line; what follows a figure and a dot is a date's day."""
 _OPEN_NUMBER = re.compile(r"\s\d{1,2}\s?[.)]\s*$")
@@ -79,9 +80,10 @@ def read_attachments(lines: Sequence[Line]) -> list[dict[str, Read]]:
                 entries[-1] = joined([entries[-1], part])
         if closing:
             break
-    if len(entries) > 1 and _NUMBER.match(entries[1].plain):
+    if len(entries) > 1 and (_NUMBER.match(entries[1].plain) or _SECOND_BARE.match(entries[1].plain)):
         # The first of several has a number, whatever the OCR made of its dot.
         entries[0] = entries[0].cut(_number_without_dot(entries[0].plain))
+        entries = [_with_dot(entry, order) for order, entry in enumerate(entries, 1)]
     return [entry for entry in map(_entry, entries) if entry]
 
 
@@ -97,13 +99,20 @@ def _parts(text: Placed, order: int, *, numbered: bool) -> list[Placed]:
     cuts = [0]
     for match in _INNER_NUMBER.finditer(plain):
         before = plain[cuts[-1] : match.start()]
-        parted = _COUNT.search(before) or (
-            (first or numbered) and re.search(r"(?:\s\s|[,;]\s?|[가-힣A-Za-z)]\.\s?)$", before)
-        )
-        if int(match["n"]) == order + 1 and parted and before.count("(") <= before.count(")"):
+        counted = _COUNT.search(before) is not None
+        stopped = (first or numbered) and re.search(r"(?:\s\s|[,;]\s?|[가-힣A-Za-z)]\.\s?)$", before)
+        # Behind a count an entry begins, whatever its figure was read as; one without a dot has to be right.
+        begins = int(match["n"]) == order + 1 or (counted and match["dot"])
+        if begins and (counted or (stopped and match["dot"])) and before.count("(") <= before.count(")"):
             cuts.append(match.start())
             order += 1
     return [text.cut(start, end).strip(",;") for start, end in zip(cuts, [*cuts[1:], len(plain)], strict=True)]
+
+
+def _with_dot(entry: Placed, order: int) -> Placed:
+    """Return an entry without its own number where the dot behind that was lost."""
+    match = re.match(rf"\s*{order}\s+(?=[가-힣「『])", entry.plain)
+    return entry.cut(match.end()) if match else entry
 
 
 def _number_without_dot(plain: str) -> int:

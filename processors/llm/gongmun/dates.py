@@ -20,7 +20,7 @@ _FULL = (
     # 2025년 98 19일: 월 read as a figure
     rf"(?<![\d.])(?P<y>20\d\d)\s?년\s?(?P<m>1[0-2]|[1-9])\s?(?P<slip>[8윌원릴])\s?(?P<d>\d{{1,2}})\s?일{_WEEKDAY}?",
     # 20254 5월 20일: 년 read as a figure
-    r"(?<![\d.])(?P<y>20\d\d)(?P<slip>4[45]?)\s?(?P<m>1[0-2]|[1-9])\s?월\s?(?P<d>\d{1,2})\s?일(?P<weekday>)",
+    r"(?<![\d.])(?P<y>20\d\d)(?P<slip>1?4[45]?)\s?(?P<m>1[0-2]|[1-9])\s?월\s?(?P<d>\d{1,2})\s?일(?P<weekday>)",
     # (2025. 8. 110: the dot and the bracket behind the day read as a figure
     r"(?<=\()\s?(?P<y>20\d\d)\s?[.,]\s*(?P<m>1[0-2]|[1-9])\s?[.,]\s*(?P<d>[12]\d|3[01])(?P<slip>[0OoJ])(?=\s|$)(?P<weekday>)",
     # (2026. 319.): the dot between month and day lost, and only one way to part them is a day

@@ -18,8 +18,10 @@ from processors.llm.gongmun.signature import TITLES
 from processors.llm.gongmun.zones import Zones
 
 _SIGNED = re.compile(
-    rf"^(?P<organisation>.*?)\s*(?P<title>{TITLES})\s*[:]?\s*(?:(?P<name>[가-힣](?:\s*[가-힣]){{1,3}})|(?=\S*[^가-힣\s])\S{{1,5}})?\s*$"
+    rf"^(?P<organisation>.*?)\s*(?P<title>{TITLES})\s*[:]?\s*(?:(?P<name>[가-힣](?:\s*[가-힣]){{1,3}})|(?=\S*[^가-힣\s])\S{{1,5}})?"
+    r"(?:(?<=[가-힣])\s+[^가-힣\s]{1,3})?\s*$"
 )
+"""What a seal leaves behind the name is no part of it."""
 _NUMBER_BRACKET = re.compile(r"\s*\(\s*(?:전화|☎|담당).*$")
 
 

@@ -23,6 +23,9 @@ _TITLE_AFTER_COMPANY = re.compile(
 _COMPANY = re.compile(
     r"주\s?식\s?회\s?사|\(주\)|㈜|유한회사|\(사\)|\(재\)|사단법인|재단법인|협회|조합|재단|상사|기업|회사"
 )
+_OFFICE = re.compile(
+    r"(?:도지사|[가-힣]시장|[가-힣]군수|구청장|[가-힣]청장|부장관|교육감|교육장|학교장|학교총장|[방찰]서장|위원장|협회장)(?:\([^()]*\))?$"
+)
 _PLACE = re.compile(r"[가-힣](?:특별시|광역시|특별자치[시도])$")
 PLACE_ALONE = 0.5
 """How sure a place is as an addressee: letters go to its office (`…시장`), or to it with 귀중 or 귀하 behind it."""
@@ -44,20 +47,27 @@ def read_parties(value: Placed) -> list[dict[str, Read]]:
 
 
 def split_list(value: Placed) -> list[Placed]:
-    """Split at commas outside brackets."""
+    """Split at commas outside brackets; where an engine lost one, behind an office that another follows."""
     parts: list[Placed] = []
     depth, start = 0, 0
-    plain = value.plain
+    plain, lossy = value.plain, value.confidence() < 1.0
     for i, character in enumerate(plain):
         if character in "([{":
             depth += 1
         elif character in ")]}":
             depth = max(0, depth - 1)
-        elif character in ",;" and not depth:
+        elif not depth and (
+            character in ",;" or (character == " " and lossy and _are_offices(plain[start:i], plain[i:]))
+        ):
             parts.append(value.cut(start, i))
             start = i + 1
     parts.append(value.cut(start))
     return [part.strip(".,;:") for part in parts if part.strip(".,;:")]
+
+
+def _are_offices(before: str, behind: str) -> bool:
+    following = re.split(r"[,;(]", behind)[0]
+    return all(_OFFICE.search(re.sub(r"[\s.]", "", text)) for text in (before, following))
 
 
 def _party(text: Placed) -> dict[str, Read]:
@@ -85,7 +95,7 @@ def _party(text: Placed) -> dict[str, Read]:
     if re.fullmatch(r"[a-z]{1,5}", name.plain):
         return {}  # what a seal or a logo reads as
     # One small letter in front of Hangul is a speck, or with a colon the rest of a label.
-    stray = re.match(r"^(?:[a-z]\s?|(?:[A-Za-z]{1,3}|신)\s?[:;]\s?|식\s?회사\s?)(?=[가-힣]{2})", name.plain)
+    stray = re.match(r"^(?:[a-z]\s?|(?:[A-Za-z\d]{1,3}|신)\s?[:;]\s*|식\s?회사\s?)(?=[가-힣]{2}|[(㈜])", name.plain)
     written = repaired_office(as_written(_compact(name.cut(stray.end()) if stray else name)))
     if to_company or re.match(r"[(\[]?\s?주\s?[)\]]", str(written.value)):
         written = unmasked_company(written)

@@ -9,18 +9,20 @@ from processors.llm.gongmun.slips import closing, name, office
 _YEAR_AS_FIGURES = re.compile(r"(?<!\d)(?P<year>20[123]\d)(?P<slip>4[45]?|0|'?[A-Za-z4])(?=\s?[가-힣○「])")
 _EXTENSION = re.compile(r"\.\s?(?=\S*[\[\\/0|])[\[\]\\0-9lI|/()A-Za-z]{1,6}[×x*]$")
 _BARE_EXTENSION = re.compile(r"(?<=[가-힣])\s?(?=\S*[\[\\0-9|/])[\[\]\\0-9lI|/()]{2,6}[×x*]$")
+_QA = re.compile(r"(?<!\S)(?:\d\.)?[0OQ]\s?&\s?[4A](?=\s[가-힣]|$)")
+"""What the Korean model makes of `Q&A`, run together with the entry's number at times."""
 _AFTER_EXTENSION = re.compile(
     r"(?:(?<=\.hwpx)|(?<=\.xlsx)|(?<=\.docx)|(?<=\.pptx)|(?<=\.pdf)|(?<=\.hwp)(?!x))\s?[0-9lI|]\S{0,3}$"
 )
 """`1부` behind a file's name, run together with it and read as Latin letters or figures."""
 _DASH_FOR_DOT = re.compile(r"(?<=[가-힣]{2})[-:;](?=[가-힣]{2})")
-_PDF = re.compile(r"(?<=[가-힣)])\.\s?[06oO](?:[06oO아애이][06+\[『]?|[06oO]?【\d?|\d{1,2})$")
+_PDF = re.compile(r"(?<=[가-힣)])\.\s?[06oO](?:[06oO아애이][06+\[『]?|[06oO]{1,2}[}\]]|[06oO]?【\d?|\d{1,2})$")
 """What the Korean model makes of `.pdf`; no figure stands behind a noun like that."""
 _CIRCLES = re.compile(r"\((?:2\(?[〉>]?|\(?[〉>])(?=[가-힣]{2})")
 """Two circles that stand for a name, where a bracket stays open: `(2(〉사업`, `(2사업`."""
 _BARE_PDF = re.compile(r"(?<=[가-힣])(?:\s?0[0oO아애]|60)$")
-_XLSX = re.compile(r"(?<=[가-힣)])\.\s?[×x4]1?6[%×]\d?$")
-"""What the Korean model makes of `.xlsx`: `.×16%`, `.46%1`."""
+_XLSX = re.compile(r"(?<=[가-힣)])\s?(?:\.\s?[×x4]?|[×x4>]?)(?:1?6[%×]|(?<=>)6/)\d?$")
+"""What the Korean model makes of `.xlsx`, its dot lost at times: `.×16%`, `.46%1`, `16%`, `>6/`."""
 _EXTENSIONS = ((_EXTENSION, ".hwpx"), (_BARE_EXTENSION, ".hwpx"), (_XLSX, ".xlsx"), (_PDF, ".pdf"), (_BARE_PDF, ".pdf"))
 _LABELS_REST = re.compile(r"[A-Za-z|]{1,2}\s?[:;]\s*(?=\S*[가-힣])")
 """What is left of `제목 :` before a title."""
@@ -48,6 +50,7 @@ def repaired_name(placed: Placed) -> Read:
     if placed.confidence() < 1.0:
         for misread, extension in _EXTENSIONS:
             fixed = misread.sub(extension, fixed)
+        fixed = _QA.sub("Q&A", fixed)
         fixed = name(_DASH_FOR_DOT.sub("·", _AFTER_EXTENSION.sub("", fixed)))
         if fixed.count("(") > fixed.count(")"):
             fixed = _CIRCLES.sub("○○", fixed)

@@ -26,6 +26,10 @@ _OFFICE_END = re.compile(
 _LEGAL = re.compile(r"주\s?식\s?회\s?사|유\s?한\s?회\s?사|\(\s?[주사재유]\s?\)|㈜|사단법인|재단법인")
 _HALF_BRACKET = re.compile(r"[(\[]\s?[쥐쮜줘]")
 """What ㈜ in large type is read as."""
+_CAPITALS_FOR_SYLLABLES = re.compile(r"[A-Z]{2,5}(?P<rest>[가-힣]+)")
+"""What large syllables are read as; another place of the letter shows which those are."""
+_LIKE_SIGN = "쥐쮜줘"
+_LEAST_CORE = 3
 _DOUBTFUL_SIGN = 0.93
 _ALIKE, _ALIKE_IF_DOUBTFUL = 0.62, 0.45
 """Share of letters in common from which head and signing office are one name, read differently."""
@@ -138,7 +142,7 @@ def company_sender(readings: Sequence[Read]) -> Read | None:
             return other if better else Read(other.value, first.at, 0.8)
         if len(core) >= 3 and core != text and len(text) - len(core) <= 3:
             front = text.endswith(core)
-            return Read(f"㈜{core}" if front else f"{core} ㈜", first.at, 0.6)
+            return replace(first, value=f"㈜{core}" if front else f"{core} ㈜", certainty=0.6)
     return unmasked_company(first)
 
 
@@ -148,11 +152,28 @@ def _settled(first: Read, others: Sequence[Read]) -> Read:
     Of three the two that agree have it.
     """
     name = _bare(str(first.value))
+    # What a logo was read as, in front of a name that another place has without it.
+    rest = [
+        r for r in others if len(bare := _bare(str(r.value))) > _LEAST_CORE and name.endswith(bare) and name != bare
+    ]
+    if (
+        rest
+        and rest[0].at.weakest() >= _CONFIRMS > first.at.weakest()
+        and re.match(r"\S*[\dA-Za-zㄱ-ㅣ]\S*\s", str(first.value))
+    ):
+        return replace(rest[0], confirmed=True)
     if re.match(r"[\d\W]{1,2}[가-힣]", str(first.value)) and not _LEGAL.match(str(first.value)):
         # A sign in front is what a syllable came out as, where another place has one there.
         whole = [r for r in others if len(torn := _bare(str(r.value))) > len(name) >= 3 and torn.endswith(name)]
         if whole and whole[0].at.weakest() >= _SURE_OFFICE:
             return whole[0]
+    torn = _CAPITALS_FOR_SYLLABLES.match(str(first.value))
+    if torn:
+        whole = [r for r in others if re.search(rf"[가-힣]{torn['rest']}(?![가-힣])", str(r.value)) and _is_whole(r)]
+        if whole:
+            return whole[0]
+    if any(_agree_but_for_sign(name, _bare(str(other.value))) for other in others):
+        return replace(first, confirmed=True)
     if any(_bare(str(other.value)) == name and other.at.weakest() >= _CONFIRMS for other in others):
         return replace(first, confirmed=True)
     pairs = [other for other in others if clean_pair(name, _bare(str(other.value)))]
@@ -162,6 +183,16 @@ def _settled(first: Read, others: Sequence[Read]) -> Read:
     if len(set(names)) < len(names):
         return replace(pairs[0], confirmed=True)
     return replace(first, certainty=TWO_NAMES)
+
+
+def _is_whole(read: Read) -> bool:
+    return read.at.weakest() >= _SURE_OFFICE and not re.search(r"[A-Za-z]", str(read.value))
+
+
+def _agree_but_for_sign(one: str, other: str) -> bool:
+    """Whether two places have the same name behind ㈜, which large type shows as a syllable, each time another."""
+    core = one[1:] if one[:1] in _LIKE_SIGN else ""
+    return len(core) >= _LEAST_CORE and (other == core or (other[1:] == core and other[0] != one[0]))
 
 
 def letters(text: str) -> str:
@@ -206,19 +237,19 @@ def unmasked_company(read: Read) -> Read:
     text = str(read.value)
     halved = re.fullmatch(r"(?:[(\[]?\s?주\s?[)\]]|[(\[]\s?(?:주\s?)?[쥐쮜줘])\s*(?P<core>[가-힣A-Za-z].*)", text)
     if halved:
-        return Read(f"(주){halved['core']}", read.at, 0.8)
+        return replace(read, value=f"(주){halved['core']}", certainty=0.8)
     doubtful = r"|주" if read.at.confidence() < _DOUBTFUL_SIGN else ""
     looks = re.fullmatch(rf"(?:쥐|쮜|뀌|줘|(?:취|쥬){doubtful})(?P<core>[가-힣]{{3,}}(?:\s?[가-힣A-Za-z]+)*)", text)
     if looks:
-        return Read(f"㈜{looks['core']}", read.at, 0.6)
+        return replace(read, value=f"㈜{looks['core']}", certainty=0.6)
     behind = re.fullmatch(r"(?P<core>[가-힣]{2,}[가-힣A-Za-z\s]*?)\s*[(\[]?\s*(?:[@®©8⑧&#§*]|[0-9])\s*[)\]]?", text)
     if behind:
-        return Read(f"{behind['core']} ㈜", read.at, 0.6)
+        return replace(read, value=f"{behind['core']} ㈜", certainty=0.6)
     before = re.fullmatch(
         rf"[^가-힣]*[(\[]?\s*(?:[@®©8⑧&#§*0-9][)\]]?|[{_ODD}])\s*(?P<core>[가-힣]{{3,}}[가-힣A-Za-z\s]*)", text
     )
     if before:
-        return Read(f"㈜{before['core']}", read.at, 0.6)
+        return replace(read, value=f"㈜{before['core']}", certainty=0.6)
     return read
 
 

@@ -30,7 +30,7 @@ _KIND_WITHOUT_DOT = re.compile(rf"(?<=[가-힣\s])[A-Za-z_!-]{{0,6}}(?:{_KINDS})
 _NO_KIND = re.compile(rf"[가-힣)]\s?\.(?!(?:{_KINDS})$)[^\s가-힣]{{1,8}}$", re.IGNORECASE)
 _NO_ABBREVIATION = re.compile(r"\((?:\d{3}|0|(?=\d*[&%$#])[\d&%$#]{2,4})\)$")
 """What capitals in brackets come out as; three figures in brackets, no year and no edition, end no name."""
-_NO_END = re.compile(r"\s각\s*\S{1,4}$|(?<=[A-Za-z])\s\d{2}$|^0\d{1,2}\s")
+_NO_END = re.compile(r"\s각\s*\S{1,4}$|(?<=[A-Za-z])\s\d{2}$|(?<=[가-힣])\s?\d{3}$|^0\d{1,2}\s|\d\s?&\s?\d")
 """A count whose unit was lost, and figures that Latin letters come out as: no name ends or begins so."""
 _LARGE_SERIAL, _SURE_SERIAL = 40_000, 0.9
 """Few units count so high in a year, and behind a dash a 1 comes out as 7 or 4: such a number has to be read well."""
@@ -142,7 +142,12 @@ def _phone_fault(number: str) -> str:
 def _is_unsure_name(name: Read) -> bool:
     if _JAMO.search(str(name.value)) or name.certainty <= TWO_NAMES:
         return True
-    return not name.confirmed and name.at.weakest() < LEAST_FOR_A_NAME
+    if name.confirmed:
+        return False
+    # A sign apart from the name is its legal form's, which no engine knows: how it was read says nothing of the name.
+    words = {word for word in str(name.value).split() if len(re.findall(r"[가-힣A-Za-z]", word)) > 1}
+    said = words & set(name.at.text.split())
+    return name.at.weakest(said or None) < LEAST_FOR_A_NAME
 
 
 def _unsure_words(read: Read) -> str:

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
 from processors.llm.gongmun.attachments import attachments_start, read_attachments
+from processors.llm.gongmun.placed import Placed
 from processors.llm.gongmun.recipients import read_parties, refers_to_list, see_list
 from processors.llm.gongmun.related import find_related
 from tests.unit.gongmun.pages import lines_of, placed, values
@@ -49,6 +52,25 @@ def test_addressees(text: str, parties: list[dict[str, str]]) -> None:
     assert values(read_parties(placed(text))) == parties
 
 
+@pytest.mark.parametrize(
+    ("text", "read", "names"),
+    [
+        ("가람청장 나루위원회위원장", True, ["가람청장", "나루위원회위원장"]),
+        ("가람 청 장 나 루위원회위 원장", True, ["가람 청 장", "나 루위원회위 원장"]),
+        ("가람청장(총무과) 나루군수(기획팀), 다온시장", True, ["가람청장", "나루군수", "다온시장"]),
+        ("큰별광역시 아라구청장", True, ["큰별광역시 아라구청장"]),
+        ("가람시장 귀하", True, ["가람시장"]),
+        ("가람시장 애인회관장", True, ["가람시장 애인회관장"]),
+        ("가람청장 나루위원회위원장", False, ["가람청장 나루위원회위원장"]),
+        ("4:  (주)명성기공", True, ["(주)명성기공"]),
+    ],
+)
+def test_a_comma_that_an_engine_lost_parts_two_offices(text: str, read: bool, names: list[str]) -> None:
+    at = placed(text)
+    glyphs = tuple(glyph and replace(glyph, confidence=0.9 if read else 1.0) for glyph in at.glyphs)
+    assert [party["name"].value for party in read_parties(Placed(text, glyphs))] == names
+
+
 @pytest.mark.parametrize(("text", "refers"), [("FAIR참조", True), ("수신지 잠조.", True), ("참조은시장", False)])
 def test_an_addressee_that_ends_in_the_references_word_may_be_it(text: str, refers: bool) -> None:
     assert refers_to_list(placed(text)) is refers
@@ -66,6 +88,23 @@ def test_a_reference_to_the_list_is_told_from_a_name(text: str, refers: bool) ->
         ("붙임  +. 계획서 1부.  끝.", [{"name": "계획서", "count": 1, "unit": "부"}]),
         ("붙임  제출 서식.hwpx 매.  끝.", [{"name": "제출 서식.hwpx"}]),
         ("붙임  참석자 명단 부.  끝.", [{"name": "참석자 명단"}]),
+        (
+            "붙임  1 운영 현황 1식. 2 수료자 명부 1부. 3. 절차서 2부.  끝.",
+            [
+                {"name": "운영 현황", "count": 1, "unit": "식"},
+                {"name": "수료자 명부", "count": 1, "unit": "부"},
+                {"number": 3, "name": "절차서", "count": 2, "unit": "부"},
+            ],
+        ),
+        (
+            "붙임  1. 사진 각 1매. 2. 사양서 2부. 8. 운행표 1부.  끝.",
+            [
+                {"number": 1, "name": "사진", "count": 1, "unit": "매", "count_as_written": "각 1매"},
+                {"number": 2, "name": "사양서", "count": 2, "unit": "부"},
+                {"number": 8, "name": "운행표", "count": 1, "unit": "부"},
+            ],
+        ),
+        ("붙임  상반기 2 단계 계획 1부.  끝.", [{"name": "상반기 2 단계 계획", "count": 1, "unit": "부"}]),
         ("붙임  1. 사양서 3부. OB", [{"number": 1, "name": "사양서", "count": 3, "unit": "부"}]),
         (
             "붙임  1기관별 계획 1부.\n      2. 서식 1부.  끝.",
@@ -135,7 +174,7 @@ def test_attachments(text: str, expected: list[dict[str, object]]) -> None:
         ("붙임  1. 계획서(1. 개요 2. 세부) 1부. 끝.", ["계획서(1. 개요 2. 세부)"]),
         ("붙임  1. 버전 2. 안내서 1부. 끝.", ["버전 2. 안내서"]),
         ("붙임  제2. 서식 1부. 끝.", ["제2. 서식"]),
-        ("붙임  1. 서식 1부. 3. 명단 1부. 끝.", ["서식 1부. 3. 명단"]),
+        ("붙임  1. 서식 1부. 3. 명단 1부. 끝.", ["서식", "명단"]),
     ],
 )
 def test_attachments_on_one_line_are_parted_where_the_numbers_go_on(text: str, names: list[str]) -> None:

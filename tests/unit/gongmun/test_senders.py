@@ -60,3 +60,35 @@ def test_places_that_name_another_syllable(readings: list[str], name: str, certa
 
     assert read is not None
     assert (read.value, read.certainty, read.confirmed) == (name, certainty, confirmed)
+
+
+@pytest.mark.parametrize(
+    ("head", "signature", "name", "confirmed"),
+    [
+        pytest.param(
+            ("쥐미래로시스템", 0.5), ("어미래로시스템", 0.5), "㈜미래로시스템", True, id="㈜, twice otherwise"
+        ),
+        pytest.param(("줘미래로시스템", 0.5), ("미래로시스템", 0.6), "㈜미래로시스템", True, id="㈜ at one place"),
+        pytest.param(
+            ("정미래로시스템", 0.5), ("어미래로시스템", 0.5), "㈜미래로시스템", False, id="no sign of ㈜ proves it"
+        ),
+        pytest.param(("AAA산(즈)", 0.83), ("청정수산(주)", 0.95), "청정수산(주)", False, id="capitals for syllables"),
+        pytest.param(("AAA산(즈)", 0.83), ("청정물산업(주)", 0.95), "AAA산(즈)", False, id="another name"),
+        pytest.param(
+            ("1차더ㅋㄱ2 조경기술인협회", 0.5), ("조경기술인협회", 0.94), "조경기술인협회", True, id="a logo in front"
+        ),
+        pytest.param(
+            ("나루재단 조경기술인협회", 0.5),
+            ("조경기술인협회", 0.94),
+            "나루재단 조경기술인협회",
+            False,
+            id="a name in front",
+        ),
+    ],
+)
+def test_what_large_type_is_read_as_gives_way(
+    head: tuple[str, float], signature: tuple[str, float], name: str, confirmed: bool
+) -> None:
+    read = company_sender([_read(*head), _read(*signature)])
+    assert read is not None
+    assert (read.value, read.confirmed) == (name, confirmed)

@@ -63,6 +63,7 @@ def test_a_sentence_about_a_signature_does_not_end_the_body(said: str) -> None:
         ("                    한빛산업 주식회사\n                    대표이사  홍길동", "홍길동"),
         ("한빛산업 주식회사 대표이사 홍길동", "홍길동"),
         ("                 한빛산업 주식회사  대표이사  염4:", None),
+        ("                 한빛산업 주식회사  대표이사  홍길동 2:", "홍길동"),
     ],
 )
 def test_a_signature_ends_the_body(signature: str, name: str | None) -> None:

@@ -52,6 +52,8 @@ def test_attachments_may_be_called_so(name: str) -> None:
         "보상 계획 각 30H",
         "설명회 PPT 14",
         "06 모음",
+        "정책 설명회 227",
+        "10&4 모음",
         "자주 묻는 질문(0)",
         "자주 묻는 질문(640)",
         "자주 묻는 질문(8&0)",
@@ -216,6 +218,10 @@ def test_a_number_that_may_be_another_is_left_out(number: Read, kept: bool) -> N
     ("sender", "kept"),
     [
         pytest.param(_read("조달나눔청", 0.5), False, id="read badly"),
+        pytest.param(
+            replace(_read("나루상사 ㈜"), at=_two(("나루상사", 0.9), ("@)", 0.3))), True, id="only its sign badly"
+        ),
+        pytest.param(replace(_read("나루상사 ㈜"), at=_two(("나루상사", 0.6), ("@)", 0.9))), False, id="itself badly"),
         pytest.param(replace(_read("조달나눔청", 0.5), confirmed=True), True, id="said in another place, too"),
         pytest.param(replace(_read("조달나ㄴ청", 0.5), confirmed=True), False, id="half a letter is none anywhere"),
     ],

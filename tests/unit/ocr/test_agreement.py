@@ -30,6 +30,9 @@ def test_capitals_that_are_syllables(texts: list[str], confidences: list[float],
         pytest.param(["장업공간", "창업공간", "장업공간"], [0.84, 0.6, 0.89], "장업공간", id="known, not sure"),
         pytest.param(["온새미구", "온새비구", "온새미구"], [0.8, 0.95, 0.8], "온새미구", id="neither is known"),
         pytest.param(["총괄", "종괄", "총괄"], [0.8, 0.95, 0.8], "총괄", id="the winner is known"),
+        pytest.param(["종무", "종무", "총무"], [0.9, 0.9, 0.93], "총무", id="known, sure and a stroke off"),
+        pytest.param(["종무", "종무", "총무"], [0.9, 0.9, 0.8], "종무", id="known and a stroke off, not sure"),
+        pytest.param(["종무", "종무", "업무"], [0.9, 0.9, 0.93], "종무", id="known and sure, two strokes off"),
     ],
 )
 def test_a_known_word_of_the_korean_model_is_taken(texts: list[str], confidences: list[float], chosen: str) -> None:
@@ -71,3 +74,28 @@ def test_the_vote_says_so() -> None:
     assert capitals.text == "층간소음"
     (english,) = vote([reading("SUAS", 0.93), reading("층간소음", 0.9), reading("SUAS", 0.9)])
     assert (english.text, english.confidence) == ("SUAS", 0.93)
+
+
+@pytest.mark.parametrize(
+    ("korean", "confidence"),
+    [(("색별고등학교장,", 0.75), ONE_MODEL), (("색별고등학교장,", 0.9), 0.9), (("층간소음", 0.75), 0.75)],
+    ids=["alone and not sure", "alone and sure", "alone with a known word"],
+)
+def test_the_korean_model_alone_is_not_enough_for_an_unknown_word(korean: tuple[str, float], confidence: float) -> None:
+    box = (0.0, 10.0, 90.0, 30.0)
+    capitals = [EngineWord("WEDSHA", box, 0.2, 0)]
+    (word,) = vote([capitals, [EngineWord(korean[0], box, korean[1], 0)], capitals], lexicon())
+    assert (word.text, word.confidence) == (korean[0], confidence)
+
+
+@pytest.mark.parametrize(
+    ("readings", "text"),
+    [
+        (("나루광역시교육감,", "나루광역,시교육감,", "나루광역시교육감,"), "나루광역시교육감,"),
+        (("나루시장,가람시장", "나루시장,가람시장", "나루시장가람시장"), "나루시장,가람시장"),
+    ],
+)
+def test_a_comma_within_a_word_is_there_when_two_readings_have_it(readings: tuple[str, ...], text: str) -> None:
+    lines = [[EngineWord(each, (0.0, 10.0, 90.0, 30.0), 0.9 - i / 10, 0)] for i, each in enumerate(readings)]
+    (word,) = vote(lines, lexicon())
+    assert word.text == text

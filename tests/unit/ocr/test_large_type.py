@@ -78,6 +78,8 @@ def test_where_large_type_is(
         pytest.param([], id="none"),
         pytest.param([_word("큰별시", 300, 80, 430, 125, 0, 0.97)], id="read well as it is"),
         pytest.param([_word("제목", 300, 80, 370, 110, 0, 0.5)], id="as high as others"),
+        pytest.param([_word("044-555-0361", 300, 80, 470, 123, 0, 0.7)], id="too narrow for its height: figures"),
+        pytest.param([_word("갈숲시장(환경관리과장)", 300, 80, 633, 144, 0, 0.69)], id="too narrow for its height"),
         pytest.param(
             [_word("아", 300, 80, 345, 125, 0, 0.8), _word("침", 420, 80, 465, 125, 0, 0.8)], id="letter-spaced"
         ),

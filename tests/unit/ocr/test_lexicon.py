@@ -2,6 +2,7 @@
 
 import pytest
 
+from processors.ocr.agreement import ONE_MODEL
 from processors.ocr.engines.base import EngineWord
 from processors.ocr.lexicon import lexicon, one_stroke
 from processors.ocr.merit import letters_of, merit
@@ -31,6 +32,39 @@ def test_a_slip_is_repaired_where_the_whole_word_becomes_known(misread: str, tex
 def test_what_the_page_says_elsewhere_is_known() -> None:
     assert lexicon(["갈숲시장(환경관리과장)"]).repaired("갈숩시장") == "갈숲시장"
     assert lexicon().repaired("갈숩시장") == "갈숩시장"
+
+
+def _line(text: str, left: float, confidence: float, line: int) -> tuple[EngineWord, ...]:
+    return (_word(text, left, left + 60, confidence, line),)
+
+
+@pytest.mark.parametrize(
+    ("elsewhere", "sure"),
+    [
+        pytest.param("부착", True, id="another line says so too"),
+        pytest.param("부작", False, id="another line says something else"),
+    ],
+)
+def test_what_two_lines_say_is_known(elsewhere: str, sure: bool) -> None:
+    doubtful = _line("부착", 100, 0.96, 0)
+    again = (doubtful, _line("부작", 100, 0.96, 0), _line("부착", 100, 0.97, 0))
+    words = decide(Readings((doubtful, _line(elsewhere, 100, 0.96, 1)), {0: again}))
+    assert (words[0].text, words[0].confidence > ONE_MODEL) == ("부착", sure)
+
+
+def test_a_doubtful_lines_word_does_not_prove_itself() -> None:
+    doubtful = _line("남세자", 100, 0.93, 0)
+    again = (doubtful, _line("납세자", 100, 0.89, 0), _line("납세자", 100, 0.66, 0))
+    (word,) = decide(Readings((doubtful,), {0: again}))
+    assert word.text == "납세자"
+
+
+def test_what_only_the_first_reading_sees_and_hardly_is_no_word() -> None:
+    specks = _line("ty그", 100, 0.26, 0)
+    letters = _line("가람시장", 100, 0.95, 1)
+    assert [word.text for word in decide(Readings((specks, letters), {0: (specks, (), ())}))] == ["가람시장"]
+    faint = _line("가람구", 100, 0.6, 0)
+    assert decide(Readings((faint, letters), {0: (faint, (), ())}))[0].text == "가람구"
 
 
 def test_a_word_that_two_others_are_near_to_is_left_alone() -> None:
