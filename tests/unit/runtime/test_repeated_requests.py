@@ -26,8 +26,8 @@ def _again(request: StageRequest) -> StageRequest:
 
 
 def _all_done(worker: Worker) -> Callable[[], bool]:
-    return lambda: any(held.offsets for held in worker.held.values()) and not any(
-        held.works for held in worker.held.values()
+    return lambda: (
+        any(held.offsets for held in worker.held.values()) and not any(held.works for held in worker.held.values())
     )
 
 

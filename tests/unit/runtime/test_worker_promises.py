@@ -111,7 +111,9 @@ async def test_a_model_that_is_down_does_not_fill_the_window_of_its_partition(wa
 
     first = stage_request(stage.topics.kind, options="down")
     async with stage.serve(stage.processor(handle, concurrency=4, depends_on=of_model)) as (worker, _):
-        await stage.ask(first, *(stage_request(first.step.kind, job=beside(first.job), options="down") for _ in range(many)))
+        await stage.ask(
+            first, *(stage_request(first.step.kind, job=beside(first.job), options="down") for _ in range(many))
+        )
         await wait_until(lambda: worker.unavailable == "down: no server has the model")
         await stage.ask(*(stage_request(first.step.kind, job=beside(first.job), options="up") for _ in range(50)))
         await wait_until(lambda: len(served) == 50)
