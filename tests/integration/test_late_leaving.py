@@ -90,9 +90,10 @@ async def _broken_off_before_the_first_token(pool: Pool, sim: Simulator) -> Used
         await asyncio.sleep(0)
         raise AssertionError
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(asyncio.CancelledError):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(upstream_answer.UpstreamAnswer, "begin", begin)
-        await opening
+        with pytest.raises(asyncio.CancelledError):
+            await opening
     (each,) = lost
     return each.used
 
@@ -118,8 +119,8 @@ async def test_tokens_before_a_break_are_counted_though_the_break_was_seen_first
             _stand_still(sim, TOKENS - 4)
             source = answer._source
             assert source is not None
-            while source._response.content.exception() is None:
-                await asyncio.sleep(0)  # the tokens and the break come in one turn of the loop
+            while source._response.content.exception() is None:  # noqa: ASYNC110 - turns of the loop, no time
+                await asyncio.sleep(0)
         return answer.used
 
     async with farm(token_ms=10, tokens=TOKENS, fault="cut", fault_after=TOKENS - 4) as sim:
