@@ -1,6 +1,7 @@
 """Values for tests, with everything filled in that a test does not care about."""
 
 import time
+from dataclasses import replace
 from uuid import uuid4
 
 from schemas.events import JobRef, Lane, StageRequest, Step
@@ -37,6 +38,11 @@ def job_ref(*, service: str = "mail-room", lane: str = Lane.INTERACTIVE, module:
         created_at_ms=now_ms(),
         input_digest="0" * 64,
     )
+
+
+def beside(job: JobRef) -> JobRef:
+    """Another submission under a job's id: it stands on the same partition, and is no repeat of the first."""
+    return replace(job, input_digest=uuid4().hex * 2)
 
 
 def stage_request(

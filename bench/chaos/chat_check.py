@@ -5,7 +5,7 @@ import json
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from schemas.codec import Codec
 from schemas.errors import UndecodableRecord
 from schemas.events import ChatRequest
 from schemas.topics import CHAT_REQUESTS, USAGE_EVENTS
-from schemas.usage_ledger import ABORTED, LedgerEntry
+from schemas.usage_ledger import ABORTED, LedgerEntry, LedgerRecord
 from streams.log.whole_topics import read_whole
 
 _VERIFY_S = 240.0
@@ -92,11 +92,39 @@ class ChatVerdict:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the model server says of its calls, by the id of the call or job: tokens, and how each call ended there."""
+
+    tokens: Counter[str] = field(default_factory=Counter[str])
+    ends: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+
+
+def sent_by(calls: Iterable[Mapping[str, Any]]) -> Sent:
+    """Add up a server's account."""
+    sent = Sent()
+    for call in calls:
+        sent.tokens[call["tag"]] += call["sent"]
+        sent.ends.setdefault(call["tag"], []).append(f"{call['sent']} {call['end']}")
+    return sent
+
+
+def differing(metered: int, records: Iterable[LedgerRecord], tokens: int, ends: Sequence[str]) -> str:
+    """Say what differs, and how each side's calls ended, by which the cause can be looked for."""
+    told = [f"{r.event.usage.completion_tokens} {r.event.outcome}{' (waste)' * r.event.waste}" for r in records]
+    ours, theirs = (f" ({', '.join(each)})" if each else "" for each in (told, ends))
+    return f"{metered} tokens in the ledger{ours}, the server sent {tokens}{theirs}"
+
+
 def judge_calls(
-    asked: Mapping[str, int], usage: Mapping[str, LedgerEntry], sent: Mapping[str, int], deaths: Sequence[Death]
+    asked: Mapping[str, int],
+    usage: Mapping[str, LedgerEntry],
+    sent: Mapping[str, int],
+    deaths: Sequence[Death],
+    ends: Mapping[str, Sequence[str]] | None = None,
 ) -> ChatVerdict:
     """Compare call by call: `asked` at which time (ms) by id, the ledger's entries, tokens sent. Pure."""
-    verdict = ChatVerdict(calls=len(asked), sent=sum(sent.values()))
+    verdict, ended = ChatVerdict(calls=len(asked), sent=sum(sent.values())), ends or {}
     for call in sorted(asked.keys() | usage.keys() | sent.keys()):
         entry, tokens = usage.get(call), sent.get(call, 0)
         if entry is None:
@@ -108,17 +136,17 @@ def judge_calls(
                 verdict.wrong.append(f"{call} is on no topic; the server sent {tokens} tokens")
             continue
         # Attempts that brought nothing (a server stood still, another was asked) are waste beside the call's own end.
-        ends = [record for record in entry.records if not record.event.waste]
-        if len(ends) != 1:
-            verdict.wrong.append(f"{call} has {len(ends)} ends in the ledger")
+        own = [record for record in entry.records if not record.event.waste]
+        if len(own) != 1:
+            verdict.wrong.append(f"{call} has {len(own)} ends in the ledger")
         metered = sum(record.event.usage.completion_tokens for record in entry.records)
         verdict.metered += metered
-        if all(record.event.outcome == ABORTED for record in ends):
+        if all(record.event.outcome == ABORTED for record in own):
             verdict.aborted[call] = tokens
             if not _was_open(asked.get(call, 0), deaths):
                 verdict.wrong.append(f"{call} is aborted, and no ingress was killed while it was open")
         elif metered != tokens:
-            verdict.wrong.append(f"{call}: {metered} tokens in the ledger, the server sent {tokens}")
+            verdict.wrong.append(f"{call}: {differing(metered, entry.records, tokens, ended.get(call, ()))}")
     return verdict
 
 
@@ -133,10 +161,8 @@ async def check_calls(
         if asked.keys() <= usage.keys() or time.monotonic() > until:
             break
         await asyncio.sleep(2)
-    sent: Counter[str] = Counter()
-    for call in calls:
-        sent[call["tag"]] += call["sent"]
-    verdict = judge_calls(asked, usage, sent, deaths)
+    sent = sent_by(calls)
+    verdict = judge_calls(asked, usage, sent.tokens, deaths, sent.ends)
     verdict.ends = ends
     verdict.proof = await _proof(stack)
     return verdict

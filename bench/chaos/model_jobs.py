@@ -1,12 +1,11 @@
 """Holds the tokens of jobs that ask a model, job by job, against what the simulated model server says that it sent."""
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.chaos.chat_check import Death
+from bench.chaos.chat_check import Death, differing, sent_by
 from bench.chaos.journal import Account
 from bench.chaos.log_reading import read_log
 from schemas.topics import RESULTS, USAGE_EVENTS
@@ -70,7 +69,11 @@ class JobTokens:
 
 
 def judge_jobs(
-    jobs: Mapping[str, Open], usage: Mapping[str, LedgerEntry], sent: Mapping[str, int], deaths: Sequence[Death]
+    jobs: Mapping[str, Open],
+    usage: Mapping[str, LedgerEntry],
+    sent: Mapping[str, int],
+    deaths: Sequence[Death],
+    ends: Mapping[str, Sequence[str]] | None = None,
 ) -> JobTokens:
     """Compare job by job: the ledger's entries with the tokens sent. Pure."""
     found = JobTokens(jobs=len(jobs))
@@ -83,7 +86,7 @@ def judge_jobs(
         if metered < tokens and _was_open(job, deaths):
             found.lost[job_id] = tokens - metered
         elif metered != tokens:
-            found.wrong.append(f"the job {job_id}: {metered} tokens in the ledger, the server sent {tokens}")
+            found.wrong.append(f"the job {job_id}: {differing(metered, records, tokens, (ends or {}).get(job_id, ()))}")
     return found
 
 
@@ -92,16 +95,14 @@ async def check_jobs(
 ) -> JobTokens:
     """Read the log, and judge the jobs by what the model server says of its calls."""
     log = await read_log(bootstrap, account.services, (RESULTS, USAGE_EVENTS))
-    sent: Counter[str] = Counter()
-    for call in calls:
-        sent[call["tag"]] += call["sent"]
+    sent = sent_by(calls)
     jobs: dict[str, Open] = {}
     for job_id, planned in account.planned.items():
         if planned.module == MODULE:
             state = log.states.get(job_id)
             end = state.current.terminal if state is not None else None
             jobs[job_id] = Open(planned.at, end.finished_at_ms / 1000 if end is not None else time.time())
-    return judge_jobs(jobs, log.usage, sent, deaths)
+    return judge_jobs(jobs, log.usage, sent.tokens, deaths, sent.ends)
 
 
 def _completion(records: Iterable[LedgerRecord]) -> int:

@@ -1,6 +1,7 @@
 """Talks HTTP to an upstream of either kind and yields chunks. Whoever closes an answer closes the upstream's call."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import aiohttp
@@ -43,11 +44,19 @@ class Backend:
         self._limits = limits or AnswerLimits()
         self._urls: dict[tuple[str, str], URL] = {}
 
-    async def open(self, upstream: Upstream, call: Call, model: str, request_id: str = "") -> UpstreamAnswer:
+    async def open(
+        self,
+        upstream: Upstream,
+        call: Call,
+        model: str,
+        request_id: str = "",
+        count: Callable[[list[Chunk]], None] | None = None,
+    ) -> UpstreamAnswer:
         """Send a call and return its answer once the first token is there (the whole answer if not streamed).
 
-        Raises UpstreamFailed (or a child) where another upstream may serve, CallRefused where none will,
-        InvalidInput for what the upstream's protocol cannot express. Cancelling closes the upstream's call.
+        `count` is given what had come of an answer that is not returned. Raises UpstreamFailed (or a child) where
+        another upstream may serve, CallRefused where none will, InvalidInput for what the upstream's protocol cannot
+        express. Cancelling closes the upstream's call.
         """
         request = upstream_request(call, upstream.kind, model)
         if call.answer_limit:
@@ -68,7 +77,7 @@ class Backend:
             )
             if response.status != 200:
                 raise await self._refusal(upstream, response)
-            answer = await self._answer(upstream, call, request.path, response, span)
+            answer = await self._answer(upstream, call, request.path, response, span, count)
         except BaseException as e:
             if response is not None:
                 response.close()
@@ -111,7 +120,13 @@ class Backend:
             raise translated from e
 
     async def _answer(
-        self, upstream: Upstream, call: Call, path: str, response: aiohttp.ClientResponse, span: Span
+        self,
+        upstream: Upstream,
+        call: Call,
+        path: str,
+        response: aiohttp.ClientResponse,
+        span: Span,
+        count: Callable[[list[Chunk]], None] | None,
     ) -> UpstreamAnswer:
         streamed = call.stream and call.task is not Task.EMBED
         if streamed and upstream.kind is Dialect.OPENAI and response.content_type == "application/json":
@@ -128,7 +143,13 @@ class Backend:
             else from_openai.OpenAiReader(SseFramer(self._limits.event_bytes))
         )
         answer = UpstreamAnswer(response, reader, self._limits, span)
-        await answer.begin()
+        try:
+            await answer.begin()
+        except BaseException:
+            if count is not None:
+                count(answer.head)
+                answer.cut(count)
+            raise
         return answer
 
     async def _read_whole(self, response: aiohttp.ClientResponse) -> bytes:

@@ -1,13 +1,14 @@
 """One answer of an upstream as it comes, within its bounds. Whoever closes it closes the upstream's call."""
 
 import asyncio
-import os
-import socket
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
 
 from processors.llm.errors import AnswerBroken
+from processors.llm.leaving import take_in, take_in_now
 from processors.llm.protocols import from_ollama, from_openai
 from processors.llm.protocols.values import Chunk
 from processors.llm.spans import tell_chunks
@@ -16,7 +17,6 @@ from streams.spans import NO_SPAN, Span
 
 TOO_LONG = "answer_too_long"
 _AFTER_END_S = 1.0
-_READ_BYTES = 256 * 1024
 _LEAVING_S = 1.0  # a server that heard us stops at once; on a busy machine it hears late, and sends until then
 
 
@@ -95,20 +95,35 @@ class UpstreamAnswer:
         self._response.close()
         self._span.end()
 
-    async def leave(self) -> list[Chunk]:
-        """Tell the upstream to stop, close its call, and return what it had sent until then but nobody has read."""
+    async def leave(self, count: Callable[[list[Chunk]], None]) -> None:
+        """Tell the upstream to stop, and close its call.
+
+        `count` is given what it had sent until it heard that and nobody has read, also where this is cancelled.
+        """
         try:
-            if self.ended:
-                return []
             # An answer that came to its end meanwhile has no connection any more, but may not be read yet.
-            if not self._response.closed:
-                await _take_in(self._response)
-            data = self._response.content.read_nowait()
-            chunks = self._reader.feed(data) if data and self._reader else []
-            tell_chunks(self._span, chunks)
-            return chunks
+            if not (self.ended or self._response.closed):
+                with contextlib.suppress(OSError):
+                    await take_in(self._response, _LEAVING_S)
+        finally:
+            self._count_unread(count)
+
+    def cut(self, count: Callable[[list[Chunk]], None]) -> None:
+        """Close the upstream's call at once; `count` is given what had come by now and nobody has read."""
+        if not (self.ended or self._response.closed):
+            with contextlib.suppress(OSError):
+                take_in_now(self._response)
+        self._count_unread(count)
+
+    def _count_unread(self, count: Callable[[list[Chunk]], None]) -> None:
+        try:
+            data = b"" if self.ended or self._reader is None else _lying_in(self._response.content)
+            if data and self._reader is not None:
+                chunks = self._reader.feed(data)
+                tell_chunks(self._span, chunks)
+                count(chunks)
         except (aiohttp.ClientError, OSError, GatewayError, RuntimeError):
-            return []  # nothing that could be counted
+            pass  # nothing that could be counted
         finally:
             self.close()
 
@@ -117,8 +132,8 @@ class UpstreamAnswer:
         while not self.ended:
             data = await self._response.content.readany()
             chunks = self._taken(data)
-            self._raise_if_broken()  # nothing went out yet: another upstream may serve
             self.head += chunks
+            self._raise_if_broken()  # nothing went out yet: another upstream may serve
             if any(chunk.last or any(not p.empty or p.finish for p in chunk.parts) for chunk in chunks):
                 return
 
@@ -142,29 +157,9 @@ class UpstreamAnswer:
         return chunks
 
 
-async def _take_in(response: aiohttp.ClientResponse) -> None:
-    """Tell the upstream to stop, then hand what it sends until it has heard that to the response.
-
-    All of that was sent to us, so it counts. An upstream answers the end of our side with the end of its own, within
-    a round trip; one that does not is waited for `_LEAVING_S`. (Over TLS only what was decrypted already counts.)
-    """
-    connection = response.connection
-    transport = connection.transport if connection is not None else None
-    if connection is None or transport is None or transport.get_extra_info("sslcontext") is not None:
-        return
-    protocol, watched = connection.protocol, transport.get_extra_info("socket")
-    if protocol is None or watched is None:
-        return
-    loop = asyncio.get_running_loop()
-    transport.pause_reading()
-    try:
-        with socket.socket(fileno=os.dup(watched.fileno())) as sock:
-            sock.setblocking(False)
-            sock.shutdown(socket.SHUT_WR)
-            async with asyncio.timeout(_LEAVING_S):
-                while data := await loop.sock_recv(sock, _READ_BYTES):
-                    protocol.data_received(data)
-    except TimeoutError:
-        pass
-    finally:
-        transport.abort()  # half closed: of no use to another call
+def _lying_in(content: aiohttp.StreamReader) -> bytes:
+    """Return what came and was not read, also where the connection broke behind it."""
+    if content.exception() is None:
+        return b"".join(iter(content.read_nowait, b""))
+    # Nothing public gives what stands before an error, and it was sent to us all the same.
+    return content._read_nowait(-1)  # pyright: ignore[reportPrivateUsage]

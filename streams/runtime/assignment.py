@@ -63,7 +63,7 @@ class Work:
 
 @dataclass(slots=True, eq=False)
 class HeldPartition:
-    """One assigned partition."""
+    """One assigned partition. `works` by offset; `firsts` holds of each job's works here the one that came first."""
 
     partition: Partition
     lane: str
@@ -71,6 +71,7 @@ class HeldPartition:
     offsets: PartitionOffsets | None = None
     backlog: deque[LogRecord] = field(default_factory=deque[LogRecord])
     works: dict[int, Work] = field(default_factory=dict[int, Work])
+    firsts: dict[str, Work] = field(default_factory=dict[str, Work])
     read_next: int = 0
     paused: bool = False
     lost: bool = False
@@ -140,9 +141,21 @@ class HeldPartition:
         if self.offsets is not None:
             (self.offsets.park if parked else self.offsets.unpark)(offset)
 
+    def hold(self, work: Work) -> bool:
+        """Keep a request until its end; False for a repeat of one that is kept already, whose end is that one's.
+
+        A caller whose answer was lost asks again, and both requests may come with the same fetch once the log is back.
+        The first stands below and unfinished: whatever happens, it is read again, and its end is the job's.
+        """
+        first = self.firsts.setdefault(work.request.job.job_id, work)
+        if first is not work and _is_repeat(first.request, work.request):
+            return False
+        self.works[work.offset] = work
+        return True
+
     def finish(self, offset: int) -> None:
         """Mark a record as finished."""
-        self.works.pop(offset, None)
+        self._forget(offset)
         if self.offsets is not None:
             self.offsets.finish(offset)
 
@@ -155,4 +168,15 @@ class HeldPartition:
         self.backlog.clear()
         if self.offsets is None or committed is None:
             return []
-        return [self.works.pop(offset) for offset in self.offsets.advance(committed.offset) if offset in self.works]
+        return [work for o in self.offsets.advance(committed.offset) if (work := self._forget(o)) is not None]
+
+    def _forget(self, offset: int) -> Work | None:
+        work = self.works.pop(offset, None)
+        if work is not None and self.firsts.get(job_id := work.request.job.job_id) is work:
+            del self.firsts[job_id]
+        return work
+
+
+def _is_repeat(first: StageRequest, other: StageRequest) -> bool:
+    a, b = first.job, other.job
+    return (a.epoch, first.position, a.input_digest) == (b.epoch, other.position, b.input_digest)

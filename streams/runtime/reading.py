@@ -132,5 +132,8 @@ class Reading:
         work.suspect = offsets.is_suspect(record.offset)
         work.alone = offsets.attempts(record.offset) >= ALONE_AFTER
         work.dependency = self._processor.depends_on(request)
-        held.works[record.offset] = work
+        if not held.hold(work):
+            log.info("request.repeated", group=self._group, job_id=request.job.job_id, offset=record.offset)
+            held.finish(record.offset)
+            return
         self._turns.wait(work)

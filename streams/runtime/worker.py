@@ -3,7 +3,7 @@
 For each request:
 
 1. read the record, decode it, admit it to its partition's window (at most 64 unfinished, besides what waits
-   for a dependency that is down);
+   for a dependency that is down); one that repeats an unfinished request of its partition is finished with that;
 2. when its turn comes (lanes, services; at most `concurrency` at a time) count the attempt and run the
    handler; before the handler's first call into a child process, the attempt is committed;
 3. publish outcome, next request or result, event and usage, at the same time, and wait for all acks;

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -64,6 +65,24 @@ async def test_a_text_is_answered_and_metered(kafka: str, handle: Handler, sim: 
         counts = await sim.idle()
         assert (used.usage.completion_tokens, used.usage.prompt_tokens) == (6, counts["prompt_tokens"])
         assert (used.model, used.upstream, used.final) == ("tiny", "sim", True)
+
+
+async def test_a_submission_that_stands_on_the_log_twice_is_asked_once(
+    kafka: str, handle: Handler, sim: Simulator
+) -> None:
+    """Its caller lost the first answer and asked again; both requests come with one fetch."""
+    await sim.set(token_ms=10)
+    async with bench(kafka, own_stage("llm")) as it:
+        request = stage_request(it.stage.kind, options='{"max_tokens": 6}')
+        await it.send(request, replace(request, requested_at_ms=request.requested_at_ms + 500))
+        async with it.worker(handle) as worker:
+            assert (await it.result(request)).status == "done"
+        (held,) = (held for held in worker.held.values() if held.offsets)
+        assert held.committed is not None
+        assert held.committed.offset == 2
+        [used] = await it.until(lambda: it.records.usage(request.job.job_id))
+    counts = await sim.idle()
+    assert (counts["requests"], used.usage.completion_tokens) == (1, counts["tokens_sent"])
 
 
 async def test_an_answer_in_json_fits_the_schema(kafka: str, handle: Handler) -> None:

@@ -18,7 +18,7 @@ from streams.runtime.processor import Context, Processor, Result
 from streams.runtime.testing import FakeContext
 from streams.runtime.watchdog import EXIT_STALLED, StalledError, Standstill, watch_consumer
 from streams.runtime.worker import Worker, group_of
-from tests.builders import stage_request
+from tests.builders import beside, stage_request
 from tests.integration.worker_harness import make_tools
 from tests.unit.runtime.in_memory import OneStage
 from tests.waiting import WaitUntil
@@ -99,7 +99,7 @@ async def test_one_partition_that_stands_still_beside_others_that_flow_is_a_stal
         )
         while not watching.done():
             before = done
-            await stage.ask(stage_request(stage.topics.kind, job=first.job))
+            await stage.ask(stage_request(stage.topics.kind, job=beside(first.job)))
             await wait_until(lambda before=before: done > before)
         with pytest.raises(StalledError, match=f"1 records of {topic.name}/{unheard.number} wait, none came for"):
             await watching

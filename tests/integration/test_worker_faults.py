@@ -14,7 +14,7 @@ from schemas.topics import JOB_CONTROL, StageTopics
 from streams.log.admin import kafka_admin
 from streams.runtime import kafka_subscriber
 from streams.runtime.processor import Context, Result
-from tests.builders import now_ms, own_stage, stage_request
+from tests.builders import beside, now_ms, own_stage, stage_request
 from tests.integration.worker_harness import Bench, Gate, bench
 from tests.waiting import WaitUntil
 
@@ -100,7 +100,7 @@ async def test_work_that_kills_its_child_is_given_up_while_its_neighbours_finish
     options = {"child_timeout_s": 1.0 if function == "hang" else 20.0, "child_memory_bytes": 200 << 20}
     async with bench(kafka, stage) as it, it.worker(handler, **options):
         killer = stage_request(stage.kind, options='{"kill": true}')
-        neighbours = [stage_request(stage.kind, job=killer.job) for _ in range(5)]
+        neighbours = [stage_request(stage.kind, job=beside(killer.job)) for _ in range(5)]
         await it.send(killer, *neighbours)
         results = await it.until(lambda: r if len(r := it.records.results(killer.job.job_id)) == 6 else None)
         assert [r.status for r in results].count("done") == 5
@@ -204,7 +204,7 @@ async def test_work_that_kills_the_whole_process_is_given_up_and_its_neighbours_
     stage = own_stage()
     async with bench(kafka, stage) as it:
         killer = stage_request(stage.kind, options='{"kill": true}')
-        others = [stage_request(stage.kind, job=killer.job) for _ in range(5)]
+        others = [stage_request(stage.kind, job=beside(killer.job)) for _ in range(5)]
         await it.send(killer, *others)
         deaths = 0
         process = start_process(kafka, killer=stage)

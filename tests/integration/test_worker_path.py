@@ -7,7 +7,7 @@ from schemas.errors import InvalidInput
 from schemas.events import Lane, StageOutcome, StageRequest, Usage
 from schemas.payloads import Payload, text_payload
 from streams.runtime.processor import Context, Result
-from tests.builders import job_ref, own_stage, stage_request
+from tests.builders import beside, job_ref, own_stage, stage_request
 from tests.integration.worker_harness import Gate, bench
 from tests.waiting import WaitUntil
 
@@ -95,7 +95,7 @@ async def test_neighbours_finish_while_one_is_in_work_and_nothing_is_committed_p
     stage, gate = own_stage(), Gate()
     slow = stage_request(stage.kind, options='{"slow": true}')
     # The same job id for all: one partition.
-    others = [stage_request(stage.kind, job=slow.job) for _ in range(20)]
+    others = [stage_request(stage.kind, job=beside(slow.job)) for _ in range(20)]
 
     async def handler(request: StageRequest, context: Context) -> Result:
         if request.options != "{}":
@@ -119,7 +119,7 @@ async def test_neighbours_finish_while_one_is_in_work_and_nothing_is_committed_p
 async def test_what_was_finished_out_of_order_is_not_repeated_by_the_next_worker(kafka: str) -> None:
     stage, gate, done = own_stage(), Gate(), []
     slow = stage_request(stage.kind, options='{"slow": true}')
-    others = [stage_request(stage.kind, job=slow.job, options=f'{{"n": {n}}}') for n in range(20)]
+    others = [stage_request(stage.kind, job=beside(slow.job), options=f'{{"n": {n}}}') for n in range(20)]
 
     async def first(request: StageRequest, context: Context) -> Result:
         if "slow" in request.options:

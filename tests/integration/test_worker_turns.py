@@ -9,7 +9,7 @@ from streams.runtime import kafka_subscriber
 from streams.runtime.offsets import MAX_UNFINISHED
 from streams.runtime.processor import Context, Result
 from streams.runtime.scheduling import SHARE
-from tests.builders import job_ref, own_stage, stage_request
+from tests.builders import beside, job_ref, own_stage, stage_request
 from tests.integration.worker_harness import Gate, bench, partition_of_job
 from tests.waiting import WaitUntil
 
@@ -56,14 +56,14 @@ async def test_a_partition_that_stands_still_is_paused_alone_and_read_on_when_it
 
     async def handler(request: StageRequest, context: Context) -> Result:
         nonlocal stood
-        if request.job == standing:
+        if request.job.job_id == standing.job_id:
             await gate.wait()
             stood += 1
         return Result(())
 
     async with bench(kafka, stage) as it:
         for _ in range(10):
-            await it.send(*(stage_request(stage.kind, job=standing) for _ in range(many // 10)))
+            await it.send(*(stage_request(stage.kind, job=beside(standing)) for _ in range(many // 10)))
         async with it.worker(handler, concurrency=2 * MAX_UNFINISHED) as worker:
             await wait_until(lambda: any(held.paused for held in worker.held.values()))
             others = [stage_request(stage.kind) for _ in range(200)]

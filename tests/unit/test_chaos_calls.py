@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bench.chaos.chat_check import ChatVerdict, Death, judge_calls
+from bench.chaos.chat_check import ChatVerdict, Death, judge_calls, sent_by
 from bench.chaos.model_jobs import Open, judge_jobs
 from schemas.events import Lane, Usage, UsageEvent
 from schemas.ids import usage_id
@@ -45,7 +45,14 @@ def test_attempts_that_brought_nothing_are_no_second_end_and_their_tokens_count(
 def test_a_token_too_few_or_too_many_is_told() -> None:
     for metered in (4, 6):
         (said,) = judged({"a": entry("a", metered)}, {"a": 5}, KILLED).wrong
-        assert said == f"a: {metered} tokens in the ledger, the server sent 5"
+        assert said == f"a: {metered} tokens in the ledger ({metered} done), the server sent 5"
+
+
+def test_what_differs_is_told_with_each_side_s_ends() -> None:
+    sent = sent_by([{"tag": "a", "sent": 24, "end": "done"}, {"tag": "a", "sent": 11, "end": "disconnected"}])
+    assert sent.tokens == {"a": 35}
+    (said,) = judge_calls({"a": ASKED_S * 1000}, {"a": entry("a", 24)}, sent.tokens, [], sent.ends).wrong
+    assert said == "a: 24 tokens in the ledger (24 done), the server sent 35 (24 done, 11 disconnected)"
 
 
 def test_a_call_without_usage_is_wrong_whatever_died() -> None:
@@ -89,5 +96,5 @@ def test_tokens_of_a_job_that_the_ledger_lacks_are_excused_by_a_death_while_it_w
     assert judge_jobs(OPEN, {"a": entry("a", 5)}, {"a": 8}, during).lost == {"a": 3}
     for deaths in ([], after):
         (said,) = judge_jobs(OPEN, {"a": entry("a", 5)}, {"a": 8}, deaths).wrong
-        assert said == "the job a: 5 tokens in the ledger, the server sent 8"
+        assert said == "the job a: 5 tokens in the ledger (5 done), the server sent 8"
     assert not judge_jobs(OPEN, {"a": entry("a", 9)}, {"a": 8}, during).kept, "what was never sent is no death's"

@@ -76,15 +76,20 @@ class Answer:
 
     def drop(self) -> None:
         """End the call at once: its caller has another answer, or is gone. What was used is the call's loss."""
-        self.close()
-        self._tally.lose(cut=True)
+        source, self._source = self._source, None
+        try:
+            if source is not None:
+                source.cut(self._tally.add)
+        finally:
+            self.close()
+            self._tally.lose(cut=True)
 
     async def leave(self) -> None:
         """End the call, count what the upstream had sent until it heard that, and free the slot."""
         source, self._source = self._source, None
         try:
             if source is not None:
-                self._tally.add(await source.leave())
+                await source.leave(self._tally.add)
         finally:
             self._tally.end()
             self._slot.release()

@@ -285,7 +285,7 @@ class Pool:
         others.add(waiting)
         try:
             async with asyncio.timeout(limit_s) as waiting.scope:
-                source = await self._backend.open(upstream, run.call, route.model, run.caller.request_id)
+                source = await self._backend.open(upstream, run.call, route.model, run.caller.request_id, tally.add)
         except TimeoutError:
             slot.release()
             took = self._loop.time() - began
@@ -298,7 +298,7 @@ class Pool:
             raise error from None
         except UpstreamFailed as e:
             slot.release()
-            if isinstance(e, AnswerBroken):
+            if isinstance(e, AnswerBroken) or tally.has_begun:
                 tally.lose(cut=False)
             self._note_failure(run, name, e, began, waiting.is_trial)
             raise

@@ -103,6 +103,11 @@ class Tally:
         return Used(counts.prompt_tokens, completion, complete=False, counted=up_to_date)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a token came."""
+        return bool(self._events or self._exact)
+
+    @property
     def work_s(self) -> float:
         """How long the upstream was at work, until now or until the end."""
         return (self._clock() if self._ended is None else self._ended) - self.began

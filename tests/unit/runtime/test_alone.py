@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from schemas.codec import Codec
 from schemas.events import StageRequest
@@ -18,7 +19,7 @@ from streams.runtime.processor import Context, Handler, Processor, Result
 from streams.runtime.solitude import Solitude
 from streams.runtime.worker import Worker, group_of
 from streams.storage.fake import FakeBlobs
-from tests.builders import own_stage, stage_request
+from tests.builders import beside, own_stage, stage_request
 from tests.unit.runtime.in_memory import OneStage
 
 WaitUntil = Callable[..., Awaitable[None]]
@@ -46,7 +47,7 @@ async def test_the_next_one_waits_until_the_end_of_the_first_is_committed() -> N
         log.create(topic)
     publisher = SlowToTake(log, codec)
     first = stage_request(stage.kind)
-    for request in (first, first):  # one key, and so one partition
+    for request in (first, replace(first, job=beside(first.job))):  # one key, and so one partition
         await MemoryPublisher(log, codec).publish(requests, first.job.job_id, request)
     place = next(Partition(requests.name, number) for number, held in enumerate(log.partitions(requests.name)) if held)
     begun: list[str] = []
@@ -86,7 +87,7 @@ async def test_the_next_one_waits_until_the_end_of_the_first_is_committed() -> N
 
 async def test_what_may_kill_the_process_is_alone_among_all_its_workers(wait_until: WaitUntil) -> None:
     """Two stages in one process: neither the other's suspect nor its ordinary work is beside one that is alone."""
-    solitude, inside, beside = Solitude(), set[str](), list[frozenset[str]]()
+    solitude, inside, seen = Solitude(), set[str](), list[frozenset[str]]()
     stages = {"one": OneStage(), "two": OneStage()}
     requests = {name: [stage_request(stage.topics.kind) for _ in range(20)] for name, stage in stages.items()}
 
@@ -95,7 +96,7 @@ async def test_what_may_kill_the_process_is_alone_among_all_its_workers(wait_unt
             what = f"{name} {'suspect' if request.job.job_id == requests[name][0].job.job_id else request.job.job_id}"
             inside.add(what)
             for _step in range(30):
-                beside.append(frozenset(inside))
+                seen.append(frozenset(inside))
                 await asyncio.sleep(0)
             inside.discard(what)
             return Result(outputs=())
@@ -109,8 +110,8 @@ async def test_what_may_kill_the_process_is_alone_among_all_its_workers(wait_unt
         for name, stage in stages.items():
             await process.enter_async_context(stage.serve(stage.processor(handler(name)), solitude=solitude))
         await wait_until(lambda: all(len(stage.results()) == 20 for stage in stages.values()))
-    assert any(len(together) > 1 for together in beside), "the others do run side by side"
-    assert {together for together in beside if any("suspect" in what for what in together)} == {
+    assert any(len(together) > 1 for together in seen), "the others do run side by side"
+    assert {together for together in seen if any("suspect" in what for what in together)} == {
         frozenset({"one suspect"}),
         frozenset({"two suspect"}),
     }

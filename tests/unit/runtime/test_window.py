@@ -10,7 +10,7 @@ from streams.log.protocols import LogRecord, Partition
 from streams.runtime.offsets import MAX_UNFINISHED
 from streams.runtime.processor import Context, Result
 from streams.runtime.worker import group_of
-from tests.builders import job_ref, stage_request
+from tests.builders import beside, job_ref, stage_request
 from tests.unit.runtime.in_memory import OneStage
 
 WaitUntil = Callable[..., Awaitable[None]]
@@ -51,7 +51,7 @@ async def test_a_full_window_pauses_its_own_partition_until_there_is_room(wait_u
     topic = stage.topics.requests[Lane.INTERACTIVE].name
 
     async def handle(request: StageRequest, _: Context) -> Result:
-        if request.job == standing:
+        if request.job.job_id == standing.job_id:
             await gate.wait()
         done[request.job.job_id] = done.get(request.job.job_id, 0) + 1
         return Result(outputs=())
@@ -60,7 +60,7 @@ async def test_a_full_window_pauses_its_own_partition_until_there_is_room(wait_u
     subscriber = InPieces(stage.log, group_of(processor), [topic])
     subscriber.notes = []
     many = 20 * AT_ONCE
-    await stage.ask(*(stage_request(stage.topics.kind, job=standing) for _ in range(many)))
+    await stage.ask(*(stage_request(stage.topics.kind, job=beside(standing)) for _ in range(many)))
     (stands,) = (number for number, records in enumerate(stage.log.partitions(topic)) if records)
     place = Partition(topic, stands)
     async with stage.serve(processor, subscriber) as (worker, _):

@@ -18,7 +18,7 @@ from streams.runtime.offsets import MAX_UNFINISHED
 from streams.runtime.processor import Context, Result, RetryPolicy
 from streams.runtime.turns import Turns
 from streams.runtime.watchdog import StalledError, watch_consumer
-from tests.builders import stage_request
+from tests.builders import beside, stage_request
 from tests.unit.runtime.in_memory import OneStage
 from tests.waiting import WaitUntil
 
@@ -111,9 +111,11 @@ async def test_a_model_that_is_down_does_not_fill_the_window_of_its_partition(wa
 
     first = stage_request(stage.topics.kind, options="down")
     async with stage.serve(stage.processor(handle, concurrency=4, depends_on=of_model)) as (worker, _):
-        await stage.ask(first, *(stage_request(first.step.kind, job=first.job, options="down") for _ in range(many)))
+        await stage.ask(
+            first, *(stage_request(first.step.kind, job=beside(first.job), options="down") for _ in range(many))
+        )
         await wait_until(lambda: worker.unavailable == "down: no server has the model")
-        await stage.ask(*(stage_request(first.step.kind, job=first.job, options="up") for _ in range(50)))
+        await stage.ask(*(stage_request(first.step.kind, job=beside(first.job), options="up") for _ in range(50)))
         await wait_until(lambda: len(served) == 50)
         assert set(served) == {"up"}
         is_down = False
@@ -140,11 +142,11 @@ async def test_a_model_that_is_back_does_not_fill_the_window_with_what_waited_fo
     first = stage_request(stage.topics.kind)
     other = replace(first.job, service="other")
     async with stage.serve(stage.processor(handle, concurrency=1)) as (worker, _):
-        await stage.ask(first, *(stage_request(first.step.kind, job=first.job) for _ in range(many)))
+        await stage.ask(first, *(stage_request(first.step.kind, job=beside(first.job)) for _ in range(many)))
         await wait_until(lambda: sum(len(held.works) for held in worker.held.values()) == 1 + many)
         is_down = False
         await wait_until(lambda: len(served) == 10)
-        await stage.ask(stage_request(first.step.kind, job=other))
+        await stage.ask(stage_request(first.step.kind, job=beside(other)))
         await wait_until(lambda: sum(len(held.works) for held in worker.held.values()) == 2 + many - 10)
         went_on.set()
         await wait_until(lambda: len(served) == 2 + many)
@@ -167,7 +169,7 @@ async def test_what_waits_for_a_model_that_is_down_has_a_bound(
 
     first = stage_request(stage.topics.kind)
     async with stage.serve(stage.processor(handle)) as (worker, _):
-        await stage.ask(first, *(stage_request(stage.topics.kind, job=first.job) for _ in range(999)))
+        await stage.ask(first, *(stage_request(stage.topics.kind, job=beside(first.job)) for _ in range(999)))
         await wait_until(lambda: sum(len(held.works) for held in worker.held.values()) > MAX_UNFINISHED)
         await wait_until(lambda: any(held.backlog for held in worker.held.values()))
         for _ in range(500):
