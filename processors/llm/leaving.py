@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -79,7 +79,7 @@ async def take_in(response: aiohttp.ClientResponse, patience_s: float) -> None:
 
 
 @contextmanager
-def _line_of(response: aiohttp.ClientResponse) -> Iterator[_Line | None]:
+def _line_of(response: aiohttp.ClientResponse) -> Generator[_Line | None]:
     """Give the connection of a response; None where it has none any more, or over TLS.
 
     (There only what was decrypted already counts.)
