@@ -139,7 +139,7 @@ def run_chaos(options: Options) -> Outcome:
             "GATEWAY_UPSTREAM_SLOTS": "32",
             "GATEWAY_ORPHAN_SECONDS": str(options.orphan_s),
         }
-        if (model := make_model(Path(folder))) is not None:
+        if options.speech_every_s and (model := make_model(Path(folder))) is not None:
             env["GATEWAY_STT_MODEL"] = str(model)
         with probe_stack("--scale", f"llm={_REPLICAS}", env=env) as stack:
 

@@ -11,7 +11,9 @@ SLOW = ("kill-kafka", "kill-job-state", "kill-llm", "kill-stt")
 
 
 def test_nothing_is_lost_and_nothing_counts_twice() -> None:
-    outcome = run_chaos(Options(minutes=0.4, seed=11, faults=QUICK, jobs_per_s=6, letter_every_s=0, orphan_s=10))
+    outcome = run_chaos(
+        Options(minutes=0.4, seed=11, faults=QUICK, jobs_per_s=6, letter_every_s=0, speech_every_s=0, orphan_s=10)
+    )
     assert outcome.kept, outcome.as_text()
     assert outcome.verdict.jobs > 20
     assert sum(row.injected for row in outcome.table) >= 2

@@ -176,7 +176,8 @@ async def door(
                     task.cancel()
                 await asyncio.gather(following, return_exceptions=True)
                 await consumer.stop()
-                await it.end(signal.SIGKILL)
+                # It leaves its groups: after a kill the next one would wait until their sessions end.
+                await it.end(signal.SIGTERM)
                 await publisher.publish_raw(SERVICES.name, service.encode(), None, {})
 
 

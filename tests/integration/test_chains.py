@@ -180,13 +180,14 @@ async def test_a_letter_is_asked_about_with_the_prompt_that_it_was_accepted_with
     file.write_text("version: 72\n\nThe later prompt.")
     await wait_until(lambda: _is_live(door, "The later prompt."))
     door.extraction.opened.set()
-    for job_id, version, told in (
-        (earlier, 71, "The earlier prompt."),
-        (await door.accepted("gongmun", **sent), 72, "The later prompt."),
-    ):
-        job = await door.ended(job_id)
-        assert job["result"]["x_model"] == {"model": "tiny", "prompt": f"gongmun.extract@{version}"}
-        assert told in (await door.prompts())[-1]
+    await _was_asked(door, earlier, 71, "The earlier prompt.")
+    await _was_asked(door, await door.accepted("gongmun", **sent), 72, "The later prompt.")
+
+
+async def _was_asked(door: Door, job_id: str, version: int, told: str) -> None:
+    job = await door.ended(job_id)
+    assert job["result"]["x_model"] == {"model": "tiny", "prompt": f"gongmun.extract@{version}"}
+    assert told in (await door.prompts())[-1]
 
 
 async def _is_live(door: Door, told: str) -> bool:

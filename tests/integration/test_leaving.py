@@ -19,7 +19,7 @@ from schemas.events import JobRef, StageRequest
 from schemas.topics import StageTopics
 from streams.log.admin import kafka_admin
 from streams.runtime.processor import Context, Result
-from tests.builders import job_ref, own_stage, stage_request
+from tests.builders import beside, job_ref, own_stage, stage_request
 from tests.integration.worker_harness import Bench, bench, partition_of_job
 from tests.waiting import WaitUntil
 
@@ -85,7 +85,7 @@ async def test_sigterm_finishes_and_commits_what_is_in_work_and_begins_nothing_m
     stage, port = own_stage(), pick_free()
     async with bench(kafka, stage) as it:
         working = [Held(stage, tmp_path) for _ in range(8)]  # as many as are in work at a time
-        waiting = Held(stage, tmp_path, working[0].request.job)
+        waiting = Held(stage, tmp_path, beside(working[0].request.job))
         process = start(stage, environment(kafka, redis_url, tmp_path, port))
         try:
             await it.send(*(held.request for held in working))
