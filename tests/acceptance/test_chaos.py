@@ -10,6 +10,7 @@ QUICK = ("kill-ingress", "kill-probe-1", "flush-redis", "poison", "repeat", "han
 SLOW = ("kill-kafka", "kill-job-state", "kill-llm", "kill-stt")
 
 
+@pytest.mark.full
 def test_nothing_is_lost_and_nothing_counts_twice() -> None:
     outcome = run_chaos(
         Options(minutes=0.4, seed=11, faults=QUICK, jobs_per_s=6, letter_every_s=0, speech_every_s=0, orphan_s=10)

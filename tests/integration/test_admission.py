@@ -366,6 +366,7 @@ async def test_a_used_up_quota_makes_the_door_wait_and_refuses_nothing(kafka: st
     assert sorted(a.request_id for _, a, _ in it.answers) == [f"r{n}" for n in range(8)]
 
 
+@pytest.mark.full
 async def test_a_used_up_budget_makes_the_door_wait_until_it_is_raised(
     kafka: str, redis_url: str, wait_until: WaitUntil
 ) -> None:
@@ -419,6 +420,7 @@ async def test_what_waited_for_a_quota_as_long_as_it_may_is_rejected(kafka: str,
     assert [a.request_id for _, a, _ in it.answers] == ["shorter"]
 
 
+@pytest.mark.full
 async def test_a_request_larger_than_the_whole_quota_is_rejected_and_holds_up_nobody(
     kafka: str, redis_url: str
 ) -> None:

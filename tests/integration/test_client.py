@@ -87,6 +87,7 @@ async def test_a_service_without_a_door_is_told_so(kafka: str) -> None:
     assert caught.value.code == "no_door"
 
 
+@pytest.mark.full
 async def test_submit_batch_goes_on_where_it_was_interrupted_and_asks_nothing_twice(
     kafka: str, redis_url: str, tmp_path: Path
 ) -> None:

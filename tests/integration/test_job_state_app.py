@@ -291,6 +291,7 @@ async def test_its_groups_rebalances_and_commits_are_told(setting: Setting, wait
     await wait_until(has_committed)
 
 
+@pytest.mark.full
 async def test_scaling_from_one_to_three_and_back_under_load_loses_no_job(
     setting: Setting, kafka: str, tmp_path_factory: pytest.TempPathFactory, wait_until: WaitUntil
 ) -> None:

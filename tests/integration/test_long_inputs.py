@@ -88,7 +88,8 @@ async def _asked(sim: Simulator) -> tuple[Counter[str], dict[str, int]]:
     return Counter(c["prompt"] for c in calls), tokens
 
 
-@pytest.mark.parametrize("module", ["translation", pytest.param("summary", marks=pytest.mark.full)])
+@pytest.mark.full
+@pytest.mark.parametrize("module", ["translation", "summary"])
 async def test_a_model_server_that_goes_away_in_the_middle_is_waited_for_and_work_goes_on_there(
     sim: Simulator, wait_until: WaitUntil, module: str
 ) -> None:

@@ -200,6 +200,7 @@ def start_process(kafka: str, **handlers: StageTopics) -> subprocess.Popen[bytes
     return subprocess.Popen(program, stderr=subprocess.DEVNULL)
 
 
+@pytest.mark.full
 async def test_work_that_kills_the_whole_process_is_given_up_and_its_neighbours_are_done(kafka: str) -> None:
     stage = own_stage()
     async with bench(kafka, stage) as it:
