@@ -27,7 +27,7 @@ class Arrivals:
         self._events, self._waiting = events, waiting
         self._most, self._awaited, self._hold_s = most, awaited, hold_s
         # What was waited for in vain goes on waiting here, so that no event is lost.
-        self._coming: asyncio.Task[Any] | None = None
+        self._coming: asyncio.Future[Any] | None = None
 
     async def batch(self) -> list[Any]:
         """Return the next events, however long the first of them takes; none at the end of the stream."""
@@ -53,16 +53,10 @@ class Arrivals:
             self._coming.cancel()
 
     async def _next(self) -> Any:
-        if self._coming is None:
-            return await anext(self._events, None)
         coming, self._coming = self._coming, None
-        return await coming
+        return await (coming if coming is not None else anext(self._events, None))
 
     async def _next_within(self, seconds: float) -> Any:
-        if self._coming is None:
-            self._coming = asyncio.create_task(self._begin())
+        self._coming = asyncio.ensure_future(anext(self._events, None))
         await asyncio.wait((self._coming,), timeout=seconds)
         return await self._next() if self._coming.done() else None
-
-    async def _begin(self) -> Any:
-        return await anext(self._events, None)
