@@ -69,7 +69,7 @@ async def restored(
                 if not book.has_answered(entry.job.job_id):
                     reserved.setdefault(entry.job.job_id, reserver.held(entry))
         async for record in whole(reader, answers, answers_from):
-            job_id = (record.key or b"").decode()
+            job_id = (record.key or b"").decode(errors="replace")  # whatever somebody put there is no job's
             book.answered(job_id, record.timestamp)
             reserved.pop(job_id, None)
     finally:

@@ -200,7 +200,7 @@ class DoorClient:
             kind = BatchAnswer if tp.topic == self._door.results.name else BatchRejection
             for record in records:
                 # The key is the job: what is not asked for need not be decoded.
-                if kind is BatchAnswer and job_ids is not None and (record.key or b"").decode() not in job_ids:
+                if kind is BatchAnswer and job_ids is not None and _key(record) not in job_ids:
                     continue
                 found.append(Reply(await self._decoded(record.value or b"", kind), dict(record.headers)))
         return found
@@ -214,6 +214,10 @@ class DoorClient:
                 tail = KafkaTail(self._bootstrap, SCHEMAS.name)
                 self._schemas = await self._stack.enter_async_context(SchemaReader(tail, self._codec))
             return await self._schemas.decode(value, kind, patience_s=_CALL_S)
+
+
+def _key(record: Any) -> str:
+    return (record.key or b"").decode(errors="replace")
 
 
 def _asked_by(reply: Reply, places: Mapping[Place, str]) -> str | None:

@@ -27,6 +27,7 @@ from schemas.payloads import text_payload
 from schemas.services import Allowance, Quotas, ServiceSettings
 from schemas.topics import (
     BATCH_ENTRIES,
+    BATCH_NOTES,
     JOB_PARTITIONS,
     LONGEST_DOOR_WAIT,
     MODULES,
@@ -92,11 +93,13 @@ class Door:
             self.process.send_signal(number)
         return await self.process.wait()
 
-    async def send(self, *requests: BatchRequest | bytes) -> None:
+    async def send(self, *requests: BatchRequest | bytes, key: bytes | None = None) -> None:
         topic = batch_door(self.service).requests
         await self.publisher.publish_many(
             [
-                Raw(topic.name, None, r, {}) if isinstance(r, bytes) else Outgoing(topic, uuid4().hex, r, {})
+                Raw(topic.name, key, r if isinstance(r, bytes) else CODEC.encode(r), {})
+                if isinstance(r, bytes) or key is not None
+                else Outgoing(topic, uuid4().hex, r, {})
                 for r in requests
             ]
         )
@@ -187,6 +190,7 @@ async def test_each_kind_of_record_is_answered_once_with_its_reason(kafka: str, 
         own = await blobs.put_bytes(it.service, "text/plain", b"own text")
         other = await blobs.put_bytes("another", "text/plain", b"somebody else's")
         unknown = b"\xc3\x01" + bytes(8) + b"x"
+        of_another_schema = CODEC.encode(ServiceSettings(it.service))
         await it.send(
             BatchRequest("good", "noop", text="x", reply_headers={"trace": "abc"}),
             BatchRequest("blob", "noop", blobs=(own.sha256,)),
@@ -199,13 +203,15 @@ async def test_each_kind_of_record_is_answered_once_with_its_reason(kafka: str, 
             BatchRequest("large", "noop", text="x" * (512 * 1024 + 1)),
             b"garbage",
             unknown,
+            of_another_schema,
         )
-        await it.until(11)
+        await it.until(12)
         await it.send(BatchRequest("good", "noop", text="x", reply_headers={"trace": "abc"}))
         await it.send(BatchRequest("good", "noop", text="other"), BatchRequest("last", "noop", text="x"))
-        await it.until(13)
+        await it.send(BatchRequest("any key", "noop", text="x"), key=b"\xff\x00\xfe")
+        await it.until(15)
     answers = {a.request_id: (key, a, headers) for key, a, headers in it.answers}
-    assert sorted(a.request_id for _, a, _ in it.answers) == ["blob", "good", "last"]
+    assert sorted(a.request_id for _, a, _ in it.answers) == ["any key", "blob", "good", "last"]
     key, good, headers = answers["good"]
     assert key.decode() == good.job_id == keyed_job_id(it.service, "batch", "good")
     assert (good.status, good.result) == ("done", text_payload("x"))
@@ -213,6 +219,7 @@ async def test_each_kind_of_record_is_answered_once_with_its_reason(kafka: str, 
     assert headers["trace"] == b"abc"
     codes = sorted((r.request_id, r.code) for r in it.rejections)
     assert codes == [
+        ("", "undecodable_record"),
         ("", "undecodable_record"),
         ("", "unknown_schema"),
         ("good", "request_id_reused"),
@@ -227,6 +234,7 @@ async def test_each_kind_of_record_is_answered_once_with_its_reason(kafka: str, 
     reused = next(r for r in it.rejections if r.code == "request_id_reused")
     assert reused.job_id == good.job_id
     assert good.job_id in reused.message
+    assert [r.message for r in it.rejections if "ServiceSettings" in r.message], "what it was is told"
 
 
 async def test_a_rejection_of_a_request_id_takes_no_answer_from_its_first_job(kafka: str, redis_url: str) -> None:
@@ -293,7 +301,7 @@ async def test_every_record_has_one_answer_when_admission_is_killed_again_and_ag
 
 
 async def test_garbage_among_the_entries_is_buried_and_does_not_stop_the_next_start(kafka: str, redis_url: str) -> None:
-    """The partition with the garbage is read again from its start by who takes it over."""
+    """The partition with the garbage is read again from its start by who takes it over; so are notes and answers."""
     garbage = f"no entry {uuid4().hex}".encode()
     everything = {f"{n}".encode() for n in range(JOB_PARTITIONS * 8)}  # so that every partition has some
     buried: set[bytes | None] = set()
@@ -302,6 +310,12 @@ async def test_garbage_among_the_entries_is_buried_and_does_not_stop_the_next_st
         await it.until(1)
         for key in everything:
             await it.publisher.publish_raw(BATCH_ENTRIES.name, key, garbage, {})
+        of_another = batch_door(f"svc-{uuid4().hex[:8]}")
+        async with kafka_admin(kafka) as admin:
+            await admin.ensure_topics(of_another.topics)
+        for n in range(JOB_PARTITIONS * 8):
+            for topic in (of_another.results, BATCH_NOTES):
+                await it.publisher.publish_raw(topic.name, b"\xff%d" % n, garbage, {})
         await it.send(BatchRequest("second", "noop", text="x"))
         await it.until(2)
         await it.end(signal.SIGKILL)
