@@ -1,5 +1,7 @@
 """What orders do to a replay whose jobs are under way, and what it does when its content is gone."""
 
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import orjson
@@ -10,7 +12,7 @@ from schemas.ids import event_id, new_job_id
 from schemas.payloads import BlobRef, Payload
 from schemas.replays import ReplayEvent, ReplayKind, ReplayPlan, ReplayRequest, replayed_id
 from schemas.services import ServiceSettings
-from schemas.topics import JOB_CONTROL, RESULTS, SERVICES
+from schemas.topics import JOB_CONTROL, REPLAYS, RESULTS, SERVICES
 from streams.log.protocols import Outgoing
 from streams.log.whole_topics import read_whole
 from streams.replay.open_jobs import LEAST_OPEN
@@ -189,3 +191,42 @@ async def test_a_promotion_that_was_cut_off_is_finished_and_a_later_one_goes_on_
     for job_id in ids:
         own = sorted((r.job.epoch, orjson.loads(r.result.inline)["title"]) for r in every if r.job.job_id == job_id)
         assert own == [(0, "old"), (1, "second"), (2, "third")]
+
+
+async def test_of_two_that_two_replicas_took_at_once_the_later_ends_and_tells_why(world: World) -> None:
+    """Neither replica saw the other's when it looked, so both are on the log."""
+    await world.letters(2)
+    at = now_ms()
+    asked = ReplayRequest("ocr.done", ("ocr.done",), "", at - 60_000, at + 60_000, service=world.service, rate=5_000)
+    first, second = (new_job_id(at + n) for n in range(2))
+    for replay_id, at_ms in ((second, at + 1), (first, at)):
+        event = ReplayEvent(event_id(replay_id, "started"), replay_id, "started", at_ms, "test", request=asked)
+        await world.ingress.dependencies.replays.put(replace(event, service=world.service))
+    async with world.runner():
+        ended = await world.until(second, "cancelled")
+        assert ended["error"]["code"] == "replay_overlaps"
+        assert first in ended["error"]["message"]
+        await world.work(await started(world, {"id": first}, 2))
+        assert (await world.until(first, "done"))["done"] == 2
+        assert await world.requests(second) == []
+
+
+async def test_no_more_jobs_are_started_a_second_than_the_rate_says(world: World) -> None:
+    """Told by the times of its own records: that a busy machine takes longer changes nothing."""
+    rate, count = 10, 30
+    await world.letters(count)
+    async with world.runner():
+        replay = await world.start(rate=rate)
+        await world.work(await started(world, replay, count))
+        await world.until(replay["id"], "done")
+    seen: dict[int, int] = {}
+    async for batch in read_whole(world.settings.kafka_bootstrap, (REPLAYS.name,)):
+        for record in batch:
+            event = world.codec.decode(record.value or b"", ReplayEvent)
+            if event.replay_id == replay["id"] and event.progress is not None:
+                seen.setdefault(event.progress.started, event.at_ms)
+    reached = sorted(seen)
+    assert reached[-1] == count
+    for before, after in pairwise(reached):
+        assert after - before <= rate
+        assert seen[after] - seen[before] >= 900 * (after - before) / rate

@@ -135,7 +135,7 @@ async def test_garbage_among_the_records_is_counted_and_passed_over(past: Past) 
         for key in (before.job_id.encode(), b"\xff\xfe", None):
             await past.publisher.publish_raw("ocr.done", key, value, {})
     # A good record of another kind.
-    wrong = StageRequest("e1", before, STEPS, 0, (text_payload("x"),), "{}", now_ms())
+    wrong = StageRequest("e1", before, STEPS, 0, (text_payload("x"),))
     await past.publisher.publish_raw("ocr.done", before.job_id.encode(), Codec().encode(wrong), {})
     after = await past.read()
     found = await past.planned()
