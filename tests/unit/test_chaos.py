@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import wave
@@ -29,6 +30,8 @@ from schemas.payloads import text_payload
 from schemas.usage_ledger import fold_usage
 from tests.builders import job_ref
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def test_the_schedule_is_the_seeds_and_every_fault_comes_once_a_round() -> None:
     names = ["a", "b", "c", "d"]
@@ -43,9 +46,18 @@ def test_without_faults_there_are_no_turns() -> None:
     assert list(turns([], 1)) == []
 
 
-def test_every_fault_has_its_own_name() -> None:
-    names = list(all_faults())
-    assert {"kill-ingress", "stop-job-state", "kill-kafka", "flush-redis", "blobs-away", "handler-kills"} <= set(names)
+def test_every_kind_of_process_store_and_work_has_its_faults() -> None:
+    """Those that `docs/reliability.md` tells of, too."""
+    names = set(all_faults())
+    processes = ("ingress", "admission", "job-state", "metering", "ocr", "stt", "llm", "probe-1")
+    assert names == {f"{what}-{process}" for what in ("kill", "stop") for process in processes} | {
+        *("restart-kafka", "kill-kafka", "pause-kafka"),
+        *("restart-redis", "kill-redis", "pause-redis", "flush-redis"),
+        *("blobs-away", "disk-full", "poison", "repeat", "join-recovery", "clock-ahead", "clock-behind"),
+        *("handler-hangs", "handler-crashes", "handler-eats", "handler-kills"),
+    }
+    told = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs/reliability.md").read_text(), re.MULTILINE))
+    assert names <= told
 
 
 def test_the_journal_reads_as_it_was_written(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,13 @@ COMMAND: Any = typer.main.get_command(build_app())
 
 
 def spans(begin: str) -> Iterator[str]:
+    """Yield what the operators' pages tell to type that begins so."""
+    return spans_of(PAGES, begin)
+
+
+def spans_of(pages: Iterable[Path], begin: str) -> Iterator[str]:
     """Yield each code span, or line of a code block, that begins so; cut where a pipe begins."""
-    for page in PAGES:
+    for page in pages:
         text = page.read_text()
         blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)
         lines = [line for block in blocks for line in block.splitlines()]
