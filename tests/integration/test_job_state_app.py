@@ -15,7 +15,7 @@ from schemas.events import JobEvent, JobRef, JobResult, Step
 from schemas.ids import event_id
 from schemas.job_view import JobView
 from schemas.payloads import json_payload
-from schemas.topics import JOB_EVENTS, RESULTS, Topic
+from schemas.topics import JOB_EVENTS, JOB_TABLE_CHANGELOG, RESULTS, Topic
 from streams import redis_keys
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.redis_client import redis_client
@@ -259,6 +259,7 @@ async def test_while_redis_is_down_nothing_is_lost(setting: Setting, wait_until:
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
 async def test_a_restart_recovers_the_table(setting: Setting, signum: int, wait_until: WaitUntil) -> None:
+    """Also where the changelog holds what is no state."""
     before, during = job_ref(), job_ref()
     await setting.accepted(before)
     await setting.done(before)
@@ -266,6 +267,8 @@ async def test_a_restart_recovers_the_table(setting: Setting, signum: int, wait_
     assert setting.app.end(signum) == (0 if signum == signal.SIGTERM else -signum)
     client = redis_client(setting.redis.url)
     await client.flushall()
+    for key in (b"\xff no job", job_ref().job_id.encode()):
+        await setting.publisher.publish_raw(JOB_TABLE_CHANGELOG.name, key, b"garbage", {})
     await setting.accepted(during)
     assert isinstance(await setting.reader.get(before.job_id), Unknown)
     setting.app.start()

@@ -45,7 +45,7 @@ def _kept(folder: Path) -> list[Path]:
 async def test_parts_that_were_answered_before_a_kill_are_asked_for_once_and_charged_once(
     kafka: str, tmp_path: Path, wait_until: WaitUntil
 ) -> None:
-    """Only what was under way is asked for again; nothing is left behind in the store."""
+    """Only what was under way is asked for again; nothing is left behind in the store. Garbage stands before it all."""
     module = Module(read_module_file(ROOT / "modules" / "translation.yml"))
     text = "\n\n".join(PARAGRAPHS) + "\n"
     with simulator(echo=True, context=2048, keep_prompts=True, token_ms=5) as sim:
@@ -55,6 +55,7 @@ async def test_parts_that_were_answered_before_a_kill_are_asked_for_once_and_cha
                 kind, inputs=(text_payload(text),), options=orjson.dumps(module.options({})).decode()
             )
             request = replace(request, steps=(replace(module.spec.steps[-1], kind=kind),))
+            await it.garbage(request.job.job_id)
             await it.send(request)
             folder = tmp_path / PREFIX
             with _process(kafka, kind, sim.url, str(tmp_path)) as first:
@@ -66,6 +67,7 @@ async def test_parts_that_were_answered_before_a_kill_are_asked_for_once_and_cha
                 result = await it.result(request)
                 await wait_until(lambda: not _kept(folder))
             [used] = await it.until(lambda: it.records.usage(request.job.job_id))
+            await it.until(it.garbage_is_buried)
         await sim.idle()
         calls = [call for call in (await sim.counts(each=True))["calls"] if call["end"] == "done"]
     assert (result.status, result.attempt) == (JobStatus.DONE, 2)

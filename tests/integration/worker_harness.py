@@ -37,6 +37,7 @@ from streams.storage.fake import FakeBlobs
 
 T = TypeVar("T")
 
+GARBAGE = b"\xc3\x01 no record of ours"
 QUICK = RetryPolicy(attempts=3, backoff_s=0.05, backoff_limit_s=0.1)
 
 
@@ -105,6 +106,16 @@ class Bench:
         """Put requests on the stage's topic."""
         topic = self.stage.requests[lane]
         await self.tools.publisher.publish_many([Outgoing(topic, r.job.job_id, r, headers or {}) for r in requests])
+
+    async def garbage(self, key: str) -> None:
+        """Put a record that nobody can read on the topic of each lane, where a job's own requests stand."""
+        for topic in self.stage.requests.values():
+            await self.tools.publisher.publish_raw(topic.name, key.encode(), GARBAGE, {})
+
+    def garbage_is_buried(self) -> bool:
+        """Whether each lane's dead letter topic has that record."""
+        letters = [self.records.raw[topic.dead_letters] for topic in self.stage.requests.values()]
+        return all(any(letter.value == GARBAGE for letter in lane) for lane in letters)
 
     async def until(self, condition: Callable[[], T], timeout_s: float = 30) -> T:
         """Wait until what was collected satisfies `condition`; return what that returned."""

@@ -26,13 +26,16 @@ LETTER = ROOT / "cli" / "data" / "demo-letter.pdf"
 
 GARBAGE = b"\xc3\x01 no record of ours"
 
-# A stack without a model for speech and without an LLM serves neither stage: their requests wait until one does.
+# A stack without a model for speech and without an LLM serves neither stage: their requests wait until one does. Their
+# own processes meet garbage in tests/integration/test_llm_kills.py and stt/test_process.py.
 UNREAD_HERE = frozenset(topic.name for stage in (topics.STT, topics.LLM) for topic in stage.requests.values())
 
-# Nothing follows a stage's outcomes: a replay looks for some of them, and passes over what it cannot read.
+# Nothing follows a stage's outcomes: a replay looks for some of them, and passes over what it cannot read
+# (tests/integration/test_replay_plans.py).
 FOLLOWED_BY_NONE = frozenset(stage.done.name for stage in topics.STAGES.values() if stage.done is not None)
 
-# Read by whoever takes a partition of the batch doors over; unreadable notes make it read the entries instead.
+# Read by whoever takes a partition of the batch doors over; unreadable notes make it read the entries instead
+# (tests/integration/test_admission.py, with the doors' own topics).
 READ_AT_TAKEOVERS = frozenset([topics.BATCH_NOTES.name])
 
 # Written by Faust for itself alone, and what was buried already.

@@ -15,7 +15,7 @@ from schemas.codec import Codec
 from schemas.events import Usage, UsageEvent
 from schemas.ids import new_job_id, usage_id
 from schemas.prices import PriceList
-from schemas.topics import API_KEYS, CHAT_REQUESTS, USAGE_EVENTS
+from schemas.topics import API_KEYS, CHAT_REQUESTS, LEDGER_TABLE_CHANGELOG, USAGE_EVENTS
 from schemas.usage_rows import COLUMNS, HOUR_MS
 from streams.api_keys import make_key
 from streams.metering import reader
@@ -151,6 +151,8 @@ async def test_a_killed_process_recovers_its_ledger(setting: Setting, wait_until
     client = redis_client(setting.redis.url)
     await client.flushall()
     await client.aclose()
+    for key in (b"\xff no request", new_job_id(now_ms()).encode()):  # no entries, to be passed over
+        await setting.publisher.publish_raw(LEDGER_TABLE_CHANGELOG.name, key, b"garbage", {})
     await setting.measure(event, used(service))
     setting.app.start()
     await wait_until(setting.app.ready, 60)

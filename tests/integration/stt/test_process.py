@@ -62,7 +62,10 @@ async def test_without_a_model_the_process_says_what_to_do(
 async def test_a_killed_process_goes_on_where_it_was(
     kafka: str, tmp_path: Path, tiny_model: Path, wait_until: Callable[..., Awaitable[None]]
 ) -> None:
-    """SIGKILL in the middle of a recording: the next process leaves the finished windows as they are."""
+    """SIGKILL in the middle of a recording: the next process leaves the finished windows as they are.
+
+    Garbage stands before it, in every lane.
+    """
     sentence = [speech("안녕하십니까. 지금부터 예산 심의 회의를 시작하겠습니다."), silence(0.8)]
     path = write(tmp_path / "meeting.flac", np.concatenate(sentence * 30)[: 120 * 16_000])
     blobs = f"file:{tmp_path / 'blobs'}"
@@ -86,6 +89,7 @@ async def test_a_killed_process_goes_on_where_it_was(
         return found
 
     async with bench(kafka, STT) as it:
+        await it.garbage(request.job.job_id)
         await it.send(request)
         process = await asyncio.create_subprocess_exec(*command, env={**os.environ, **settings})
         try:
@@ -104,6 +108,7 @@ async def test_a_killed_process_goes_on_where_it_was(
 
         try:
             await wait_until(over, timeout_s=90)  # nothing is left once the result is on the log
+            await it.until(it.garbage_is_buried)
         finally:
             await _kill(process)
     result = it.records.results(request.job.job_id)[0]
