@@ -81,10 +81,11 @@ def submit_through_door(
     folder: Path,
     *,
     retry: bool = False,
+    registry: str = "",
 ) -> None:
     """Submit the files through the door of `service` and write what comes to `folder`.
 
-    With `retry`, what failed in earlier runs is asked for anew.
+    With `retry`, what failed in earlier runs is asked for anew; with `registry`, as DoorClient does.
 
     Ends the command with code 1 when a file did not end well, with 130 when it was interrupted.
     Raises InvalidInput when another run writes to the folder, Outage as the clients do.
@@ -96,7 +97,8 @@ def submit_through_door(
             book, progress, interrupted = BatchBook(folder), Progress(len(files)), False
             try:
                 asked = canonical(options)
-                asyncio.run(_run(bootstrap, url, key, service, module, files, asked, folder, book, progress, retry))
+                door = DoorClient(bootstrap, service, registry)
+                asyncio.run(_run(door, url, key, module, files, asked, folder, book, progress, retry))
             except KeyboardInterrupt:
                 interrupted = True
             finally:
@@ -122,10 +124,9 @@ def submit_through_door(
 
 
 async def _run(
-    bootstrap: str,
+    to: DoorClient,
     url: str,
     key: str,
-    service: str,
     module: str,
     files: Sequence[Path],
     options: str,
@@ -134,7 +135,7 @@ async def _run(
     progress: Progress,
     retry: bool,
 ) -> None:
-    async with RestClient(url, key) as rest, DoorClient(bootstrap, service) as door:
+    async with RestClient(url, key) as rest, to as door:
         with contextlib.suppress(GatewayError):  # whoever needs REST below is told what is wrong with it
             if warning := unavailable(module, await rest.modules()):
                 typer.echo(warning, err=True)

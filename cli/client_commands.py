@@ -98,7 +98,10 @@ def submit(
         if out is None:
             raise InvalidInput("--batch needs --out", code="missing_option", remedy="add --out FOLDER")
         settings, url, found = _access(key)
-        submit_through_door(settings.kafka_bootstrap, url, found, service, module, every, options, out, retry=retry)
+        registry = settings.schema_registry_url
+        submit_through_door(
+            settings.kafka_bootstrap, url, found, service, module, every, options, out, retry=retry, registry=registry
+        )
         return
     if retry:
         raise InvalidInput("--retry is for --batch", code="missing_option", remedy="without it files are asked anew")

@@ -108,6 +108,7 @@ async def _purger() -> "AsyncGenerator[Purger]":
     from streams.log.kafka_publisher import KafkaPublisher
     from streams.log.kafka_tail import KafkaTail
     from streams.log.schema_reader import SchemaReader
+    from streams.log.schema_registry import in_either_framing
     from streams.purge.purging import Purger, PurgeTools
     from streams.redis_client import redis_client
     from streams.storage.store import open_blob_keeping, open_blob_store
@@ -118,7 +119,8 @@ async def _purger() -> "AsyncGenerator[Purger]":
     bootstrap = settings.kafka_bootstrap
     async with AsyncExitStack() as stack:
         publisher = await stack.enter_async_context(KafkaPublisher(bootstrap, codec=codec))
-        decoder = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec, publisher))
+        schemas = await stack.enter_async_context(SchemaReader(KafkaTail(bootstrap, SCHEMAS.name), codec, publisher))
+        decoder = await stack.enter_async_context(in_either_framing(schemas, settings.schema_registry_url))
         redis = redis_client(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         ends = KafkaLogEnds(bootstrap)

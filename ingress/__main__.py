@@ -27,6 +27,7 @@ from streams.log.compacted_view import CompactedView
 from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.schema_reader import SchemaReader
+from streams.log.schema_registry import in_either_framing
 from streams.logs import configure_logging, get_logger
 from streams.metering.log_times import LogTimes
 from streams.metering.reader import UsageReader
@@ -127,6 +128,8 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
     await notifications.start()
     stack.push_async_callback(notifications.stop)
     blobs = open_blob_store(settings.blob_url)
+    # A purge looks at what waits in a batch door, whose records may have either framing.
+    any_framing = await stack.enter_async_context(in_either_framing(schemas, settings.schema_registry_url))
     chat = await stack.enter_async_context(
         open_chat_door(settings, publisher, blobs, redis, env or {}, services.get, replica)
     )
@@ -148,7 +151,7 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
         replays=replays,
         purged=purged,
         purger=Purger(
-            PurgeTools(bootstrap, publisher, codec, schemas, reader, blobs, open_blob_keeping(settings.blob_url))
+            PurgeTools(bootstrap, publisher, codec, any_framing, reader, blobs, open_blob_keeping(settings.blob_url))
         ),
         comparisons=await stack.enter_async_context(Comparisons(bootstrap, blobs, purged)),
     )

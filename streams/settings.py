@@ -60,6 +60,7 @@ class Settings:
     collect_minutes: int
     tls_listeners: tuple[str, ...]
     otlp_endpoint: str
+    schema_registry_url: str = field(repr=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -125,6 +126,7 @@ class Settings:
             tls_listeners=read.addresses("TLS_LISTENERS"),
             # OpenTelemetry's own name, so that what sets it for everything else on a host sets it for us.
             otlp_endpoint=env.get("OTEL_EXPORTER_OTLP_ENDPOINT", "").strip(),
+            schema_registry_url=read.url("SCHEMA_REGISTRY_URL"),
         )
 
     def called(self, role: str) -> str:
@@ -156,6 +158,15 @@ class _Reader:
                     f"GATEWAY_{name} has {address!r}, which is no host and port",
                     remedy=f"write them as proxy:8443,kafka:9094 in GATEWAY_{name}, or leave it out",
                 )
+        return given
+
+    def url(self, name: str) -> str:
+        given = self.text(name, "")
+        if given and not given.startswith(("http://", "https://")):
+            raise InvalidInput(
+                f"GATEWAY_{name} begins neither with http:// nor with https://",  # not quoted: it may hold a password
+                remedy=f"write it as http://host:8081 in GATEWAY_{name}, or leave it out",
+            )
         return given
 
     def assignments(self, name: str) -> dict[str, str]:

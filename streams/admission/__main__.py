@@ -23,6 +23,7 @@ from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import Publisher
 from streams.log.schema_reader import SchemaReader
+from streams.log.schema_registry import in_either_framing
 from streams.logs import get_logger
 from streams.metering.price_file import BudgetPrices
 from streams.metrics_server import Health
@@ -58,7 +59,8 @@ async def run(settings: Settings, health: Health, stop: asyncio.Event) -> str:
         stack.push_async_callback(redis.aclose)
         quotas = await stack.enter_async_context(Quotas(redis, services, uuid4().hex))
         reserver = Reserver(quotas, BudgetPrices(settings.models_file))
-        doors = DoorReader(bootstrap, codec, EntryMaker(schemas, checker), services, reserver)
+        requests = await stack.enter_async_context(in_either_framing(schemas, settings.schema_registry_url))
+        doors = DoorReader(bootstrap, codec, EntryMaker(requests, checker), services, reserver)
         answerer = Answerer(bootstrap, codec, schemas, lambda: doors.topics, Pace(redis, doors.has_many), reserver)
         health.set_starting("reading the services and the modules")
         await _patiently(lambda _: _announce(publisher), stop, once=True)

@@ -1,9 +1,9 @@
 """Reads every door: checks each record and writes an entry of it, keyed by its job, then commits.
 
 A crash between the two repeats entries, which the book does not mind. Doors are looked for every second.
-A door whose service has used up a quota waits, from the record that found it so; the others go on. A record that
-alone takes more than the whole quota would hold its door up for good: it is rejected. So is one that has waited for
-so long that its topic is about to drop it.
+A door whose service has used up a quota waits, from the record that found it so; the others go on. So does one with a
+record that needs a schema registry which is away. A record that alone takes more than the whole quota would hold its
+door up for good: it is rejected. So is one that has waited for its quota so long that its topic is about to drop it.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from streams.log.group_metrics import CountedRebalances, committed
 from streams.log.kafka_tail import to_log_record
 from streams.log.protocols import Headers, LogRecord
 from streams.log.record_size import check_size
+from streams.log.schema_registry import RegistryDown
 from streams.logs import get_logger
 from streams.metrics import BATCH_DOOR_WAITING, BATCH_READ
 from streams.services import Services
@@ -63,8 +64,10 @@ class _Stop(NamedTuple):
 
     offset: int
     wait_s: float = 0.0
+    for_quota: bool = False
 
 
+_Checked = tuple[BatchEntry, str] | RegistryDown
 _Entries = tuple[list[tuple[LogRecord, BatchEntry]], _Stop | None]
 
 
@@ -179,7 +182,8 @@ class DoorReader:
                 consumer.seek(tp, stopped_at.offset)
                 if stopped_at.wait_s:
                     consumer.pause(tp)
-                    BATCH_DOOR_WAITING.labels(service_of_door(tp.topic) or "").set(1)
+                    if stopped_at.for_quota:
+                        BATCH_DOOR_WAITING.labels(service_of_door(tp.topic) or "").set(1)
                     self._waiting[tp] = asyncio.get_running_loop().time() + stopped_at.wait_s
             for record, entry in entries:
                 writes.append(self._write(entry, steps.read(record, entry.job.service, GROUP)))
@@ -203,8 +207,12 @@ class DoorReader:
             some, records = records[:size], records[size:]
             size = _CHECKED_AT_ONCE
             checked = await self._checked(service, some, is_open=is_open)
-            for record, (entry, model) in zip(some, checked, strict=True):
-                allowed = await self._allowed(record, entry, model)
+            for record, found in zip(some, checked, strict=True):
+                if isinstance(found, RegistryDown):
+                    log.warning("admission.waits", door=tp.topic, code=found.code, reason=found.message)
+                    self._waited.add(tp)
+                    return made, _Stop(record.offset, _LONGEST_WAIT_S)
+                allowed = await self._allowed(record, *found)
                 if isinstance(allowed, _Stop):
                     self._waited.add(tp)
                     return made, allowed
@@ -213,16 +221,17 @@ class DoorReader:
                 BATCH_READ.labels(service).inc()
         return made, None
 
-    async def _checked(
-        self, service: str, records: Sequence[LogRecord], *, is_open: bool
-    ) -> Sequence[tuple[BatchEntry, str]]:
+    async def _checked(self, service: str, records: Sequence[LogRecord], *, is_open: bool) -> Sequence[_Checked]:
         """Check records at the same time: with files among them, it is the blob store's answers that take time."""
-        found: dict[int, tuple[BatchEntry, str]] = {}
+        found: dict[int, _Checked] = {}
         left = iter(enumerate(records))
 
         async def check() -> None:
             for n, record in left:  # shared by all, and a task for each record would cost more than most checks
-                found[n] = await self._maker.entry(service, record, is_open=is_open)
+                try:
+                    found[n] = await self._maker.entry(service, record, is_open=is_open)
+                except RegistryDown as e:  # records that need none are not to wait for it
+                    found[n] = e
 
         await gathered([check() for _ in range(min(len(records), _CHECKERS))])
         return [found[n] for n in range(len(records))]
@@ -245,7 +254,7 @@ class DoorReader:
                 return not_allowed(entry, e)
             if entry.job.created_at_ms - record.timestamp_ms < _LONGEST_DOOR_WAIT_MS:
                 # Not for the whole time that was told: a quota may be raised meanwhile.
-                return _Stop(record.offset, min(e.retry_after_s, _LONGEST_WAIT_S))
+                return _Stop(record.offset, min(e.retry_after_s, _LONGEST_WAIT_S), for_quota=True)
             return not_allowed(entry, waited_in_vain(e, LONGEST_DOOR_WAIT.days))
         return entry
 

@@ -32,7 +32,7 @@ class EntryMaker:
         """Return the entry of one record of the service's door, and the language model that it asks for, if any.
 
         What nobody thought of rejects its record too: it would stop every door, and again after each restart.
-        Raises Outage when the blob store is down.
+        Raises Outage when the blob store is down, or the schema registry (RegistryDown) that a record needs.
         """
         request = None
         now_ms = time.time_ns() // 1_000_000

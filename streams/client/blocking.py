@@ -103,8 +103,8 @@ class BlockingRest(_Blocking):
 class BlockingDoor(_Blocking):
     """A DoorClient for code without an event loop; use it as a context."""
 
-    def __init__(self, bootstrap: str, service: str) -> None:
-        self._client = DoorClient(bootstrap, service)
+    def __init__(self, bootstrap: str, service: str, registry: str = "") -> None:
+        self._client = DoorClient(bootstrap, service, registry)
         super().__init__(self._client)
 
     def job_id(self, request_id: str) -> str:

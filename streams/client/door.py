@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import RecordMetadata
 
+from schemas.avro_files import latest_schema
 from schemas.batch import BatchAnswer, BatchRejection, BatchRequest
 from schemas.codec import Codec, UnknownFingerprint
 from schemas.errors import Outage
@@ -22,6 +23,7 @@ from streams.log.kafka_errors import translated
 from streams.log.kafka_tail import KafkaTail
 from streams.log.reading import open_reader
 from streams.log.schema_reader import SchemaReader
+from streams.log.schema_registry import SchemaRegistry, framed
 from streams.log.topic_partitions import partitions_of
 
 _BATCH_BYTES = 256 * 1024
@@ -59,12 +61,18 @@ class Reply:
 class DoorClient:
     """Speaks to the batch door of `service`; enter it to connect.
 
+    With the URL of a schema `registry` requests are in its wire format: their schema is registered under the door's
+    topic. The gateway has to know the same registry, and answers in single-object encoding as ever.
+
     Every call raises schemas.errors.Outage when Kafka does not answer or there is no such door (`no_door`),
-    and Permanent when the broker refuses the record or the client, or when a reply's schema is known nowhere.
+    and Permanent when the broker refuses the record or the client, the registry the schema, or when a reply's schema is
+    known nowhere.
     """
 
-    def __init__(self, bootstrap: str, service: str) -> None:
+    def __init__(self, bootstrap: str, service: str, registry: str = "") -> None:
         self._bootstrap = bootstrap
+        self._registry = registry
+        self._schema_id: int | None = None
         self.service = service
         self._door = batch_door(service)
         self._codec = Codec()
@@ -95,6 +103,8 @@ class DoorClient:
         with translated(f"producing to {name}"):
             for request in requests:
                 value = self._codec.encode(request)
+                if self._schema_id is not None:
+                    value = framed(value, self._schema_id)
                 pending.append(await self._producer.send(name, value, key=request.request_id.encode()))
             done = await asyncio.gather(*pending)
         return [Place(each.partition, each.offset) for each in done]
@@ -177,6 +187,10 @@ class DoorClient:
                 code="no_door",
                 remedy=f"open it: ./gateway services create {self.service} --batch (or: set)",
             )
+        if self._registry:
+            async with SchemaRegistry(self._registry) as registry:
+                subject = f"{self._door.requests.name}-value"
+                self._schema_id = await registry.register(subject, latest_schema(BatchRequest.__name__).source)
         producer = AIOKafkaProducer(
             **client_options(self._bootstrap),
             acks="all",

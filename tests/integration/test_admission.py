@@ -71,6 +71,7 @@ class Door:
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     most: int | None = None  # so many jobs end before `go_on` is set
     held: list[asyncio.Task[None]] = field(default_factory=list)
+    more: dict[str, str] = field(default_factory=dict)
 
     async def start(self) -> None:
         env = {
@@ -81,6 +82,7 @@ class Door:
             "GATEWAY_MODULES_DIR": str(self.folder / "modules"),
             "GATEWAY_NOOP": "1",
             "GATEWAY_METRICS_PORT": str(self.metrics_port),
+            **self.more,
         }
         with (self.folder / "log").open("ab") as out:
             self.process = await asyncio.create_subprocess_exec(
@@ -143,9 +145,15 @@ def _ended(request: StageRequest) -> JobResult:
 
 @asynccontextmanager
 async def door(
-    kafka: str, redis_url: str, limits: Quotas | None = None, metrics_port: int = 0, *, writers_time: bool = False
+    kafka: str,
+    redis_url: str,
+    limits: Quotas | None = None,
+    metrics_port: int = 0,
+    *,
+    writers_time: bool = False,
+    **more: str,
 ) -> AsyncGenerator[Door]:
-    """Open a door; with `writers_time` its records may be as old as a test says, and stay."""
+    """Open a door; with `writers_time` its records may be as old as a test says, and stay. `more` are settings."""
     service = f"svc-{uuid4().hex[:8]}"
     topics = batch_door(service)
     if writers_time:
@@ -159,7 +167,7 @@ async def door(
                 await admin.ensure_topics(topics.topics)
             allowance = Allowance(quotas=limits or Quotas())
             await publisher.publish(SERVICES, service, ServiceSettings(service, batch=True, allowance=allowance))
-            it = Door(service, kafka, publisher, Path(folder), redis_url, metrics_port)
+            it = Door(service, kafka, publisher, Path(folder), redis_url, metrics_port, more=more)
             consumer = AIOKafkaConsumer(
                 topics.results.name,
                 topics.rejected.name,

@@ -1,7 +1,6 @@
 """What orders do to a replay whose jobs are under way, and what it does when its content is gone."""
 
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import orjson
@@ -12,7 +11,7 @@ from schemas.ids import event_id, new_job_id
 from schemas.payloads import BlobRef, Payload
 from schemas.replays import ReplayEvent, ReplayKind, ReplayPlan, ReplayRequest, replayed_id
 from schemas.services import ServiceSettings
-from schemas.topics import JOB_CONTROL, REPLAYS, RESULTS, SERVICES
+from schemas.topics import JOB_CONTROL, RESULTS, SERVICES
 from streams.log.protocols import Outgoing
 from streams.log.whole_topics import read_whole
 from streams.replay.open_jobs import LEAST_OPEN
@@ -212,21 +211,14 @@ async def test_of_two_that_two_replicas_took_at_once_the_later_ends_and_tells_wh
 
 
 async def test_no_more_jobs_are_started_a_second_than_the_rate_says(world: World) -> None:
-    """Told by the times of its own records: that a busy machine takes longer changes nothing."""
-    rate, count = 10, 30
+    """Told by the times that the requests have: that a busy machine takes longer changes nothing."""
+    rate, count = 10, 40
     await world.letters(count)
     async with world.runner():
         replay = await world.start(rate=rate)
-        await world.work(await started(world, replay, count))
+        requests = await started(world, replay, count)
+        await world.work(requests)
         await world.until(replay["id"], "done")
-    seen: dict[int, int] = {}
-    async for batch in read_whole(world.settings.kafka_bootstrap, (REPLAYS.name,)):
-        for record in batch:
-            event = world.codec.decode(record.value or b"", ReplayEvent)
-            if event.replay_id == replay["id"] and event.progress is not None:
-                seen.setdefault(event.progress.started, event.at_ms)
-    reached = sorted(seen)
-    assert reached[-1] == count
-    for before, after in pairwise(reached):
-        assert after - before <= rate
-        assert seen[after] - seen[before] >= 900 * (after - before) / rate
+    times = sorted(request.requested_at_ms for request in requests)
+    # All but the last ten take their time; half of it, for what the first waited before its own was taken.
+    assert times[-1] - times[0] >= 1000 * (count - rate) / rate / 2
