@@ -1,5 +1,8 @@
 """The batch door with a schema registry: requests in either framing, and what a registry that is away holds up."""
 
+import asyncio
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +21,7 @@ from streams.log.protocols import Raw
 from streams.log.schema_registry import SchemaRegistry, framed
 from streams.log.whole_topics import read_whole
 from tests.integration.test_admission import Door, door
+from tests.services import ROOT
 from tests.sim.registry import RegistryProcess, registry_process
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
@@ -114,6 +118,23 @@ async def test_the_client_writes_in_the_wire_format_where_it_is_given_a_registry
         values = [r.value async for batch in read_whole(kafka, [batch_door(it.service).requests.name]) for r in batch]
     schema_id = await registered(registry, "BatchRequest")
     assert values == [framed(CODEC.encode(BatchRequest("r1", "noop", text="hello")), schema_id)]
+
+
+async def test_what_confluents_own_serializer_writes_is_taken_as_the_howto_tells(
+    kafka: str, redis_url: str, registry: RegistryProcess
+) -> None:
+    page = (ROOT / "docs/howto/produce-from-python.md").read_text()
+    (program,) = [b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "AvroSerializer(" in b]
+    async with door(kafka, redis_url, GATEWAY_SCHEMA_REGISTRY_URL=registry.url) as it:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program, kafka, registry.url, it.service, "hello", "again"), cwd=ROOT
+        )
+        assert await process.wait() == 0
+        await it.until(2)
+        values = [r.value async for batch in read_whole(kafka, [batch_door(it.service).requests.name]) for r in batch]
+    assert not it.rejections
+    assert sorted(a.request_id for _, a, _ in it.answers) == ["text-0", "text-1"]
+    assert all(value is not None and value[0] == 0 for value in values)
 
 
 async def test_without_a_registry_the_wire_format_is_rejected(kafka: str, redis_url: str) -> None:

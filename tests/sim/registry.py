@@ -53,7 +53,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer for a schema's id."""
         if not self._is_let_in():
             return
-        schema_id = int(self.path.removeprefix("/schemas/ids/"))
+        asked = self.path.partition("?")[0].removeprefix("/schemas/ids/")
+        schema_id = int(asked) if asked.isdecimal() else 0
         if schema_id >= _STATUSES_FROM:
             self._answer(schema_id - _STATUSES_FROM, b"no JSON")
         elif 1 <= schema_id <= len(self.server.entries):
