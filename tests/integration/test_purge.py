@@ -12,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError
 
+from schemas.avro_files import latest_schema
 from schemas.batch import BatchRequest
 from schemas.codec import Codec
 from schemas.errors import InvalidInput, Outage
@@ -29,6 +30,7 @@ from streams.log.kafka_publisher import KafkaPublisher
 from streams.log.kafka_tail import KafkaTail
 from streams.log.protocols import LogRecord, Outgoing, Raw
 from streams.log.schema_reader import SchemaReader
+from streams.log.schema_registry import SchemaRegistry, framed, in_either_framing
 from streams.log.whole_topics import read_whole
 from streams.purge.planning import plan_document
 from streams.purge.purging import Purger, PurgeTools
@@ -39,6 +41,7 @@ from streams.storage.store import open_blob_keeping, open_blob_store
 from streams.tables.open_jobs import oldest_open_ms
 from tests.builders import now_ms, stage_request
 from tests.integration.ingress_harness import Ingress, ViewFolder, own_database, running_ingress, settings_for
+from tests.sim.registry import registry_process
 from tests.waiting import WaitUntil, eventually
 
 pytestmark = pytest.mark.kafka
@@ -49,6 +52,7 @@ class World:
 
     def __init__(self, settings: Settings, ingress: Ingress, client: httpx.AsyncClient, purger: Purger) -> None:
         self.settings, self.ingress, self.client, self.purger = settings, ingress, client, purger
+        self.schema_id = 0
         self.blobs = ingress.dependencies.blobs
         self.service = ""
 
@@ -118,7 +122,9 @@ async def world(kafka: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Wor
         ingress = await stack.enter_async_context(running_ingress(settings))
         await stack.enter_async_context(ViewFolder(kafka, url))
         publisher = await stack.enter_async_context(KafkaPublisher(kafka, codec=codec))
-        decoder = await stack.enter_async_context(SchemaReader(KafkaTail(kafka, SCHEMAS.name), codec))
+        schemas = await stack.enter_async_context(SchemaReader(KafkaTail(kafka, SCHEMAS.name), codec))
+        registry = stack.enter_context(registry_process(tmp_path))
+        decoder = await stack.enter_async_context(in_either_framing(schemas, registry.url))
         tools = PurgeTools(
             bootstrap=kafka,
             publisher=publisher,
@@ -132,6 +138,8 @@ async def world(kafka: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Wor
         client = await stack.enter_async_context(ingress.client(await ingress.key(service)))
         world = World(settings, ingress, client, Purger(tools))
         world.service = service
+        async with SchemaRegistry(registry.url) as asking:
+            world.schema_id = await asking.register("any", latest_schema("BatchRequest").source)
         yield world
 
 
@@ -246,7 +254,7 @@ async def test_a_service_is_purged_up_to_a_time_and_running_jobs_are_left(world:
 async def test_files_that_no_job_refers_to_go_with_their_service_and_what_waits_keeps_its_own(world: World) -> None:
     """Uploads that a batch left behind, and what rejected requests named, stayed for 75 days, and nobody said so."""
     kafka, door = world.settings.kafka_bootstrap, batch_door(world.service).requests
-    never_used, rejected, waiting, running = [await world.upload(f"{n}".encode()) for n in range(4)]
+    never_used, rejected, waiting, running, framed_waiting = [await world.upload(f"{n}".encode()) for n in range(5)]
     await world.submit(running)
     picture = await world.store(b"a page of a job that is left")
     async with kafka_admin(kafka) as admin:
@@ -254,6 +262,8 @@ async def test_files_that_no_job_refers_to_go_with_their_service_and_what_waits_
     publisher = world.ingress.dependencies.publisher
     for blob in (rejected, waiting):
         await publisher.publish(door, "k", BatchRequest(f"r-{blob.sha256}", "noop", blobs=(blob.sha256,)))
+    in_wire_format = framed(Codec().encode(BatchRequest("w", "noop", blobs=(framed_waiting.sha256,))), world.schema_id)
+    await publisher.publish_raw(door.name, b"k", in_wire_format, {})
     await read_up_to(kafka, door.name, 1)
     before = now_ms() + 1
     later = await world.upload(b"later")
@@ -265,8 +275,8 @@ async def test_files_that_no_job_refers_to_go_with_their_service_and_what_waits_
     assert {ref.sha256 for ref in plan.blobs} >= {never_used.sha256, rejected.sha256}
     assert {one.topic: one.records for one in plan.remains}[door.name] == 1
     await world.purge(scope)
-    kept = (waiting, running, later, picture)
-    assert [world.there(ref) for ref in (never_used, rejected, *kept)] == [False, False, True, True, True, True]
+    kept = (waiting, framed_waiting, running, later, picture)
+    assert [world.there(ref) for ref in (never_used, rejected, *kept)] == [False, False, *[True] * len(kept)]
 
 
 async def test_a_service_that_only_uploaded_is_purged(world: World) -> None:
