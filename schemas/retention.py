@@ -5,11 +5,20 @@ Kafka keeps a topic's records for the topic's own time, whoever they belong to. 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 from schemas.services import ServiceSettings
-from schemas.topics import BATCH_ENTRIES, DEAD_LETTER_RETENTION, JOB_RETENTION, LONGEST_DOOR_WAIT, WORK_RETENTION, Topic
+from schemas.topics import (
+    BATCH_ENTRIES,
+    DEAD_LETTER_RETENTION,
+    JOB_RETENTION,
+    LONGEST_DOOR_WAIT,
+    WORK_RETENTION,
+    Topic,
+    batch_door,
+)
 
 DAY = timedelta(days=1)
 
@@ -54,35 +63,41 @@ def blob_lifetime(settings: ServiceSettings, job_ttl: timedelta) -> timedelta:
     return own if own < longest else longest_reference(own)
 
 
-def retention_table(topics: Iterable[Topic]) -> str:
-    """Return the topics, by name, as a Markdown table; dead letter topics that are kept equally long share one row."""
-    every = sorted(topics, key=lambda topic: topic.name)
+def retention_table(topics: Iterable[Topic], job_ttl: timedelta) -> str:
+    """Return everything that is kept as one Markdown table: the topics by name, then what stands outside of them.
+
+    For each by default, and for a service with a retention of 7 days. Dead letter topics that are kept equally long
+    share one row, and all doors three.
+    """
+    doors = [replace(t, name=t.name.replace(_ANY, "<service>")) for t in batch_door(_ANY).topics]
+    every = sorted([*topics, *doors], key=lambda topic: topic.name)
     letters = [topic for topic in every if topic.record is None]
     usual = Counter(kept(t) for t in letters).most_common(1)
-    rows = [f"| `{t.name}` | {t.record.__name__} | {kept(t)} |" for t in every if t.record is not None]
-    rows += [f"| `<topic>.dlt` | original bytes | {one} |" for one, _ in usual]
-    rows += [f"| `{t.name}` | original bytes | {kept(t)} |" for t in letters if kept(t) != usual[0][0]]
-    return "\n".join(("| topic | record | kept |", "|---|---|---|", *rows))
+    rows = [_topic_row(t.name, t.record.__name__, kept(t)) for t in every if t.record is not None]
+    rows += [_topic_row("<topic>.dlt", _BYTES, one) for one, _ in usual]
+    rows += [_topic_row(t.name, _BYTES, kept(t)) for t in letters if kept(t) != usual[0][0]]
+    return "\n".join((*_HEAD, *rows, *_beside_topics(job_ttl)))
 
 
-def lifetimes_table(job_ttl: timedelta) -> str:
-    """Return what stands outside of the topics as a Markdown table: by default, and for a service with 7 days."""
+_ANY = "any"
+_BYTES = "original bytes"
+_HEAD = ("| what | holds | counted from | kept by default | with `--retention 7d` |", "|---|---|---|---|---|")
+
+
+def _topic_row(name: str, holds: str, kept_for: str) -> str:
+    return f"| `{name}` | {holds} | the record | {kept_for} | the same |"
+
+
+def _beside_topics(job_ttl: timedelta) -> Iterator[str]:
     usual, short = ServiceSettings("usual"), ServiceSettings("short", retention_days=7)
 
-    def row(what: str, counted_from: str, lives: Mapping[str, timedelta]) -> str:
-        return f"| {what} | {counted_from} | {lives['usual'].days} days | {lives['short'].days} days |"
+    def row(what: str, holds: str, counted_from: str, life: Callable[[ServiceSettings], timedelta]) -> str:
+        return f"| {what} | {holds} | {counted_from} | {life(usual).days} days | {life(short).days} days |"
 
-    jobs = {s.service: job_lifetime(s, job_ttl) for s in (usual, short)}
-    blobs = {s.service: blob_lifetime(s, job_ttl) + GRACE for s in (usual, short)}
-    return "\n".join(
-        (
-            "| what | counted from | kept by default | with `--retention 7d` |",
-            "|---|---|---|---|",
-            row("a job: its view and the table behind it", "its end", jobs),
-            row("a blob: input, page picture, large text or result", "its last touch", blobs),
-            row("that a job was purged", "the purge", dict.fromkeys(jobs, PURGED_SHOWN)),
-        )
-    )
+    yield row("a job", "its view and the table behind it", "its end", lambda s: job_lifetime(s, job_ttl))
+    content = "input, page picture, large text or result"
+    yield row("a blob", content, "its last touch", lambda s: blob_lifetime(s, job_ttl) + GRACE)
+    yield row("that a job was purged", "its id", "the purge", lambda _: PURGED_SHOWN)
 
 
 def kept(topic: Topic) -> str:
