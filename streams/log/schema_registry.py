@@ -23,6 +23,7 @@ MAGIC = b"\x00"
 FRAME_BYTES = 5
 
 _JSON = "application/vnd.schemaregistry.v1+json"
+_OK, _NOT_FOUND, _REFUSED = 200, 404, (409, 422)
 _CALL_S = 3.0
 _PAUSE_S = 1.0
 _KEPT = 1_000
@@ -76,7 +77,7 @@ class SchemaRegistry:
         Raises Permanent when the registry refuses it, and RegistryDown.
         """
         answer = await self._ask("POST", f"subjects/{subject}/versions", {"schema": schema})
-        if answer.status_code in (409, 422):
+        if answer.status_code in _REFUSED:
             raise Permanent(
                 f"the schema registry {self._name} does not take the schema for {subject}: {_told(answer)}",
                 code="schema_refused",
@@ -93,7 +94,7 @@ class SchemaRegistry:
         if self._missing.get(schema_id, 0.0) > time.monotonic():
             raise self._unknown(schema_id)
         answer = await self._ask("GET", f"schemas/ids/{schema_id}")
-        if answer.status_code == httpx.codes.NOT_FOUND:
+        if answer.status_code == _NOT_FOUND:
             # It may be registered a moment later, so this is not known for long.
             if len(self._missing) >= _KEPT:
                 self._missing.clear()
@@ -126,7 +127,7 @@ class SchemaRegistry:
             raise self._down(type(e).__name__) from e
 
     def _body(self, answer: httpx.Response) -> dict[str, Any]:
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != _OK:
             raise self._down(f"HTTP {answer.status_code}")
         try:
             body = orjson.loads(answer.content)

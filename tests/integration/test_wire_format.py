@@ -57,7 +57,7 @@ async def test_each_framing_is_answered_and_what_an_id_does_not_stand_for_is_rej
             it,
             framed(plain, request_id),
             CODEC.encode(BatchRequest("plain", "noop", text="y")),
-            framed(plain, 4711),
+            framed(plain, 471),
             framed(plain, other),
             b"\x00\x00",
             framed(plain, request_id)[:-1],
