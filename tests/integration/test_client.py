@@ -177,3 +177,17 @@ async def test_the_program_of_the_howto_needs_nothing_of_ours(kafka: str, redis_
         )
         out, _ = await process.communicate()
     assert (process.returncode, out) == (0, b"done hello\n")
+
+
+async def test_the_howto_s_lines_for_the_door_work_as_pasted(kafka: str, redis_url: str) -> None:
+    page = (ROOT / "docs" / "howto" / "produce-from-python.md").read_text()
+    program = page.partition("## Through the batch door")[2].partition("```python\n")[2].partition("```")[0]
+    assert "BlockingDoor(" in program
+    async with door(kafka, redis_url) as it:
+        told = program.replace("127.0.0.1:19092", kafka).replace('"local"', repr(it.service))
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", told), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        )
+        out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert sorted(out.decode().splitlines()) == sorted(f"text-{n} done" for n in range(1000))

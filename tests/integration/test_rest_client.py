@@ -1,6 +1,9 @@
 """The importable REST client, async and blocking, against a running ingress; the test plays the processor."""
 
 import asyncio
+import os
+import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
@@ -11,10 +14,12 @@ import pytest_asyncio
 from schemas.errors import InvalidInput, Outage
 from schemas.events import JobResult, StageRequest
 from schemas.ids import event_id, keyed_job_id
+from schemas.payloads import Payload, json_payload
 from schemas.topics import NOOP, OCR, RESULTS, Topic
 from streams.client import BlockingRest, NotLetIn, RestClient
 from tests.integration.ingress_harness import Ingress, ViewFolder, own_database, records, running_ingress, settings_for
-from tests.services import free_port
+from tests.services import ROOT, free_port
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -33,10 +38,13 @@ class Team:
         assert isinstance(found, StageRequest)
         return found
 
-    async def end(self, job_id: str, topic: Topic = NOOP.requests["interactive"]) -> None:
-        """Do what a processor does with a job that gives its input back."""
+    async def end(
+        self, job_id: str, topic: Topic = NOOP.requests["interactive"], result: Payload | None = None
+    ) -> None:
+        """Do what a processor does with a job that gives its input back, or this."""
         made = await self.request(job_id, topic)
-        record = JobResult(event_id(job_id, 0, "result"), made.job, "done", made.steps, result=made.inputs[0])
+        result = result or made.inputs[0]
+        record = JobResult(event_id(job_id, 0, "result"), made.job, "done", made.steps, result=result)
         await self.ingress.dependencies.publisher.publish(RESULTS, job_id, record)
 
 
@@ -104,6 +112,28 @@ async def test_the_blocking_form_does_the_same_without_an_event_loop(team: Team,
     waiting = asyncio.create_task(asyncio.to_thread(finished))
     await team.end(job_id)
     assert await waiting == "good morning"
+
+
+async def test_the_howto_s_lines_work_as_pasted(team: Team, tmp_path: Path) -> None:
+    page = (ROOT / "docs/howto/produce-from-python.md").read_text()
+    (program,) = [b for b in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "BlockingRest(" in b]
+    (tmp_path / "letter.pdf").write_bytes(LETTER)
+    program = program.replace("http://127.0.0.1:8080", team.ingress.base_url)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", f"key = {team.key!r}\n{program}"),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    job_id = keyed_job_id(team.service, "rest", "letter-4711")
+
+    async def submitted() -> bool:
+        return bool([r async for r in records(team.kafka, OCR.requests["interactive"].name, job_id, StageRequest)])
+
+    await eventually(submitted)
+    await team.end(job_id, OCR.requests["interactive"], json_payload(b'{"title": "read"}'))
+    out, _ = await process.communicate()
+    assert (process.returncode, out) == (0, b"{'title': 'read'}\n")
 
 
 async def test_what_goes_wrong_is_told_with_the_gateways_own_code(team: Team) -> None:
