@@ -44,8 +44,14 @@ class SchemaRegistry:
     """
 
     def __init__(self, url: str) -> None:
+        given = httpx.URL(url)
         self._http = httpx.AsyncClient(
-            base_url=url, timeout=_CALL_S, trust_env=False, verify=trusted(url), headers={"Accept": _JSON}
+            base_url=given.copy_with(userinfo=b""),  # which is told by the client's own log
+            auth=(given.username, given.password) if given.username else None,
+            timeout=_CALL_S,
+            trust_env=False,
+            verify=trusted(url),
+            headers={"Accept": _JSON},
         )
         self._name = self._http.base_url.host
         self._known: dict[int, bytes | UndecodableRecord] = {}

@@ -1,5 +1,6 @@
 """The wire format of a schema registry: what its ids stand for, and what is made of its answers."""
 
+import logging
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -137,7 +138,10 @@ async def test_an_id_that_there_was_not_is_asked_for_again_later(
         assert await registry.header(1) == latest_schema("BatchRequest").header
 
 
-async def test_it_is_entered_with_the_user_and_the_password_of_its_address(server: Registry) -> None:
+async def test_it_is_entered_with_the_user_and_the_password_of_its_address(
+    server: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     server.login = f"Basic {b64encode(b'hr:secret').decode()}"
     schema_id = server.add({"schema": SOURCE})
     async with SchemaRegistry(server.url) as stranger:
@@ -145,6 +149,8 @@ async def test_it_is_entered_with_the_user_and_the_password_of_its_address(serve
             await stranger.header(schema_id)
     async with SchemaRegistry(server.url.replace("://", "://hr:secret@")) as known:
         assert await known.header(schema_id)
+    assert str(server.server_port) in caplog.text
+    assert "secret" not in caplog.text
 
 
 async def test_a_schema_that_it_does_not_take_is_told(server: Registry) -> None:
