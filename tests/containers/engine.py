@@ -82,7 +82,7 @@ class Compose:
             for service, told in read(name)["services"].items():
                 merged[service] = merged.get(service, {}) | told
         asleep = {name for name, told in merged.items() if not {*told.get("profiles", ())} <= {*profiles}}
-        self.services = merged.keys() - off - asleep
+        self.services = merged.keys() - LEFT_OUT - asleep
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         """Run a compose command."""
