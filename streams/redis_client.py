@@ -1,14 +1,22 @@
 """The one way to connect to Redis: bounded waits, no hidden retries."""
 
-from redis.asyncio import Redis
+from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from schemas.errors import Outage
+from streams.redis_connection import PlainConnection, SocketConnection, TlsConnection
 
 CONNECT_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 2.0
+
+_CONNECTIONS: dict[type[AbstractConnection], type[AbstractConnection]] = {
+    Connection: PlainConnection,
+    SSLConnection: TlsConnection,
+    UnixDomainSocketConnection: SocketConnection,
+}
 
 REDIS_FAILURES = (RedisError, OSError, TimeoutError)
 """What a call on a Redis client raises when Redis is down, paused, loading, full or gone."""
@@ -16,7 +24,7 @@ REDIS_FAILURES = (RedisError, OSError, TimeoutError)
 
 def redis_client(url: str) -> Redis:
     """Return a client that answers with bytes. Nothing is connected before the first command."""
-    return Redis.from_url(
+    pool = ConnectionPool.from_url(
         url,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_timeout=ANSWER_TIMEOUT_S,
@@ -24,6 +32,8 @@ def redis_client(url: str) -> Redis:
         retry=Retry(NoBackoff(), 1),
         health_check_interval=15,
     )
+    pool.connection_class = _CONNECTIONS[pool.connection_class]
+    return Redis.from_pool(pool)
 
 
 def redis_outage(error: BaseException) -> Outage:

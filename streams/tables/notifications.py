@@ -62,7 +62,6 @@ class Notifications:
             while True:
                 changed.clear()
                 found = await self._reader.get(job_id)
-                _end_if_cancelled()
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0 or (isinstance(found, JobView) and view_token(found) != since):
                     return found
@@ -86,7 +85,6 @@ class Notifications:
                 found = await self._reader.seen(job_id)
                 if found is None and now() >= min(certain_at, deadline):
                     found = await self._reader.get(job_id)
-                _end_if_cancelled()
                 if isinstance(found, Missing) or (isinstance(found, JobView) and enough(found)):
                     return found
                 left = deadline - now()
@@ -149,13 +147,6 @@ class Notifications:
         for waiters in self._waiters.values():
             for changed in waiters:
                 changed.set()
-
-
-def _end_if_cancelled() -> None:
-    # The Redis client drops a cancellation that meets it in the middle of a reading: whom nobody waits for would stay.
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _within(changed: asyncio.Event, seconds: float) -> None:

@@ -67,9 +67,7 @@ class Compose:
         self, folder: Path, *overlays: str, profiles: Sequence[str] = (), settings: Mapping[str, str] | None = None
     ) -> None:
         left_out, environment = folder / "left-out.yml", folder / "env"
-        # Without Ollama and MinIO nothing waits for `owner`, and to `up --wait` its end would be a failure.
-        off = LEFT_OUT if "s3" in profiles else LEFT_OUT | {"owner"}
-        left_out.write_text(yaml.safe_dump({"services": {name: {"profiles": ["left-out"]} for name in off}}))
+        left_out.write_text(yaml.safe_dump({"services": {name: {"profiles": ["left-out"]} for name in LEFT_OUT}}))
         environment.write_text("".join(f"{name}={value}\n" for name, value in (settings or {}).items()))
         names = ("compose.kafka.yml", *overlays)
         self.variables = {
@@ -84,7 +82,7 @@ class Compose:
             for service, told in read(name)["services"].items():
                 merged[service] = merged.get(service, {}) | told
         asleep = {name for name, told in merged.items() if not {*told.get("profiles", ())} <= {*profiles}}
-        self.services = merged.keys() - off - asleep
+        self.services = merged.keys() - LEFT_OUT - asleep
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         """Run a compose command."""

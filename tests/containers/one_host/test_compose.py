@@ -54,7 +54,7 @@ def test_each_part_is_started_when_what_it_needs_is_healthy(
         for needed, wanted in service.get("depends_on", {}).items()
         if {name, needed} <= compose.services
     ]
-    assert {needed for _, needed, _ in asked} == {"kafka", "redis", "topics", "ingress"}
+    assert {needed for _, needed, _ in asked} == {"kafka", "redis", "topics", "owner", "ingress"}
     assert [a for a in asked if events.first(a[0], "start") < events.first(a[1], a[2])] == []
 
 
