@@ -16,10 +16,10 @@ import pytest
 
 from schemas.avro_files import latest_schema, parse_schema
 from schemas.batch import BatchAnswer, BatchRejection, BatchRequest
-from schemas.errors import Outage
+from schemas.errors import Outage, Permanent
 from schemas.events import SchemaRecord
 from schemas.payloads import text_payload
-from schemas.topics import SCHEMAS, batch_door
+from schemas.topics import MAX_RECORD_BYTES, SCHEMAS, batch_door
 from streams.client import BlockingDoor, DoorClient
 from streams.serving import Lack, announcing
 from tests.integration.ingress_harness import ROOT, ViewFolder, own_database, running_ingress, settings_for
@@ -78,6 +78,18 @@ async def test_an_answer_of_a_newer_gateway_is_read_with_the_schema_that_it_anno
             async for batch, _ in client.replies():
                 if any(reply.told.request_id == "r2" for reply in batch):
                     break
+
+
+async def test_a_record_that_the_broker_never_takes_is_told_at_once_and_the_next_is_answered(
+    kafka: str, redis_url: str
+) -> None:
+    async with door(kafka, redis_url) as it, DoorClient(kafka, it.service) as client:
+        with pytest.raises(Permanent) as caught:
+            await client.send([BatchRequest("large", "noop", content=os.urandom(2 * MAX_RECORD_BYTES))])
+        assert caught.value.code == "record_too_large"
+        told = [reply.told async for reply in client.ask([BatchRequest("next", "noop", text="x")])]
+    assert [(one.request_id, type(one)) for one in told] == [("next", BatchAnswer)]
+    assert not it.rejections
 
 
 async def test_a_service_without_a_door_is_told_so(kafka: str) -> None:
