@@ -250,7 +250,7 @@ async def test_a_rejection_of_a_request_id_takes_no_answer_from_its_first_job(ka
     async with door(kafka, redis_url) as it:
         it.most = 0
         await it.send(BatchRequest("r1", "noop", text="x"))
-        await eventually(lambda: it.requests)
+        await eventually(lambda: it.requests, 60)  # the process has to start first
         await it.send(BatchRequest("r1", "noop", text="other"), BatchRequest("r1", "noop", text="x", options="{"))
         await it.until(2)
         it.go_on.set()
