@@ -26,7 +26,8 @@ class LightProducer(AIOKafkaProducer):
     """Works as aiokafka's own; of its settings those of compression and of the choice of partitions do not count."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{**settings, "compression_type": None, "partitioner": choose_partition})
+        own: dict[str, Any] = {**settings, "compression_type": None, "partitioner": choose_partition}
+        super().__init__(**own)
         # What makes the batches is asked for each by this one name: `send` and `create_batch` both go there.
         self._message_accumulator.create_builder = self._builder
         self._batch_bytes = settings["max_batch_size"]
@@ -38,12 +39,12 @@ class LightProducer(AIOKafkaProducer):
 
 
 class _Batch(BatchBuilder):
+    _built: bytearray | None = None
+
     def _build(self) -> bytearray:
-        built = self._buffer is not None
-        buffer = super()._build()
-        if not built:
-            self._buffer = buffer = compressed(buffer)
-        return buffer
+        if self._built is None:
+            self._built = self._buffer = compressed(super()._build())
+        return self._built
 
 
 def compressed(batch: bytearray) -> bytearray:
