@@ -12,7 +12,7 @@ from aiokafka.codec import lz4_encode
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.util import calc_crc32c
 
-from streams.log.topic_partitions import choose_partition
+from streams.log.topic_partitions import partition_of
 
 # Source: Kafka 4.1, "Record Batch": length at 8 (of what follows it), CRC-32C at 17 (of what follows it), attributes
 # at 21, whose low bits name the codec; the records begin at 61.
@@ -23,10 +23,10 @@ _LEVEL = 1
 
 
 class LightProducer(AIOKafkaProducer):
-    """Works as aiokafka's own; of its settings those of compression and of the choice of partitions do not count."""
+    """Works as aiokafka's own, whose setting of a compression does not count."""
 
     def __init__(self, **settings: Any) -> None:
-        own: dict[str, Any] = {**settings, "compression_type": None, "partitioner": choose_partition}
+        own: dict[str, Any] = {**settings, "compression_type": None}
         super().__init__(**own)
         # What makes the batches is asked for each by this one name: `send` and `create_batch` both go there.
         self._message_accumulator.create_builder = self._builder
@@ -36,6 +36,20 @@ class LightProducer(AIOKafkaProducer):
     def _builder(self, key_serializer: None = None, value_serializer: None = None) -> BatchBuilder:
         del key_serializer, value_serializer  # records come as bytes
         return _Batch(self._batch_bytes, 0, is_transactional=self._transactional)
+
+    def _partition(
+        self,
+        topic: str,
+        partition: int | None,
+        key: bytes | None,
+        value: bytes | None,
+        serialized_key: bytes | None,
+        serialized_value: bytes | None,
+    ) -> int:
+        every = self._metadata.partitions_for_topic(topic)
+        if partition is None and serialized_key is not None and every:
+            return partition_of(serialized_key, len(every))  # they are numbered from 0
+        return super()._partition(topic, partition, key, value, serialized_key, serialized_value)
 
 
 class _Batch(BatchBuilder):

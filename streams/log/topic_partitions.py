@@ -1,8 +1,6 @@
 """A topic's partitions: which there are, and which one a key's records are in."""
 
-import random
 import struct
-from collections.abc import Sequence
 from functools import lru_cache
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -35,13 +33,6 @@ def _positive_hash(key: bytes) -> int:
 def partition_of(key: bytes, count: int) -> int:
     """Return the partition of a key among `count`: Kafka's own rule, by which every writer here goes."""
     return _positive_hash(key) % count
-
-
-def choose_partition(key: bytes | None, every: Sequence[int], available: Sequence[int]) -> int:
-    """Return the partition for a record, as aiokafka asks it of its producer; one without a key goes to any."""
-    if key is None:
-        return random.choice(available or every)  # noqa: S311 - spreads, and keeps no secret
-    return every[partition_of(key, len(every))]
 
 
 async def partitions_of(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:

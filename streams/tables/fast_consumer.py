@@ -29,14 +29,16 @@ OnRecovered = Callable[[int, bytes, bool], None]
 class FastConsumer(Consumer):
     """Works as Faust's own but for the methods here; records of the topics `folded` go to `arrivals`, not to a stream.
 
-    Fetches of less than `many` records are `gather_s` seconds apart: each one costs the broker, the consumer's thread
-    and the loop as much as ten records do.
+    A fetch of less than `many` records is followed by the next after `gather_s` seconds: each one costs the broker,
+    the consumer's thread and the loop as much as ten records do. Where the topic `awaited` is named, only one that
+    brought records of it is: what came before may have its end on the way.
     """
 
     on_recovered: OnRecovered
     arrivals: Arrivals
     folded: frozenset[str] = frozenset()
     gather_s = 0.0
+    awaited = ""
     many = 1
     _next_fetch_at = 0.0
     _left_to_faust: frozenset[Any] = frozenset()
@@ -75,6 +77,7 @@ class FastConsumer(Consumer):
                     return {}, None
         records, active = cast("tuple[dict[Any, Any], Any]", await super()._wait_next_records(timeout))
         few = records and sum(map(len, records.values())) < self.many
+        few = few and (not self.awaited or any(tp.topic == self.awaited for tp in records))
         self._next_fetch_at = time.monotonic() + self.gather_s if few else 0.0
         generation = self.app.consumer_generation_id
         if generation != self._left_in:

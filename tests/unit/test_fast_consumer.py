@@ -190,6 +190,25 @@ async def test_small_fetches_are_spaced_and_a_backlog_is_not(consumer: Any, monk
         assert len(paused) == pauses
 
 
+async def test_where_ends_are_awaited_only_a_fetch_with_one_is_followed_by_a_pause(
+    consumer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    consumer.gather_s, consumer.many, consumer.awaited = 3600.0, 100, "ends"
+    consumer.app.tables.recovery.in_recovery = False
+    consumer.app.tables.recovery.active_tps.clear()
+    begun, ended = {EVENTS: [Record(1, b"k", b"v")]}, {TP("ends", 3): [Record(1, b"k", b"v")]}
+    for fetched, pauses in ((begun, 0), (begun, 0), ({**begun, **ended}, 0), (begun, 1), (begun, 1)):
+        consumer.fetched = fetched
+        await consumer._wait_next_records(1.0)
+        assert len(paused) == pauses
+
+
 async def test_a_recovery_is_not_slowed_down(consumer: Any) -> None:
     consumer.gather_s, consumer.many = 3600.0, 100  # a pause would end by the test's own time limit
     for offset in (10, 11):

@@ -9,7 +9,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from streams.log.light_producer import LightProducer, compressed
-from streams.log.topic_partitions import choose_partition, murmur2, partition_of
+from streams.log.topic_partitions import murmur2
 
 SOME = [(b"key-%d" % n, b"the same words in each record, and a number: %d" % n) for n in range(40)]
 PID, EPOCH, SEQUENCE = 7_000_000_000, 3, 41
@@ -76,9 +76,3 @@ def test_the_hash_is_kafka_s() -> None:
     for length in range(40):
         key = os.urandom(length)
         assert murmur2(key) == murmur2_of_aiokafka(key)
-
-
-def test_a_key_has_its_partition_and_what_has_none_goes_where_somebody_leads() -> None:
-    assert choose_partition(b"job-1", [*range(8)], [0]) == partition_of(b"job-1", 8)
-    assert choose_partition(None, [*range(8)], [5]) == 5
-    assert choose_partition(None, [*range(8)], []) in range(8)
