@@ -7,10 +7,11 @@ smaller part.
 
 import asyncio
 import inspect
+import sys
 import time
 import types
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -97,6 +98,12 @@ class FastConsumer(Consumer):
                 if active is None or tp in active:
                     await self._hand_over(tp, fetched, generation)
         return records, active
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Go on reading from these offsets. What is read again is not missing: it is committed when it is done."""
+        for tp, offset in partitions.items():
+            self._gap[tp].chop(offset, sys.maxsize)
+        await super().seek_wait(partitions)
 
     def done(self, generation: int, records: Iterable[LogRecord]) -> None:
         """Let records be committed, unless the group's generation is another by now.

@@ -261,6 +261,29 @@ async def test_commits_go_on_over_offsets_that_the_log_does_not_have(consumer: A
     assert consumer._new_offset(FOLDED) == 9
 
 
+async def test_what_is_read_again_is_committed_only_when_it_is_done(consumer: Any) -> None:
+    sought: list[Any] = []
+
+    class Thread:
+        async def seek_wait(self, partitions: Any) -> None:
+            sought.append(partitions)
+            consumer._read_offset.update(partitions)
+
+    consumer._committed_offset[FOLDED] = consumer._read_offset[FOLDED] = 1
+    consumer.app.topics._acking_topics.add(FOLDED.topic)
+    consumer.fetched = {FOLDED: folded(1, 5)}  # the others were skipped
+    await consumer._wait_next_records(0)
+    generation = consumer.app.consumer_generation_id
+    consumer.done(generation, [(await consumer.arrivals.batch())[0].record])
+    consumer._thread = Thread()
+    await consumer.seek_wait({FOLDED: 2})
+    assert sought == [{FOLDED: 2}]
+    consumer.fetched = {FOLDED: folded(2, 3, 4, 5)}
+    await consumer._wait_next_records(0)
+    consumer.done(generation, [one.record for one in (await consumer.arrivals.batch())[:2]])
+    assert consumer._new_offset(FOLDED) == 4
+
+
 async def test_only_what_is_done_without_a_hole_is_committed_and_each_record_once(consumer: Any) -> None:
     consumer._committed_offset[FOLDED] = consumer._read_offset[FOLDED] = 7
     consumer.fetched = {FOLDED: folded(7, 8, 9)}
