@@ -34,7 +34,7 @@ _MAX_POLL_INTERVAL_MS = 24 * 3600 * 1000
 _PARTITION_FETCH_BYTES = 256 * 1024
 # Fetches of less than so many records are so far apart: whoever comes first is read at once, and a fetch costs the
 # broker and us as much as ten records do.
-_FEW, _APART_S = 64, 0.003
+_FEW, _APART_S = 64, 0.005
 
 
 class KafkaSubscriber:
