@@ -17,6 +17,8 @@ from itertools import count
 from types import UnionType
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
+from schemas.values import maker_of
+
 Encode = Callable[[Any], bytes]
 Decode = Callable[[bytes, int], tuple[Any, int]]
 
@@ -185,7 +187,7 @@ def _decode(source: _Source, schema: Any, hint: Any) -> str:
             _decode_blocks(source, name, schema, hint, result)
         case _:
             arguments = [_decode(source, field["type"], inner) for field, inner in _record_fields(schema, hint)]
-            return f"{source.constant(hint)}({', '.join(arguments)})"
+            return f"{source.constant(maker_of(hint))}({', '.join(arguments)})"
     return result
 
 

@@ -4,10 +4,11 @@ Times are milliseconds since 1970 (UTC), durations are seconds. Strings that nam
 states are plain `str`, so that a reader survives a value that a newer writer invented.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from schemas.payloads import BlobRef, Payload
+from schemas.values import value
 
 
 class Lane(StrEnum):
@@ -45,7 +46,7 @@ class JobStatus(StrEnum):
 TERMINAL = frozenset({JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED})
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobRef:
     """What every record about a job says of it. `epoch` rises with a dead letter's replay and with promote.
 
@@ -64,7 +65,7 @@ class JobRef:
     replay_of: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Step:
     """One entry of the routing slip: `name` is unique within the job, `kind` chooses the processor."""
 
@@ -73,7 +74,7 @@ class Step:
     config: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Usage:
     """What a piece of work used."""
 
@@ -86,7 +87,7 @@ class Usage:
     estimated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ErrorInfo:
     """Why a job failed: stable `code`, text for people, the step that failed and what to do."""
 
@@ -96,7 +97,7 @@ class ErrorInfo:
     remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StageRequest:
     """Asks one processor for `steps[position]`."""
 
@@ -115,7 +116,7 @@ class StageRequest:
         return self.steps[self.position]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StageOutcome:
     """What one attempt at one step gave; carries the slip, so that a replay can start from here."""
 
@@ -134,7 +135,7 @@ class StageOutcome:
     finished_at_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobResult:
     """A job's terminal record; `step`, `attempt`, `step_usage` and the times are those of the step that ended it."""
 
@@ -153,7 +154,7 @@ class JobResult:
     finished_at_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Progress:
     """How far an attempt is, in the step's own unit (pages, seconds)."""
 
@@ -163,7 +164,7 @@ class Progress:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobEvent:
     """One change of a job. Each event carries enough to build the job from it alone."""
 
@@ -182,7 +183,7 @@ class JobEvent:
     error: ErrorInfo | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class UsageEvent:
     """What one attempt at one step used.
 
@@ -212,7 +213,7 @@ class UsageEvent:
     started_at_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ChatRequest:
     """An interactive call to a model, written before its first token leaves.
 
@@ -234,7 +235,7 @@ class ChatRequest:
     content: Payload | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobControl:
     """An order about a job to every processor; `action` is `cancel`."""
 
@@ -245,7 +246,7 @@ class JobControl:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ApiKey:
     """An API key without its secret: only the SHA-256 of the secret (lower-case hex) is kept."""
 
@@ -258,7 +259,7 @@ class ApiKey:
     revoked_at_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SchemaRecord:
     """A writer's schema: `fingerprint` is its CRC-64-AVRO in hex, `schema` its JSON."""
 

@@ -11,7 +11,7 @@ A job that was purged stays purged, whatever else is read about it, before or af
 purges' own records alone.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from schemas.events import (
     ErrorInfo,
@@ -24,9 +24,10 @@ from schemas.events import (
     Usage,
 )
 from schemas.payloads import BlobRef, Payload
+from schemas.values import value
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StageDone:
     """The attempt that counts as the one that finished a stage."""
 
@@ -36,7 +37,7 @@ class StageDone:
     artifacts: dict[str, BlobRef] = field(default_factory=dict[str, BlobRef])
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class StageState:
     """One stage of a job, in the highest epoch seen. Zero means unknown for times and attempts."""
 
@@ -48,7 +49,7 @@ class StageState:
     done: StageDone | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Terminal:
     """The end of a job: the record with the highest epoch, then the lowest offset, holds."""
 
@@ -61,7 +62,7 @@ class Terminal:
     error: ErrorInfo | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Submission:
     """All that is known of one submission (job id and input digest). `accepted_offset` -1: not seen."""
 
@@ -74,7 +75,7 @@ class Submission:
     terminal: Terminal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class JobState:
     """The submissions under one job id, ordered by digest; nearly always one.
 
@@ -134,7 +135,8 @@ def _precedence(submission: Submission) -> tuple[bool, int, int, str]:
 
 
 def _blank(record: JobEvent | JobResult) -> Submission:
-    return Submission(job=replace(record.job, epoch=0), steps=record.steps, updated_at_ms=0)
+    job = replace(record.job, epoch=0) if record.job.epoch else record.job
+    return Submission(job=job, steps=record.steps, updated_at_ms=0)
 
 
 def _fold_submission(before: Submission, record: JobEvent | JobResult, offset: int) -> Submission:
@@ -145,17 +147,21 @@ def _fold_submission(before: Submission, record: JobEvent | JobResult, offset: i
         case JobResult():
             after = _fold_result(before, record, offset)
             at_ms = record.finished_at_ms
-    return replace(
-        after,
+    # Made anew rather than by `replace`, which looks at each field: this is done for every record.
+    return Submission(
         job=_first_made(before.job, record.job),
         steps=min(before.steps, record.steps, key=repr) if before.steps != record.steps else before.steps,
         updated_at_ms=max(before.updated_at_ms, at_ms),
+        accepted_offset=after.accepted_offset,
+        inputs=after.inputs,
+        stages=after.stages,
+        terminal=after.terminal,
     )
 
 
 def _first_made(a: JobRef, b: JobRef) -> JobRef:
     """Choose between the headers of repeated submissions: the one made first, at the highest epoch."""
-    if a == b:
+    if a is b or a == b:
         return a
     epoch = max(a.epoch, b.epoch)
     a, b = replace(a, epoch=0), replace(b, epoch=0)

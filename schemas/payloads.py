@@ -1,11 +1,11 @@
 """What travels between stages: small content inline, large content as a reference to a blob."""
 
-from dataclasses import dataclass
+from schemas.values import value
 
 _MOST_NAME_CHARACTERS = 255
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class BlobRef:
     """A stored blob: content-addressed within its service. `size` in bytes, `sha256` in lower-case hex."""
 
@@ -15,7 +15,7 @@ class BlobRef:
     media_type: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Payload:
     """Content with its media type and file name: exactly one of `inline` and `blob` is set."""
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from schemas.events import JobEvent, JobEventKind, JobRef, Lane, StageRequest, Step
 from schemas.ids import event_id, keyed_job_id, new_job_id
@@ -11,6 +10,7 @@ from schemas.modules import ModuleSpec
 from schemas.payloads import Payload
 from schemas.pipelines import request_event_id
 from schemas.topics import STAGES, StageTopics, Topic
+from schemas.values import value
 
 REST = "rest"
 BATCH = "batch"
@@ -21,7 +21,7 @@ UNNAMED_MODEL = "(default)"
 _LLM = "llm"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Submission:
     """What a caller asks for, before it has an id. `options` is canonical JSON; `door` is where it came in.
 

@@ -51,8 +51,8 @@ DEAD_LETTER_RETENTION = timedelta(days=60)
 class Topic:
     """A topic's declaration. `retention` None with `compact` keeps the last record of each key for ever.
 
-    `compression` is what the broker stores: `producer` leaves a record as its writer made it, so that bytes
-    that are compressed already (a foreign client's) are not compressed again. `broker_time`: the records' times
+    `compression` is what the broker stores: `producer` leaves records as their writer made them, for ours compresses
+    what gains by it, and the broker would do the rest of it for nothing. `broker_time`: the records' times
     are the broker's, whatever the clocks of those who write. `compact_within`: what a later record of a key replaced
     is compacted away after so long, on a topic that goes on being written to; else the broker does when it likes.
     """
@@ -62,7 +62,7 @@ class Topic:
     partitions: int
     retention: timedelta | None
     compact: bool = False
-    compression: str = "lz4"
+    compression: str = "producer"
     max_bytes: int = MAX_RECORD_BYTES
     broker_time: bool = False
     compact_within: timedelta | None = None
@@ -180,11 +180,12 @@ BATCH_NOTES = Topic("admission.answered", BatchNotes, JOB_PARTITIONS, ANSWER_RET
 def batch_door(service: str) -> BatchDoor:
     """Declare the batch door of a service. Answers outlive the entries that tell what was asked.
 
-    The requests' times are the broker's: a client's wrong clock would have them removed unread.
+    The requests' times are the broker's: a client's wrong clock would have them removed unread. It compresses them,
+    too, whatever their writer does.
     """
     name = f"batch.{service}"
     return BatchDoor(
-        Topic(name, BatchRequest, _DOOR_PARTITIONS, DOOR_RETENTION, broker_time=True),
+        Topic(name, BatchRequest, _DOOR_PARTITIONS, DOOR_RETENTION, compression="lz4", broker_time=True),
         Topic(f"{name}.results", BatchAnswer, JOB_PARTITIONS, ANSWER_RETENTION),
         Topic(f"{name}.rejected", BatchRejection, JOB_PARTITIONS, ANSWER_RETENTION),
     )

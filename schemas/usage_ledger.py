@@ -9,9 +9,9 @@ is away. They are kept apart; the submission that was created first is charged, 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from schemas.events import Lane, UsageEvent
+from schemas.values import value
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -26,7 +26,7 @@ _DONE = "done"
 _FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LedgerRecord:
     """A usage record and the offset that it has on the log."""
 
@@ -34,7 +34,7 @@ class LedgerRecord:
     event: UsageEvent
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LedgerEntry:
     """The usage records of one job or request, ordered by id, digest and begin."""
 

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas.topics import MAX_REQUEST_BYTES
 from streams.log.bootstrap import client_options
+from streams.log.light_producer import LightProducer
 
 BATCH_BYTES = 256 * 1024
 
@@ -27,11 +28,10 @@ class Write(NamedTuple):
 
 def bulk_producer(bootstrap: str, transactional_id: str | None = None) -> AIOKafkaProducer:
     """Make a producer for large batches: idempotent, `acks=all`."""
-    return AIOKafkaProducer(
+    return LightProducer(
         **client_options(bootstrap),
         acks="all",
         enable_idempotence=True,
-        compression_type="lz4",
         max_batch_size=BATCH_BYTES,
         max_request_size=MAX_REQUEST_BYTES,
         request_timeout_ms=20_000,

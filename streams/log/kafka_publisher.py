@@ -20,6 +20,7 @@ from schemas.events import SchemaRecord
 from schemas.topics import MAX_REQUEST_BYTES, SCHEMAS, Topic
 from streams.log.bootstrap import client_options
 from streams.log.kafka_errors import KAFKA_DOWN, translate
+from streams.log.light_producer import LightProducer
 from streams.log.protocols import Headers, Outgoing, Raw
 from streams.log.publish_spans import in_a_span
 from streams.log.record_size import check_size
@@ -155,11 +156,10 @@ class KafkaPublisher:
 
     async def _connect(self) -> None:
         while True:
-            producer = AIOKafkaProducer(
+            producer = LightProducer(
                 **client_options(self._bootstrap),
                 acks="all",
                 enable_idempotence=True,
-                compression_type="lz4",
                 linger_ms=0,
                 max_batch_size=_MAX_BATCH_BYTES,
                 max_request_size=MAX_REQUEST_BYTES,

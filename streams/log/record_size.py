@@ -3,10 +3,9 @@
 The broker's refusal costs an idempotent producer its sequence, and so the next publications, whosever they are.
 """
 
-from aiokafka.codec import lz4_encode
-
 from schemas.errors import Permanent
 from schemas.topics import DEAD_LETTER_ROOM, MAX_RECORD_BYTES, Topic
+from streams.log.light_producer import lz4
 from streams.log.protocols import Headers
 
 _AROUND = 512  # bytes of a batch and a record around key, value and headers
@@ -23,7 +22,7 @@ def check_size(topic: Topic | str, key: bytes | None, value: bytes | None, heade
     size = len(content)
     if size + beside <= most:
         return
-    if size > _NOT_TRIED * most or len(lz4_encode(content)) + beside > most:
+    if size > _NOT_TRIED * most or len(lz4(content)) + beside > most:
         raise Permanent(
             f"a record for {name} has {size} bytes, more than {most} when compressed",
             code="record_too_large",

@@ -10,10 +10,11 @@ from schemas.errors import WorkFailed
 from schemas.events import StageRequest, Usage
 from schemas.payloads import BlobRef, Payload
 from schemas.topics import StageTopics
+from schemas.values import value
 from streams.serving import Choice, Lack
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wasted:
     """What an attempt used beside its usage and is not charged for: a call to a model that was made twice, say."""
 
@@ -22,7 +23,7 @@ class Wasted:
     upstream: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Result:
     """What a handler returns: the stage's output and what it used. The runtime does the rest.
 

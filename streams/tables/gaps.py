@@ -8,17 +8,18 @@ two it is, the beginning of the log tells.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from streams.log.protocols import LogRecord
 from streams.redis_keys import Offsets
 
 _ASK_EVERY_S = 1.0
 
 
 class Split(NamedTuple):
-    """`messages` follow on; `due` are the partitions with a gap that are to be read again now."""
+    """`records` follow on; `due` are the partitions with a gap that are to be read again now."""
 
-    messages: list[Any]
+    records: list[LogRecord]
     due: list[int]
 
 
@@ -31,19 +32,19 @@ class Gaps:
         self._begins: dict[int, Offsets] = {}
         self._asked: dict[int, float] = {}
 
-    def split(self, messages: Sequence[Any], folded: Mapping[int, Offsets]) -> Split:
-        """Take the messages that follow on from `folded`, the next offsets of each partition."""
+    def split(self, records: Sequence[LogRecord], folded: Mapping[int, Offsets]) -> Split:
+        """Take the records that follow on from `folded`, the next offsets of each partition."""
         following: dict[tuple[str, int], int] = {}
-        kept: list[Any] = []
+        kept: list[LogRecord] = []
         behind: set[int] = set()
-        for message in messages:
-            place = message.topic, message.partition
+        for record in records:
+            place = record.topic, record.partition
             expected = following.get(place, self._expected(folded, *place))
-            if expected is not None and message.offset > expected:
-                behind.add(message.partition)
+            if expected is not None and record.offset > expected:
+                behind.add(record.partition)
                 continue
-            kept.append(message)
-            following[place] = max(expected or 0, message.offset + 1)
+            kept.append(record)
+            following[place] = max(expected or 0, record.offset + 1)
         now = self._clock()
         due = [p for p in sorted(behind) if now - self._asked.get(p, -_ASK_EVERY_S) >= _ASK_EVERY_S]
         self._asked.update(dict.fromkeys(due, now))

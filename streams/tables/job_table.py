@@ -12,15 +12,19 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import faust
+from aiokafka import AIOKafkaProducer
+from faust.transport.drivers.aiokafka import Producer
 from faust.transport.producer import ProducerBuffer
 from faust.types import TP, EventT
 
 from schemas.topics import JOB_EVENTS, JOB_PARTITIONS, JOB_TABLE_CHANGELOG, RESULTS, Topic
 from streams.log.bootstrap import faust_options
 from streams.log.closing import close_client
+from streams.log.light_producer import LightProducer
+from streams.log.protocols import LogRecord
 from streams.logs import get_logger
 from streams.redis_keys import Offsets
-from streams.tables.arrivals import Arrivals
+from streams.tables.arrivals import Arrivals, Arrived
 from streams.tables.fast_consumer import FastConsumer, OnRecovered
 from streams.tables.quiet_monitor import QuietMonitor
 
@@ -36,14 +40,14 @@ MAX_BATCH = 500
 
 
 class Folded(NamedTuple):
-    """Messages that are done once their changelog is acknowledged, and the group's generation that they are of."""
+    """Records that are done once their changelog is acknowledged, and the group's generation that they are of."""
 
     generation: int
-    messages: Sequence[Any]
+    records: Sequence[LogRecord]
     written: asyncio.Future[Any]
 
 
-OnBatch = Callable[[Sequence[Any]], Awaitable[Folded | None]]
+OnBatch = Callable[[Sequence[Arrived]], Awaitable[Folded | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +55,9 @@ class TableSpec:
     """One table: the consumer group that folds `topics` into it, and the changelog it is recovered from.
 
     All topics have the same partitions, and the first one is always consumed where the others are.
-    `gather_s`: the least time between two fetches, where nobody waits for the view; a backlog is fetched at once.
-    `hold_s`: how long other records wait for one of `awaited`, which somebody may wait for.
+    `awaited`: the topic whose records somebody may wait for; `hold_s`: how long other records wait for one of these.
+    `gather_s`: the least time between two fetches (after one that brought what is awaited, where that is named); a
+    backlog is fetched at once.
     """
 
     group: str
@@ -65,8 +70,17 @@ class TableSpec:
 
 
 # A short job's end follows its `accepted` within milliseconds. Shown together they cost half, and the end waits for
-# nothing that the beginning asks of two cores.
-JOBS = TableSpec(GROUP, "jobs", JOB_TABLE_CHANGELOG, (JOB_EVENTS, RESULTS), awaited=RESULTS, hold_s=0.01)
+# nothing that the beginning asks of two cores. Who asks for one job after the other is never made to wait by
+# `gather_s`; ends of jobs that come faster than that share a batch.
+JOBS = TableSpec(
+    GROUP, "jobs", JOB_TABLE_CHANGELOG, (JOB_EVENTS, RESULTS), gather_s=0.005, awaited=RESULTS, hold_s=0.01
+)
+
+
+class _TableProducer(Producer):
+    @property
+    def _producer_type(self) -> type[AIOKafkaProducer]:
+        return LightProducer
 
 
 class JobTableApp:
@@ -97,19 +111,27 @@ class JobTableApp:
             broker_max_poll_interval=600.0,
             consumer_auto_offset_reset="earliest",
             producer_acks=-1,
-            producer_compression_type="lz4",
             producer_max_batch_size=256 * 1024,
             producer_request_timeout=30.0,
             # A batch that waits for Redis must not hold up a rebalance: its records come again.
             stream_wait_empty=False,
-            stream_buffer_maxsize=4 * MAX_BATCH,
             table_standby_replicas=0,
             monitor=QuietMonitor(),
             topic_partitions=JOB_PARTITIONS,
         )
-        own = {"on_recovered": staticmethod(on_recovered), "gather_s": spec.gather_s, "many": MAX_BATCH}
+        topic = spec.awaited.name if spec.awaited is not None else ""
+        self._arrivals = Arrivals(MAX_BATCH, 4 * MAX_BATCH, topic, spec.hold_s)
+        own = {
+            "on_recovered": staticmethod(on_recovered),
+            "arrivals": self._arrivals,
+            "folded": frozenset(source.name for source in spec.topics),
+            "gather_s": spec.gather_s,
+            "awaited": topic,
+            "many": MAX_BATCH,
+        }
         consumer = type("TableConsumer", (FastConsumer,), own)
         self.faust.transport.Consumer = consumer
+        self.faust.transport.Producer = _TableProducer
         self._on_batch = on_batch
         self._on_recovered = on_recovered
         self._table: Any = self.faust.Table(
@@ -195,8 +217,9 @@ class JobTableApp:
             self._on_recovered(message.partition, message.key, message.value is not None)
 
     async def _consume(self, stream: Any) -> AsyncIterator[None]:
+        del stream  # Faust subscribes for it; the records come past it (see FastConsumer)
         try:
-            async for _ in self._batches(stream):
+            async for _ in self._batches():
                 yield
         except Exception as e:
             # Faust would start the agent again, behind records that were never acknowledged.
@@ -204,34 +227,23 @@ class JobTableApp:
             log.exception("table.stream_failed")
             raise
 
-    async def _batches(self, stream: Any) -> AsyncIterator[None]:
-        source = stream.noack()
-        spec, awaited = self._spec, self._spec.awaited
-        topic = awaited.name if awaited is not None else ""
-        arrivals = Arrivals(source.events(), source.channel.queue, MAX_BATCH, topic, spec.hold_s)
+    async def _batches(self) -> AsyncIterator[None]:
         finishing: asyncio.Task[None] | None = None
         try:
-            while batch := await arrivals.batch():
-                folded = await self._on_batch([one.message for one in batch])
+            while True:
+                folded = await self._on_batch(await self._arrivals.batch())
                 if finishing is not None:
                     await finishing
-                finishing = asyncio.create_task(self._finish(source, batch, folded)) if folded is not None else None
+                finishing = asyncio.create_task(self._finish(folded)) if folded is not None else None
                 yield
         finally:
-            arrivals.close()
             if finishing is not None:
                 finishing.cancel()
 
-    async def _finish(self, source: Any, batch: Sequence[Any], folded: Folded) -> None:
+    async def _finish(self, folded: Folded) -> None:
         try:
             await folded.written
         except Exception as e:
             self._error = e
             raise
-        done = {id(message) for message in folded.messages}
-        for one in batch:
-            if id(one.message) not in done:
-                continue
-            # Faust takes an acknowledgement for one of the partition's new turn, and commits past what is unread there.
-            if folded.generation == self.generation:
-                await source.ack(one)
+        self.faust.consumer.done(folded.generation, folded.records)

@@ -19,6 +19,7 @@ from streams.logs import get_logger
 from streams.metrics import CONSUMER_COMMIT_SECONDS, CONSUMER_REBALANCES, TABLE_RECOVERING
 from streams.metrics_server import Health
 from streams.redis_keys import Offsets
+from streams.tables.arrivals import Arrived
 from streams.tables.fold_spans import fold_spans
 from streams.tables.gaps import Gaps
 from streams.tables.job_table import Folded, JobTableApp
@@ -128,24 +129,23 @@ class TableProcess(Generic[R, S]):
             await self._table.stop()
         return self._failure
 
-    async def batch(self, messages: Sequence[Any]) -> Folded | None:
+    async def batch(self, arrived: Sequence[Arrived]) -> Folded | None:
         """Fold what came and show it; the changelog is written but not yet acknowledged. None: it comes again."""
         self._batches += 1
         try:
-            return await self._fold(messages)
+            return await self._fold(arrived)
         finally:
             self._batches -= 1
 
-    async def _fold(self, messages: Sequence[Any]) -> Folded | None:
+    async def _fold(self, arrived: Sequence[Arrived]) -> Folded | None:
         while self._generation != self._table.generation:
             self._took_over.clear()
             await self._took_over.wait()
         generation = self._generation
         started = time.perf_counter()
-        current, due = self._gaps.split([m for m in messages if m.generation_id == generation], self._keeper.folded)
+        records, due = self._gaps.split([a.record for a in arrived if a.generation == generation], self._keeper.folded)
         for partition in due:
             await self._read_again(partition)
-        records = [to_log_record(m) for m in current]
         spans = fold_spans(records, self._contents.name)
         decoded = await self._decoded(records, generation)
         if decoded is None:
@@ -163,7 +163,7 @@ class TableProcess(Generic[R, S]):
         written = await self._table.write_changelog(self._to_send(taken.changes))
         written.add_done_callback(lambda _: self._timed("changelog", time.perf_counter() - sent_from))
         # Nothing behind a gap is done: the group would commit past what is missing.
-        return Folded(generation, current, written)
+        return Folded(generation, records, written)
 
     async def _read_again(self, partition: int) -> None:
         at = self._keeper.folded[partition]
@@ -317,16 +317,3 @@ class TableProcess(Generic[R, S]):
 
 def _untimed(step: str, seconds: float) -> None:
     del step, seconds
-
-
-def to_log_record(message: Any) -> LogRecord:
-    """Return Faust's message as ours; its timestamp is in seconds."""
-    return LogRecord(
-        message.topic,
-        message.partition,
-        message.offset,
-        message.key,
-        message.value,
-        dict(message.headers or ()),
-        round(message.timestamp * 1000),
-    )

@@ -139,7 +139,7 @@ def test_topics_are_there_as_declared(stack: Stack) -> None:
     topics = {t["name"]: t for t in orjson.loads(done.stdout)}
     assert topics["job.events"]["partitions"] == 8
     assert topics["api.keys"]["configs"]["cleanup.policy"] == "compact"
-    assert topics["results"]["configs"]["compression.type"] == "lz4"
+    assert topics["results"]["configs"]["compression.type"] == "producer"
 
 
 def test_a_letter_of_the_user_s_is_read_by_a_stack_that_runs_and_goes_on(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""The consumer under our tables: no task for what waits for nothing, and a changelog is recovered by whole fetches."""
+"""The consumer under our tables: fetches go on whole, into a changelog's table or to what is folded, without tasks."""
 
 import asyncio
 import inspect
@@ -9,9 +9,11 @@ import faust
 import pytest
 from faust.types import TP
 
+from streams.log.protocols import LogRecord
+from streams.tables.arrivals import Arrivals
 from streams.tables.fast_consumer import FastConsumer
 
-CHANGELOG, EVENTS = TP("t-changelog", 3), TP("events", 3)
+CHANGELOG, EVENTS, FOLDED = TP("t-changelog", 3), TP("events", 3), TP("folded", 3)
 
 
 @dataclass
@@ -21,6 +23,10 @@ class Record:
     offset: int
     key: bytes | None
     value: bytes | None
+    topic: str = "events"
+    partition: int = 3
+    timestamp: int = 1_000
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 class Fed(FastConsumer):
@@ -53,7 +59,8 @@ async def consumer() -> Any:
     def note(partition: int, key: bytes, present: bool) -> None:
         noted.append((partition, key, present))
 
-    app.transport.Consumer = type("C", (Fed,), {"on_recovered": staticmethod(note)})
+    own = {"on_recovered": staticmethod(note), "arrivals": Arrivals(100, 3), "folded": frozenset({FOLDED.topic})}
+    app.transport.Consumer = type("C", (Fed,), own)
     made: Any = app.consumer
     made.noted, made.table = noted, Table()
     recovery = app.tables.recovery
@@ -61,7 +68,7 @@ async def consumer() -> Any:
     recovery.tp_to_table[CHANGELOG] = made.table
     recovery.active_offsets[CHANGELOG] = 9
     recovery.in_recovery = made.flow_active = True
-    made._active_partitions = {CHANGELOG, EVENTS}
+    made._active_partitions = {CHANGELOG, EVENTS, FOLDED}
     return made
 
 
@@ -183,8 +190,159 @@ async def test_small_fetches_are_spaced_and_a_backlog_is_not(consumer: Any, monk
         assert len(paused) == pauses
 
 
+async def test_where_ends_are_awaited_only_a_fetch_with_one_is_followed_by_a_pause(
+    consumer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    consumer.gather_s, consumer.many, consumer.awaited = 3600.0, 100, "ends"
+    consumer.app.tables.recovery.in_recovery = False
+    consumer.app.tables.recovery.active_tps.clear()
+    begun, ended = {EVENTS: [Record(1, b"k", b"v")]}, {TP("ends", 3): [Record(1, b"k", b"v")]}
+    for fetched, pauses in ((begun, 0), (begun, 0), ({**begun, **ended}, 0), (begun, 1), (begun, 1)):
+        consumer.fetched = fetched
+        await consumer._wait_next_records(1.0)
+        assert len(paused) == pauses
+
+
 async def test_a_recovery_is_not_slowed_down(consumer: Any) -> None:
     consumer.gather_s, consumer.many = 3600.0, 100  # a pause would end by the test's own time limit
     for offset in (10, 11):
         consumer.fetched = {CHANGELOG: [Record(offset, b"k", b"v")]}
         await consumer._wait_next_records(1.0)
+
+
+def folded(*offsets: int) -> list[Record]:
+    return [Record(offset, b"k", b"%d" % offset, FOLDED.topic) for offset in offsets]
+
+
+async def arrived(consumer: Any) -> list[int]:
+    """Return the offsets of what waits to be folded; all of them are of this generation."""
+    batch = await consumer.arrivals.batch()
+    assert {one.generation for one in batch} == {consumer.app.consumer_generation_id}
+    return [one.record.offset for one in batch]
+
+
+async def test_what_is_folded_goes_past_faust(consumer: Any) -> None:
+    others = [Record(1, b"k", b"v")]
+    consumer.fetched = {FOLDED: folded(0, 1), EVENTS: others}
+    assert (await consumer._wait_next_records(0))[0] == {EVENTS: others}
+    batch = await consumer.arrivals.batch()
+    assert [one.record for one in batch] == [
+        LogRecord("folded", 3, 0, b"k", b"0", {}, 1_000),
+        LogRecord("folded", 3, 1, b"k", b"1", {}, 1_000),
+    ]
+
+
+async def test_what_was_read_before_is_not_folded_again(consumer: Any) -> None:
+    consumer._read_offset[FOLDED] = 5  # as a recovery sets it: the first that is to be read
+    consumer.fetched = {FOLDED: folded(4, 5, 6)}
+    await consumer._wait_next_records(0)
+    assert await arrived(consumer) == [5, 6]
+    assert consumer._read_offset[FOLDED] == 6
+
+
+async def test_commits_go_on_over_offsets_that_the_log_does_not_have(consumer: Any) -> None:
+    consumer._committed_offset[FOLDED] = consumer._read_offset[FOLDED] = 1
+    consumer.app.topics._acking_topics.add(FOLDED.topic)
+    for offsets in ((1, 2), (5, 8)):
+        consumer.fetched = {FOLDED: folded(*offsets)}
+        await consumer._wait_next_records(0)
+    batch = await consumer.arrivals.batch()
+    assert [one.record.offset for one in batch] == [1, 2, 5, 8]
+    consumer.done(consumer.app.consumer_generation_id, [one.record for one in batch[:3]])
+    assert consumer._new_offset(FOLDED) == 6
+    consumer._committed_offset[FOLDED] = 6
+    consumer.done(consumer.app.consumer_generation_id, [batch[3].record])
+    assert consumer._new_offset(FOLDED) == 9
+
+
+async def test_what_is_read_again_is_committed_only_when_it_is_done(consumer: Any) -> None:
+    sought: list[Any] = []
+
+    class Thread:
+        async def seek_wait(self, partitions: Any) -> None:
+            sought.append(partitions)
+            consumer._read_offset.update(partitions)
+
+    consumer._committed_offset[FOLDED] = consumer._read_offset[FOLDED] = 1
+    consumer.app.topics._acking_topics.add(FOLDED.topic)
+    consumer.fetched = {FOLDED: folded(1, 5)}  # the others were skipped
+    await consumer._wait_next_records(0)
+    generation = consumer.app.consumer_generation_id
+    consumer.done(generation, [(await consumer.arrivals.batch())[0].record])
+    consumer._thread = Thread()
+    await consumer.seek_wait({FOLDED: 2})
+    assert sought == [{FOLDED: 2}]
+    consumer.fetched = {FOLDED: folded(2, 3, 4, 5)}
+    await consumer._wait_next_records(0)
+    consumer.done(generation, [one.record for one in (await consumer.arrivals.batch())[:2]])
+    assert consumer._new_offset(FOLDED) == 4
+
+
+async def test_only_what_is_done_without_a_hole_is_committed_and_each_record_once(consumer: Any) -> None:
+    consumer._committed_offset[FOLDED] = consumer._read_offset[FOLDED] = 7
+    consumer.fetched = {FOLDED: folded(7, 8, 9)}
+    await consumer._wait_next_records(0)
+    seven, eight, nine = [one.record for one in await consumer.arrivals.batch()]
+    generation = consumer.app.consumer_generation_id
+    consumer.done(generation, [seven, nine])
+    consumer.done(generation, [seven])
+    assert consumer._new_offset(FOLDED) == 8
+    consumer._committed_offset[FOLDED] = 8
+    consumer.done(generation, [eight, seven])
+    assert consumer._new_offset(FOLDED) == 10
+
+
+async def test_what_another_generation_read_is_not_committed_in_this_one(consumer: Any) -> None:
+    consumer.fetched = {FOLDED: folded(0)}
+    await consumer._wait_next_records(0)
+    (first,) = await consumer.arrivals.batch()
+    consumer.app.consumer_generation_id += 1
+    consumer.done(first.generation, [first.record])
+    assert not consumer._acked[FOLDED]
+
+
+async def test_a_new_generation_forgets_what_the_last_one_read(consumer: Any) -> None:
+    consumer.fetched = {FOLDED: folded(0, 1)}
+    await consumer._wait_next_records(0)
+    consumer.app.consumer_generation_id += 1
+    consumer._read_offset[FOLDED] = None
+    consumer.fetched = {FOLDED: folded(1)}
+    await consumer._wait_next_records(0)
+    assert await arrived(consumer) == [1]
+
+
+async def test_what_came_while_its_partition_was_stopped_is_not_folded(consumer: Any) -> None:
+    async def stops(active_partitions: Any, timeout: float) -> Any:
+        active_partitions.discard(FOLDED)
+        return {FOLDED: folded(0)}
+
+    consumer._getmany = stops
+    await consumer._wait_next_records(0)
+    consumer._active_partitions.add(FOLDED)
+    consumer.fetched = {FOLDED: folded(0)}
+    del consumer._getmany
+    await consumer._wait_next_records(0)
+    assert await arrived(consumer) == [0]
+
+
+async def test_nothing_is_fetched_while_there_is_no_room_but_for_a_recovery(consumer: Any) -> None:
+    recovery = consumer.app.tables.recovery
+    recovery.in_recovery = False
+    consumer.fetched = {FOLDED: folded(0, 1, 2)}
+    await consumer._wait_next_records(0)
+    consumer.fetched = {FOLDED: folded(3)}
+    assert (await consumer._wait_next_records(0.001))[0] == {}
+    recovery.in_recovery = True
+    consumer.fetched = {EVENTS: [Record(0, b"k", b"v")]}
+    assert (await consumer._wait_next_records(0.001))[0] == consumer.fetched
+    recovery.in_recovery = False
+    assert await arrived(consumer) == [0, 1, 2]
+    consumer.fetched = {FOLDED: folded(3)}
+    await consumer._wait_next_records(0)
+    assert await arrived(consumer) == [3]

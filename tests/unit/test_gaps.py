@@ -1,17 +1,15 @@
 """Records that were skipped are asked for again, and nothing behind them is folded meanwhile."""
 
-from types import SimpleNamespace
-from typing import Any
-
 from schemas.topics import JOB_EVENTS, RESULTS
+from streams.log.protocols import LogRecord
 from streams.redis_keys import Offsets
 from streams.tables.gaps import Gaps, Split
 
 TOPICS = (JOB_EVENTS.name, RESULTS.name)
 
 
-def event(offset: int, partition: int = 0, topic: str = JOB_EVENTS.name) -> Any:
-    return SimpleNamespace(topic=topic, partition=partition, offset=offset)
+def event(offset: int, partition: int = 0, topic: str = JOB_EVENTS.name) -> LogRecord:
+    return LogRecord(topic, partition, offset, b"k", b"v", {}, 0)
 
 
 def test_what_follows_on_and_what_is_repeated_is_kept() -> None:

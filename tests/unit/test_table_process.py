@@ -10,9 +10,11 @@ from prometheus_client import REGISTRY
 
 from schemas.errors import Outage
 from streams.log.memory import MemoryLog, MemoryPublisher
+from streams.log.protocols import LogRecord
 from streams.metrics_server import Health
 from streams.redis_keys import Offsets
 from streams.tables import table_process
+from streams.tables.arrivals import Arrived
 from streams.tables.table_process import Contents, TableProcess, Taken
 
 
@@ -87,11 +89,8 @@ class Last(Contents[bytes]):
         """Keep everything, as Faust's store in memory does for partitions that stay."""
 
 
-def message(partition: int, offset: int, key: bytes, value: bytes, generation: int) -> Any:
-    return SimpleNamespace(
-        topic="t", partition=partition, offset=offset, key=key, value=value, headers={}, timestamp=0.0,
-        generation_id=generation,
-    )  # fmt: skip
+def arrived(partition: int, offset: int, key: bytes, value: bytes, generation: int) -> Arrived:
+    return Arrived(generation, LogRecord("t", partition, offset, key, value, {}, 0))
 
 
 class Log:
@@ -125,17 +124,17 @@ async def test_what_a_cut_off_batch_changed_reaches_the_changelog_when_its_recor
         table.generation = 2
 
     keeper.during = rebalance
-    assert await it.batch([message(0, 5, b"a", b"1", 1), message(1, 7, b"b", b"1", 1)]) is None
+    assert await it.batch([arrived(0, 5, b"a", b"1", 1), arrived(1, 7, b"b", b"1", 1)]) is None
     assert table.changelog == []
     keeper.during = lambda: None
     table.partitions = frozenset({0})
     await settled(it)
-    folded = await it.batch([message(0, 5, b"a", b"1", 2)])
+    folded = await it.batch([arrived(0, 5, b"a", b"1", 2)])
     assert folded is not None
     assert folded.generation == 2
     # Partition 1 is another's by now: writing there would put an old state over a newer one.
     assert table.changelog == [(0, b"a", b"1")]
-    await it.batch([message(0, 6, b"a", b"1", 2)])
+    await it.batch([arrived(0, 6, b"a", b"1", 2)])
     assert table.changelog == [(0, b"a", b"1")]
 
 
@@ -144,14 +143,14 @@ async def test_a_record_that_cannot_be_judged_in_an_outage_waits_and_is_folded(m
     it, table, _ = process()
     await settled(it)
     it._contents.outages = [lambda: None] * 2
-    assert await it.batch([message(0, 5, b"a", b"1", 1), message(0, 6, b"b", b"1", 1)]) is not None
+    assert await it.batch([arrived(0, 5, b"a", b"1", 1), arrived(0, 6, b"b", b"1", 1)]) is not None
     assert table.changelog == [(0, b"a", b"1"), (0, b"b", b"1")]
 
     def rebalance() -> None:
         table.generation = 2
 
     it._contents.outages = [rebalance]
-    assert await it.batch([message(0, 7, b"a", b"2", 1)]) is None  # it is somebody else's by now
+    assert await it.batch([arrived(0, 7, b"a", b"2", 1)]) is None  # it is somebody else's by now
     assert table.store[b"a"] == b"1"
 
 
@@ -163,11 +162,11 @@ async def test_what_is_sent_late_is_what_the_table_has_now() -> None:
         table.generation = 2
 
     keeper.during = rebalance
-    await it.batch([message(0, 5, b"a", b"1", 1)])
+    await it.batch([arrived(0, 5, b"a", b"1", 1)])
     keeper.during = lambda: None
     table.store[b"a"] = b"2"  # recovered from the changelog of whoever had the partition in between
     await settled(it)
-    await it.batch([message(0, 6, b"c", b"1", 2)])
+    await it.batch([arrived(0, 6, b"c", b"1", 2)])
     assert sorted(table.changelog) == [(0, b"a", b"2"), (0, b"c", b"1")]
 
 
@@ -175,7 +174,7 @@ async def test_the_changelog_waits_until_redis_lets_every_partition_pass() -> No
     it, table, keeper = process()
     await settled(it)
     keeper.refused = [frozenset({0})]
-    assert await it.batch([message(0, 5, b"a", b"1", 1)]) is not None
+    assert await it.batch([arrived(0, 5, b"a", b"1", 1)]) is not None
     assert keeper.published == 2
     assert table.changelog == [(0, b"a", b"1")]
 
@@ -184,16 +183,16 @@ async def test_nothing_behind_skipped_records_is_folded_or_done_until_they_come(
     it, table, keeper = process()
     await settled(it)
     keeper.folded = {0: Offsets(5, 0), 1: Offsets(7, 0)}
-    behind, fine = message(0, 8, b"a", b"3", 1), message(1, 7, b"b", b"1", 1)
+    behind, fine = arrived(0, 8, b"a", b"3", 1), arrived(1, 7, b"b", b"1", 1)
     folded = await it.batch([behind, fine])
     assert folded is not None
-    assert folded.messages == [fine]
+    assert folded.records == [fine.record]
     assert table.changelog == [(1, b"b", b"1")]
     assert table.rewound == [(0, Offsets(5, 0))]
-    again = [message(0, offset, b"a", b"%d" % offset, 1) for offset in (5, 6, 7, 8)]
+    again = [arrived(0, offset, b"a", b"%d" % offset, 1) for offset in (5, 6, 7, 8)]
     folded = await it.batch(again)
     assert folded is not None
-    assert folded.messages == again
+    assert folded.records == [one.record for one in again]
     assert table.changelog[1:] == [(0, b"a", b"8")]
 
 
@@ -203,7 +202,7 @@ async def test_records_that_retention_took_are_passed_over() -> None:
     await settled(it)
     keeper.folded, log.begin = {0: Offsets(5, 0)}, Offsets(8, 0)
     for _ in range(2):  # the first time it asks and reads again
-        await it.batch([message(0, 8, b"a", b"3", 1)])
+        await it.batch([arrived(0, 8, b"a", b"3", 1)])
     assert table.changelog == [(0, b"a", b"3")]
 
 
