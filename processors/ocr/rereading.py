@@ -24,8 +24,9 @@ from processors.ocr.lexicon import Lexicon, lexicon
 from processors.ocr.lost_dots import with_lost_dots
 from processors.ocr.merit import letters_of, merit
 from processors.ocr.page_source import Pixels
-from processors.ocr.passed_over import around, passed_over
+from processors.ocr.passed_over import passed_over
 from processors.ocr.splicing import splice
+from processors.ocr.word_boxes import around
 
 DOUBT = 0.86
 """Lines with a word below that confidence are read again: about a third of a scan's, where most errors are."""
