@@ -92,9 +92,9 @@ def _forget_unused(truth: dict[str, Any], paragraphs: list[Item]) -> None:
     kept = [index for index in range(len(truth["requested_actions"])) if f"/requested_actions/{index}/" in text]
     if kept:
         truth["requested_actions"] = [truth["requested_actions"][index] for index in kept]
-        for item in (part for item in paragraphs for part in (item, *item.children)):
+        for part in (part for item in paragraphs for part in (item, *item.children)):
             for place, index in enumerate(kept):
-                item.markup = item.markup.replace(f"/requested_actions/{index}/", f"/requested_actions/{place}/")
+                part.markup = part.markup.replace(f"/requested_actions/{index}/", f"/requested_actions/{place}/")
     if "/contacts/" not in text:
         truth["contacts"] = []
     if "/events/" not in text:

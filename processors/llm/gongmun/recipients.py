@@ -28,7 +28,7 @@ _OFFICE = re.compile(
 )
 _PLACE = re.compile(r"[가-힣](?:특별시|광역시|특별자치[시도])$")
 _LIKE_SIGN = 0.95
-"""A company that is addressed has its legal form far oftener than a name that begins with 주, unless it is very sure."""
+"""A company that is addressed has its legal form far oftener than a name that begins with 주, read less surely."""
 PLACE_ALONE = 0.5
 """How sure a place is as an addressee: letters go to its office (`…시장`), or to it with 귀중 or 귀하 behind it."""
 
@@ -97,7 +97,9 @@ def _party(text: Placed) -> dict[str, Read]:
     if re.fullmatch(r"[a-z]{1,5}", name.plain):
         return {}  # what a seal or a logo reads as
     # One small letter in front of Hangul is a speck, or with a colon the rest of a label.
-    stray = re.match(r"^(?:[a-z]\s?|[<=\[{|*]?(?:[A-Za-z\d]{0,3}|신)\s?[:;]\s*|식\s?회사\s?)(?=[가-힣]{2}|[(㈜])", name.plain)
+    stray = re.match(
+        r"^(?:[a-z]\s?|[<=\[{|*]?(?:[A-Za-z\d]{0,3}|신)\s?[:;]\s*|식\s?회사\s?)(?=[가-힣]{2}|[(㈜])", name.plain
+    )
     written = repaired_office(as_written(_compact(name.cut(stray.end()) if stray else name)))
     if to_company or re.match(r"[(\[]?\s?주\s?[)\]]", str(written.value)):
         written = unmasked_company(written, _LIKE_SIGN)

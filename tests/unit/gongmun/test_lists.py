@@ -75,7 +75,8 @@ def test_a_comma_that_an_engine_lost_parts_two_offices(text: str, read: bool, na
 
 
 @pytest.mark.parametrize(
-    ("confidence", "name"), [pytest.param(0.93, "㈜오름소프트", id="usual"), pytest.param(0.96, "주오름소프트", id="sure")]
+    ("confidence", "name"),
+    [pytest.param(0.93, "㈜오름소프트", id="usual"), pytest.param(0.96, "주오름소프트", id="sure")],
 )
 def test_a_company_that_is_addressed_has_a_legal_form_in_front(confidence: float, name: str) -> None:
     assert values(read_parties(read_by_engine("주오름소프트 귀중", confidence))) == [{"name": name}]

@@ -28,7 +28,11 @@ def test_letters_are_about_as_wide_as_high(word: EngineWord, padded: bool) -> No
     ("line", "box"),
     [
         pytest.param(
-            [_word("도시", 523, 1688, 567, 1712), _word("회,", 712, 1672, 733, 1728), _word("장", 800, 1688, 824, 1713)],
+            [
+                _word("도시", 523, 1688, 567, 1712),
+                _word("회,", 712, 1672, 733, 1728),
+                _word("장", 800, 1688, 824, 1713),
+            ],
             (523, 1688, 824, 1713),
             id="a padded word is as wide, and no higher",
         ),
