@@ -140,7 +140,9 @@ def company_sender(readings: Sequence[Read]) -> Read | None:
         if _LEGAL.search(str(other.value)) and _same_company(text, str(other.value)):
             better = other.at.confidence() > first.at.confidence()
             return other if better else Read(other.value, first.at, 0.8)
-        if len(core) >= 3 and core != text and len(text) - len(core) <= 3:
+        # The sign is one: two syllables more are a word of the name, such as 협회.
+        more = len(re.findall(r"[가-힣]", text)) - len(re.findall(r"[가-힣]", core))
+        if len(core) >= 3 and core != text and len(text) - len(core) <= 3 and more <= 1:
             front = text.endswith(core)
             return replace(first, value=f"㈜{core}" if front else f"{core} ㈜", certainty=0.6)
     return unmasked_company(first)
