@@ -32,6 +32,12 @@ def test_syllables_in_unbroken_ink_become_one_word_with_a_tight_box() -> None:
     ]
 
 
+def test_a_word_knows_its_least_sure_syllable() -> None:
+    (word,) = respace([_word("겸", 20, 38, 0.36), _word("프", 40, 58), _word("장", 60, 78)], _ink((20, 78)))
+
+    assert (word.text, word.confidence, word.weakest) == ("겸프장", pytest.approx(0.72), 0.36)
+
+
 def test_boxes_twice_as_high_as_their_letters_do_not_close_the_gaps_between_words() -> None:
     ink = _ink((20, 38), (40, 58), (64, 82), (84, 102))
     line = [
