@@ -27,6 +27,8 @@ _OFFICE = re.compile(
     r"(?:도지사|[가-힣]시장|[가-힣]군수|구청장|[가-힣]청장|부장관|교육감|교육장|학교장|학교총장|[방찰]서장|위원장|협회장)(?:\([^()]*\))?$"
 )
 _PLACE = re.compile(r"[가-힣](?:특별시|광역시|특별자치[시도])$")
+_BRACKET_ALONE = re.compile(r"\((?!(?:주|사|재|유)\))[^()]*\)")
+"""The unit of an addressee whose name was not read."""
 _LIKE_SIGN = 0.95
 """A company that is addressed has its legal form far oftener than a name that begins with 주, read less surely."""
 PLACE_ALONE = 0.5
@@ -92,7 +94,11 @@ def _party(text: Placed) -> dict[str, Read]:
     title = _TITLE_AFTER_COMPANY.search(name.plain)
     if title and _COMPANY.search(name.plain[: title.start()]):
         name = name.cut(0, title.start())
-    if not re.search(r"[가-힣A-Za-z]", name.plain) or _REFERENCE.match(name.plain):
+    if (
+        not re.search(r"[가-힣A-Za-z]", name.plain)
+        or _REFERENCE.match(name.plain)
+        or _BRACKET_ALONE.fullmatch(name.plain)
+    ):
         return {}
     if re.fullmatch(r"[a-z]{1,5}", name.plain):
         return {}  # what a seal or a logo reads as

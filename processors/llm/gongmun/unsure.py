@@ -30,7 +30,9 @@ _KIND_WITHOUT_DOT = re.compile(rf"(?<=[가-힣\s])[A-Za-z_!-]{{0,6}}(?:{_KINDS})
 _NO_KIND = re.compile(rf"[가-힣)]\s?\.(?!(?:{_KINDS})$)[^\s가-힣]{{1,8}}$", re.IGNORECASE)
 _NO_ABBREVIATION = re.compile(r"\((?:\d{3}|0|(?=\d*[&%$#])[\d&%$#]{2,4})\)$")
 """What capitals in brackets come out as; three figures in brackets, no year and no edition, end no name."""
-_NO_END = re.compile(r"\s각\s*\S{1,4}$|(?<=[A-Za-z])\s\d{2}$|(?<=[가-힣])\s?(?:\d{3}|0)$|^0\d{1,2}\s|\d\s?&\s?\d")
+_NO_END = re.compile(
+    r"\s각(?:\s+\S{1,4}|[^가-힣\s]\S{0,3})$|(?<!\d)%|(?<=[A-Za-z])\s\d{2}$|(?<=[가-힣])\s?(?:\d{3}|0)$|^0\d{1,2}\s|\d\s?&\s?\d"
+)
 """A count whose unit was lost, and figures that Latin letters come out as: no name ends or begins so."""
 _LARGE_SERIAL, _SURE_SERIAL = 40_000, 0.9
 """Few units count so high in a year, and behind a dash a 1 comes out as 7 or 4: such a number has to be read well."""
@@ -47,6 +49,8 @@ _YEAR = re.compile(r"(?:19|20)\d\d(?:년도?)?")
 """A year has a grammar of its own."""
 _JAMO = re.compile(r"[\u1100-\u11ff\u3131-\u318e]")
 """A lone consonant or vowel is half a letter, or a circle that stands for a name."""
+_NO_SENDER = re.compile(r"[:;=]|[가-힣]\.(?=[가-힣])")
+"""What a logo leaves in front of a name, or a second reading behind it."""
 _AREA = re.compile(r"0(?:2|3[0-3]|4[1-4]|5[0-5]|6[0-4]|1[016-9]|70|80)")
 _LISTED = (("attachments", "name"), ("recipients", "name"), ("contacts", "email"), ("contacts", "phone"))
 _BRACKETS = ("()", "「」", "『』", "[]")
@@ -149,7 +153,7 @@ def _phone_fault(number: str) -> str:
 
 
 def _is_unsure_name(name: Read) -> bool:
-    if _JAMO.search(str(name.value)) or name.certainty <= TWO_NAMES:
+    if _JAMO.search(str(name.value)) or _NO_SENDER.search(str(name.value)) or name.certainty <= TWO_NAMES:
         return True
     if name.confirmed:
         return False

@@ -30,6 +30,7 @@ from tests.unit.gongmun.pages import lines_of, placed, read_by_engine, values
         ("a갈숲시장", [{"name": "갈숲시장"}]),
         ("Al: 갈숲시장", [{"name": "갈숲시장"}]),
         ("<A: 갈숲시장", [{"name": "갈숲시장"}]),
+        ("(환경관리과장), 갈숲시장", [{"name": "갈숲시장"}]),
         ("=: 갈숲시장", [{"name": "갈숲시장"}]),
         ("갈숲시장, 조 : 안전총괄과장", [{"name": "갈숲시장"}]),
         ("신: 갈숲시장", [{"name": "갈숲시장"}]),
