@@ -80,6 +80,7 @@ def test_letters_never_seen_before(
 
 
 @pytest.mark.full
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("variant", "aim", "likeness"), [("clean_png", 0.94, 0.93), ("scan", 0.90, 0.90), ("photo", 0.88, 0.90)]
 )
