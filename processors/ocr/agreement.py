@@ -23,6 +23,9 @@ UNANIMOUS = 0.85
 ALL_AGREE = 0.72
 """So is a word that is not known, if less so: torn off a letter-spaced name, a syllable is given half a confidence."""
 
+TORN = 0.55
+"""A syllable that is less sure is the wrong one as often as not, however sure its word is on the whole."""
+
 KOREAN = 1
 """Which reading is the Korean model's; the others are of both."""
 
@@ -93,6 +96,17 @@ def bounds(winner: str, texts: Sequence[str], known: Lexicon) -> tuple[float, fl
         return (UNANIMOUS if is_known else ALL_AGREE), 1.0
     is_latin = capitals and not _HANGUL.search(texts[KOREAN])
     return 0.0, 1.0 if is_known or is_latin else ONE_MODEL
+
+
+def is_torn(winner: str, texts: Sequence[str], weakest: Sequence[float], known: Lexicon) -> bool:
+    """Whether a word that is not known has a syllable of which no reading of it is sure, given each one's weakest.
+
+    `배수겸프장` is as sure as its other syllables on the whole, though nobody has seen a 겸.
+    """
+    if len(_HANGUL.findall(winner)) < 2 or known.share(winner) == 1.0:
+        return False
+    same = (w for text, w in zip(texts, weakest, strict=True) if letters_of(text) == letters_of(winner))
+    return max(same, default=1.0) < TORN
 
 
 def _stem(text: str) -> str:

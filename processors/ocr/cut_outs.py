@@ -65,4 +65,4 @@ def _place(word: EngineWord, area: tuple[int, int, int, int], scale: float, line
     """Return a word of a cut-out line on the page; its height is the line's, since cut-outs reach into neighbours."""
     x0, _, x1, _ = ((value - _BORDER) / scale for value in word.box)
     box = (x0 + area[0], line.box[1], x1 + area[0], line.box[3])
-    return EngineWord(word.text, box, word.confidence, *line.home)
+    return EngineWord(word.text, box, word.confidence, *line.home, word.weakest)

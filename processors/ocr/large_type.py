@@ -16,6 +16,7 @@ from processors.ocr.engines.base import Engine, EngineWord, Script
 from processors.ocr.geometry import PixelBox
 from processors.ocr.ink import Ink
 from processors.ocr.page_source import Pixels
+from processors.ocr.word_boxes import is_padded
 
 TALL = 1.3
 """How many times as high as the page's usual words one of large type is, at least."""
@@ -38,9 +39,6 @@ _GAP = 0.8
 _LEAST_WIDTH = 1.5
 _HALVED = 1.6
 """What is higher than that, in heights of its tallest word, is several lines whose boxes touch."""
-
-_FIGURE_WIDTH, _NARROWEST = 0.6, 0.75
-"""Figures beside Hangul; and letters are no narrower than that for their height, in narrow fonts too."""
 
 _SURE = 0.92
 _WHOLE, _WHOLE_HIGH = 0.8, 0.75
@@ -73,7 +71,7 @@ def heads(lines: Sequence[Sequence[EngineWord]]) -> list[Head]:
     }
     groups: list[set[Place]] = []
     for place, box in boxes.items():
-        if place not in halves and (_high(box) < TALL * em or _is_padded(lines[place[0]][place[1]])):
+        if place not in halves and (_high(box) < TALL * em or is_padded(lines[place[0]][place[1]])):
             continue
         near = [group for group in groups if any(_belong(place, other, boxes) for other in group)]
         groups = [group for group in groups if group not in near]
@@ -134,13 +132,6 @@ def _covered(boxes: Sequence[PixelBox]) -> float:
         width += max(0.0, right - max(left, reached))
         reached = max(reached, right)
     return width
-
-
-def _is_padded(word: EngineWord) -> bool:
-    """Whether a word is too narrow for type as high as its box: a speck or a line above has made the box so high."""
-    hangul = sum("가" <= letter <= "힣" for letter in word.text)
-    usual = hangul + _FIGURE_WIDTH * (len(word.text) - hangul)
-    return word.box[2] - word.box[0] < _NARROWEST * usual * _high(word.box)
 
 
 def _is_sure(head: Head, lines: Sequence[Sequence[EngineWord]]) -> bool:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from processors.ocr.engines.base import EngineWord
 from processors.ocr.geometry import PixelBox
 from processors.ocr.ink import Ink
+from processors.ocr.word_boxes import around
 
 _ROUND_A_WORD = (0.15, 0.3)
 """Ink that near a word, in its heights sideways and up and down, is its own: shadows, or its box is too tight."""
@@ -58,7 +59,7 @@ def passed_over(lines: Sequence[Sequence[EngineWord]], ink: Ink) -> PassedOver:
     for place in _places(words, ink, em):
         index = _line_beside(place, boxes)
         if index is not None:
-            beside[index] = _union(beside.get(index, boxes[index]), place)
+            beside[index] = _lengthened(beside.get(index, boxes[index]), place)
         elif place[2] - place[0] >= _LEAST_WIDTH * (place[3] - place[1]):
             alone.append(place)
     alone.sort(key=lambda box: box[0] - box[2])
@@ -96,11 +97,6 @@ def _line_beside(place: PixelBox, boxes: Sequence[PixelBox]) -> int | None:
     return None
 
 
-def around(line: Sequence[EngineWord]) -> PixelBox:
-    """Return the box around the words of a line; at least one is needed."""
-    lefts, tops, rights, bottoms = zip(*(word.box for word in line), strict=True)
-    return min(lefts), min(tops), max(rights), max(bottoms)
-
-
-def _union(one: PixelBox, other: PixelBox) -> PixelBox:
-    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+def _lengthened(line: PixelBox, place: PixelBox) -> PixelBox:
+    """Return a line's box reaching over a place beside it, no higher: that may touch the line below."""
+    return min(line[0], place[0]), line[1], max(line[2], place[2]), line[3]

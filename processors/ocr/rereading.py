@@ -13,7 +13,7 @@ from itertools import groupby, zip_longest
 
 import numpy as np
 
-from processors.ocr.agreement import ONE_MODEL, are_syllables, bounds, is_capitals, known_instead
+from processors.ocr.agreement import ONE_MODEL, are_syllables, bounds, is_capitals, is_torn, known_instead
 from processors.ocr.cut_outs import CutOut, read_cut_outs
 from processors.ocr.engines.base import Engine, EngineWord, Script
 from processors.ocr.geometry import PixelBox
@@ -24,8 +24,9 @@ from processors.ocr.lexicon import Lexicon, lexicon
 from processors.ocr.lost_dots import with_lost_dots
 from processors.ocr.merit import letters_of, merit
 from processors.ocr.page_source import Pixels
-from processors.ocr.passed_over import around, passed_over
+from processors.ocr.passed_over import passed_over
 from processors.ocr.splicing import splice
+from processors.ocr.word_boxes import around
 
 DOUBT = 0.86
 """Lines with a word below that confidence are read again: about a third of a scan's, where most errors are."""
@@ -258,7 +259,8 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
         if text:
             # A reading with fewer letters than the others passed some over, however sure it is of the rest.
             whole = min(1.0, len(text) / usual[len(usual) // 2])
-            weights[text] = weights.get(text, 0.0) + _confidence(option) * whole
+            sure = min(_confidence(option), _weakest(option)) if _is_number(text) else _confidence(option)
+            weights[text] = weights.get(text, 0.0) + sure * whole
             surest[text] = max(surest.get(text, 0.0), _confidence(option))
             merits[text] = merit(text, known)
     # What the first reading passed over counts only when two others agree on it.
@@ -286,6 +288,8 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
     if known is not None:
         winner = known_instead(winner, texts, confidences, known)
         least, most = bounds(winner, texts, known)
+        if not least and is_torn(winner, texts, [_weakest(option) for option in options], known):
+            most = min(most, ONE_MODEL)
         if capitals and sum(map(bool, texts)) == 1 and max(confidences) < SURE and known.share(winner) < 1.0:
             # The Korean model is alone with it: the other one saw no syllables there.
             most = ONE_MODEL
@@ -301,14 +305,23 @@ def _best(options: Sequence[Sequence[EngineWord]], known: Lexicon | None) -> Seq
     return best
 
 
+def _is_number(text: str) -> bool:
+    """Whether figures decide what a text is: no mean with the letters before them tells how sure they are."""
+    return len(_FIGURES.sub("", text)) >= _NUMBER_FIGURES
+
+
+def _weakest(option: Sequence[EngineWord]) -> float:
+    return min((word.weakest for word in option), default=0.0)
+
+
 def _inner_signs(text: str, texts: Sequence[str]) -> int:
     return len(_INNER_SIGNS.findall(text)) + (len(_COMMA.findall(text)) if texts.count(text) > 1 else 0)
 
 
 def _figures_differ(winner: str, texts: Sequence[str]) -> bool:
     """Whether each reading of a number has other figures, so that none is proved by a second one."""
-    found = [figures for text in texts if len(figures := _FIGURES.sub("", text)) >= _NUMBER_FIGURES]
-    if len(found) < 2 or len(_FIGURES.sub("", winner)) < _NUMBER_FIGURES or len(set(found)) < len(found):
+    found = [_FIGURES.sub("", text) for text in texts if _is_number(text)]
+    if len(found) < 2 or not _is_number(winner) or len(set(found)) < len(found):
         return False
     # `GA-2024-037` beside `04-2024-037`: the figures are the same, letters before them were read as others.
     groups = _GROUPS.findall(winner)

@@ -138,4 +138,5 @@ def _reach(home: int, pieces: Sequence[EngineWord], runs: Sequence[_Run], taken:
 def _join(pieces: Sequence[EngineWord]) -> EngineWord:
     text = "".join(piece.text for piece in pieces)
     confidence = sum(piece.confidence * len(piece.text) for piece in pieces) / len(text)
-    return EngineWord(text, pieces[0].box, confidence, pieces[0].line, pieces[0].block)
+    weakest = min(min(piece.confidence, piece.weakest) for piece in pieces)
+    return EngineWord(text, pieces[0].box, confidence, pieces[0].line, pieces[0].block, weakest)

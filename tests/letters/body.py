@@ -88,6 +88,13 @@ def _forget_unused(truth: dict[str, Any], paragraphs: list[Item]) -> None:
     for name in ("requested_actions", "amounts", "related_documents"):
         if f"/{name}/" not in text:
             truth[name] = []
+    # Of two deadlines one may be left, which then is the first.
+    kept = [index for index in range(len(truth["requested_actions"])) if f"/requested_actions/{index}/" in text]
+    if kept:
+        truth["requested_actions"] = [truth["requested_actions"][index] for index in kept]
+        for part in (part for item in paragraphs for part in (item, *item.children)):
+            for place, index in enumerate(kept):
+                part.markup = part.markup.replace(f"/requested_actions/{index}/", f"/requested_actions/{place}/")
     if "/contacts/" not in text:
         truth["contacts"] = []
     if "/events/" not in text:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from tests.letters import words
 from tests.letters.fifth_words import FIFTH
+from tests.letters.sixth_words import SIXTH
 
 STOCKS: dict[str, dict[str, list[object]]] = {
     "second": {
@@ -311,6 +312,7 @@ STOCKS: dict[str, dict[str, list[object]]] = {
         "TITLE_LEADS": ["「공동주택관리법 시행규칙」 개정에 따른 ", "2026년 상반기 조직 진단 관련 "],
     },
     "fifth": FIFTH,
+    "sixth": SIXTH,
 }
 """By the names of the stocks and of lists in `tests.letters.words`; rules knew the second, third and fifth."""
 

@@ -1,10 +1,12 @@
 """Words are put together by the ink between them, and doubtful ones by vote."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from processors.ocr.engines.base import EngineWord
-from processors.ocr.engines.tesseract import parse_tsv
+from processors.ocr.engines.tesseract import apart, parse_tsv
 from processors.ocr.ink import Ink, ink_of
 from processors.ocr.rereading import DIFFERENT_FIGURES, vote
 from processors.ocr.spacing import WORD_GAP, respace, word_gap
@@ -28,6 +30,12 @@ def test_syllables_in_unbroken_ink_become_one_word_with_a_tight_box() -> None:
         ("주무관", (20.0, 12.0, 78.0, 28.0)),
         ("하누리", (100.0, 12.0, 130.0, 28.0)),
     ]
+
+
+def test_a_word_knows_its_least_sure_syllable() -> None:
+    (word,) = respace([_word("겸", 20, 38, 0.36), _word("프", 40, 58), _word("장", 60, 78)], _ink((20, 78)))
+
+    assert (word.text, word.confidence, word.weakest) == ("겸프장", pytest.approx(0.72), 0.36)
 
 
 def test_boxes_twice_as_high_as_their_letters_do_not_close_the_gaps_between_words() -> None:
@@ -146,3 +154,16 @@ def test_tesseracts_table_is_read_word_by_word() -> None:
         EngineWord("수신", (10.0, 20.0, 40.0, 60.0), 0.965, 0, 1),
         EngineWord('"x', (1.0, 2.0, 4.0, 6.0), 0.0, 1, 2),
     ]
+
+
+def test_a_piece_with_the_box_of_its_whole_word_ends_where_the_next_piece_begins() -> None:
+    words = [_word("131,000", 400, 964, 0.9), _word("원", 572, 600, 0.9), _word("정", 599, 968, 0.9)]
+
+    assert [word.box[::2] for word in apart(words)] == [(400, 572), (572, 600), (599, 968)]
+    assert apart([]) == []
+
+
+def test_a_word_of_another_line_parts_none() -> None:
+    words = [_word("제목", 10, 90, 0.9), replace(_word("안내", 20, 60, 0.9), line=1)]
+
+    assert apart(words) == words

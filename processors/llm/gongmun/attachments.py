@@ -20,7 +20,9 @@ _SECOND_BARE = re.compile(r"^\s*2\s+(?=[가-힣「『])")
 _REQUESTS = re.compile(r"주시기|바랍니다|하시기|제출하여|작성하여")
 _PLEASE = re.compile(r"[주하]시기\s*바랍니다")
 _LONE_MISREAD = re.compile(r"^\s*([^가-힣\s]{1,4})\s\s(?=[^.]{2,60}\d\s?(?:부|매|식|권|장)\s?[.,]\s*끝)")
-_MISREAD = re.compile(r"^\s*(\S{1,3})\s{1,3}1\s?[.,]\s*(?=[^.]{2,60}\d\s?(?:부|매|식|권|장)\s?[.,]?\s*$)")
+_MISREAD = re.compile(
+    r"^\s*(\S{1,3}(?:\s\S{1,3}[:;])?)\s{1,3}1\s?[.,]\s*(?=[^.]{2,60}\d\s?(?:부|매|식|권|장)\s?[.,]?\s*$)"
+)
 _UNITS = "부|매|식|권|장|개|종|점|건|통|쪽|세트|본|면|질|책|대|벌|조|Set"
 _COUNT = re.compile(
     rf"\s*(?P<written>(?P<each>각\s*)?(?P<n>\d{{1,3}}|[lI|!]|한|두)\s?(?P<unit>{_UNITS}))\s?[.,:;]?\s*$"
@@ -31,8 +33,10 @@ _INNER_NUMBER = re.compile(
 """The number of a further entry on a line; what follows a figure and a dot is a date's day."""
 _OPEN_NUMBER = re.compile(r"\s\d{1,2}\s?[.)]\s*$")
 _BARE_COUNT = re.compile(r"\s+(?P<written>[1lI|!]\s?[부무])\s?[.,]?\s*$")
-_LOST_COUNT = re.compile(rf"(?:(?<=[a-z])\s*|(?<=[가-힣)])\s+)(?:{_UNITS})\s?[.,]?\s*$")
-"""A unit behind a file's kind, or apart from the name, whose figure was lost: no part of the name."""
+_LOST_COUNT = re.compile(rf"(?:(?<=[a-z])\s*|(?<=[가-힣)])\s+)(?:{_UNITS})\s?[.,]?\s*$|(?<=\))\s+\d{{2}}\.\s*$")
+"""A unit behind a file's kind, or apart from the name, whose figure was lost, or a count whose unit was read as one: no
+part of the name.
+"""
 _END_AS_LETTERS = re.compile(
     rf"(?<=\d(?:{_UNITS.replace('|세트', '').replace('|Set', '')})\.)\s+[A-Z0-9]{{1,2}}\W?\s*$"
 )

@@ -19,7 +19,7 @@ from processors.llm.gongmun.unsure import without_unsure
 from processors.llm.gongmun.zones import split_zones
 from schemas.pages import Document
 
-VERSION = "8"
+VERSION = "9"
 """Raised when the rules change what they read."""
 
 

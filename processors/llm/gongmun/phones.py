@@ -29,8 +29,16 @@ _AND = re.compile(r"\s*[.:]?\s*(?:[/·&,+(]|및|겸|and)\s*", re.I)
 _WITHOUT_AREA = re.compile(r"\s*[/,]\s*(?P<number>\d{3,4}\s?-\s?\d{4})(?![\d-])")
 """The second of two numbers, whose area code is the first one's."""
 _EMAIL = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._%+\-]*\s?[@©®＠]\s?[A-Za-z0-9\-]+(?:\s?[.,]\s?[A-Za-z0-9\-]+)*\s?[.,]\s?[A-Za-z]{2,10}(?![A-Za-z0-9])"
+    r"[A-Za-z0-9][A-Za-z0-9._%+\-'\"“”]*\s?[@©®＠]\s?[A-Za-z0-9\-]+(?:\s?[.,]\s?[A-Za-z0-9\-]+)*\s?[.,]\s?[A-Za-z]{2,10}(?![A-Za-z0-9])"
 )
+_QUOTES = re.compile(r"[\s'\"“”]")
+"""Beside a thin letter or figure an engine sees a quotation mark, `office_'1@`; no address has one."""
+_UNDERSCORES = re.compile(r"__+")
+"""One underscore is as wide as two letters, and is read as two."""
+_BEGUN_BEFORE = re.compile(r"[A-Za-z0-9][^\sA-Za-z0-9:;/|,·<>()\[\]{}가-힣]+$")
+"""Letters and signs that no address has between them and it: `pr=team@`."""
+_TORN = 0.4
+"""How sure an address is of which only the end has its form: signs of it were misread."""
 _LETTER_LABEL = re.compile(r"(?<![A-Za-z])[TF]\s?[.:]\s?\d")
 _HOMEPAGE = re.compile(
     r"(?:https?\s?[:;]\s?/\s?/\s?)(?:[A-Za-z0-9\-]+\s?\.\s?)+[A-Za-z]{2,10}(?:/[A-Za-z0-9._/\-]*)?|(?<![A-Za-z0-9@.])[wW]{3}\s?\.\s?(?:[A-Za-z0-9\-]+\s?\.\s?)+[A-Za-z]{2,10}(?:/[A-Za-z0-9._/\-]*)?"
@@ -55,9 +63,13 @@ def find_reachables(text: Placed, foreign: bool = False) -> Iterator[Found]:
         # Beside `T.` and `F.`, `E.` is a label whose space was lost.
         label = 2 if _LETTER_LABEL.search(plain[: match.start()]) and match.group().startswith("E.") else 0
         placed = text.cut(match.start() + label, match.end())
-        value = re.sub(r"\s", "", placed.plain).replace(",", ".").replace("©", "@").replace("®", "@")
+        value = _QUOTES.sub("", placed.plain).replace(",", ".").replace("©", "@").replace("®", "@")
+        if placed.confidence() < 1.0:
+            value = _UNDERSCORES.sub("_", value)
         taken.append(match.span())
-        yield Found("email", Read(value, placed, 1.0 if value == placed.text else 0.75), *match.span())
+        torn = placed.confidence() < 1.0 and _BEGUN_BEFORE.search(plain[: match.start()])
+        certainty = _TORN if torn else 1.0 if value == placed.text else 0.75
+        yield Found("email", Read(value, placed, certainty), *match.span())
     for match in _HOMEPAGE.finditer(plain):
         if not _taken(match, taken):
             placed = text.cut(match.start(), match.end())

@@ -10,7 +10,7 @@ from processors.llm.gongmun.korean import body_fields, contacts_of
 from processors.llm.gongmun.lines import Line, letter_spaced
 from processors.llm.gongmun.placed import EMPTY, Placed, Read, as_written, joined
 from processors.llm.gongmun.recipients import read_parties
-from processors.llm.gongmun.repairs import repaired_title, same_domain
+from processors.llm.gongmun.repairs import repaired_office, repaired_title, same_domain
 from processors.llm.gongmun.result import Tree
 from processors.llm.gongmun.seal import without_omitted
 from processors.llm.gongmun.sender_name import company_sender
@@ -72,6 +72,7 @@ def _sender(zones: Zones, signature: dict[str, Placed]) -> Tree:
     name = head_name(zones.above)
     readings = [Read(name[0].single_spaced().text, *name)] if name else []
     readings += [as_written(text) for text in (zones.field("sender"), signature.get("organisation", EMPTY)) if text]
+    readings = [repaired_office(read) for read in readings]
     organisation = company_sender(readings)
     if organisation:
         sender["organisation"] = organisation

@@ -27,6 +27,10 @@ _OFFICE = re.compile(
     r"(?:도지사|[가-힣]시장|[가-힣]군수|구청장|[가-힣]청장|부장관|교육감|교육장|학교장|학교총장|[방찰]서장|위원장|협회장)(?:\([^()]*\))?$"
 )
 _PLACE = re.compile(r"[가-힣](?:특별시|광역시|특별자치[시도])$")
+_BRACKET_ALONE = re.compile(r"\((?!(?:주|사|재|유)\))[^()]*\)")
+"""The unit of an addressee whose name was not read."""
+_LIKE_SIGN = 0.95
+"""A company that is addressed has its legal form far oftener than a name that begins with 주, read less surely."""
 PLACE_ALONE = 0.5
 """How sure a place is as an addressee: letters go to its office (`…시장`), or to it with 귀중 or 귀하 behind it."""
 
@@ -90,15 +94,21 @@ def _party(text: Placed) -> dict[str, Read]:
     title = _TITLE_AFTER_COMPANY.search(name.plain)
     if title and _COMPANY.search(name.plain[: title.start()]):
         name = name.cut(0, title.start())
-    if not re.search(r"[가-힣A-Za-z]", name.plain) or _REFERENCE.match(name.plain):
+    if (
+        not re.search(r"[가-힣A-Za-z]", name.plain)
+        or _REFERENCE.match(name.plain)
+        or _BRACKET_ALONE.fullmatch(name.plain)
+    ):
         return {}
     if re.fullmatch(r"[a-z]{1,5}", name.plain):
         return {}  # what a seal or a logo reads as
     # One small letter in front of Hangul is a speck, or with a colon the rest of a label.
-    stray = re.match(r"^(?:[a-z]\s?|(?:[A-Za-z\d]{1,3}|신)\s?[:;]\s*|식\s?회사\s?)(?=[가-힣]{2}|[(㈜])", name.plain)
+    stray = re.match(
+        r"^(?:[a-z]\s?|[<=\[{|*]?(?:[A-Za-z\d]{0,3}|신)\s?[:;]\s*|식\s?회사\s?)(?=[가-힣]{2}|[(㈜])", name.plain
+    )
     written = repaired_office(as_written(_compact(name.cut(stray.end()) if stray else name)))
     if to_company or re.match(r"[(\[]?\s?주\s?[)\]]", str(written.value)):
-        written = unmasked_company(written)
+        written = unmasked_company(written, _LIKE_SIGN)
     if not honoured and name.confidence() < 1.0 and _PLACE.search(str(written.value)):
         written = replace(written, certainty=PLACE_ALONE)
     return {"name": written, **tree}

@@ -21,7 +21,7 @@ _PDF = re.compile(r"(?<=[가-힣)])\.\s?[06oO](?:[06oO아애이][06+\[『]?|[06o
 _CIRCLES = re.compile(r"\((?:2\(?[〉>]?|\(?[〉>])(?=[가-힣]{2})")
 """Two circles that stand for a name, where a bracket stays open: `(2(〉사업`, `(2사업`."""
 _BARE_PDF = re.compile(r"(?<=[가-힣])(?:\s?0[0oO아애]|60)$")
-_XLSX = re.compile(r"(?<=[가-힣)])\s?(?:\.\s?[×x4]?|[×x4>]?)(?:1?6[%×]|(?<=>)6/)\d?$")
+_XLSX = re.compile(r"(?<=[가-힣)])\s?(?:\.\s?[×x43<]?|[×x4>]?)(?:1?6[%×]|(?<=>)6/)\d?$")
 """What the Korean model makes of `.xlsx`, its dot lost at times: `.×16%`, `.46%1`, `16%`, `>6/`."""
 _EXTENSIONS = ((_EXTENSION, ".hwpx"), (_BARE_EXTENSION, ".hwpx"), (_XLSX, ".xlsx"), (_PDF, ".pdf"), (_BARE_PDF, ".pdf"))
 _LABELS_REST = re.compile(r"[A-Za-z|]{1,2}\s?[:;]\s*(?=\S*[가-힣])")

@@ -140,7 +140,9 @@ def company_sender(readings: Sequence[Read]) -> Read | None:
         if _LEGAL.search(str(other.value)) and _same_company(text, str(other.value)):
             better = other.at.confidence() > first.at.confidence()
             return other if better else Read(other.value, first.at, 0.8)
-        if len(core) >= 3 and core != text and len(text) - len(core) <= 3:
+        # The sign is one: two syllables more are a word of the name, such as 협회.
+        more = len(re.findall(r"[가-힣]", text)) - len(re.findall(r"[가-힣]", core))
+        if len(core) >= 3 and core != text and len(text) - len(core) <= 3 and more <= 1:
             front = text.endswith(core)
             return replace(first, value=f"㈜{core}" if front else f"{core} ㈜", certainty=0.6)
     return unmasked_company(first)
@@ -229,17 +231,17 @@ def _without_logo(first: Read, others: Sequence[Read]) -> Read:
     return Read(bare, first.at.cut(match.end()), 0.7)
 
 
-def unmasked_company(read: Read) -> Read:
+def unmasked_company(read: Read, doubtful: float = _DOUBTFUL_SIGN) -> Read:
     """Put ㈜ where a lone sign stands at the edge of a Hangul name, or what the sign looks like: `쥐`, half a bracket.
 
-    `주` in front begins some names of companies: it is taken for the sign only where it was read with doubt.
+    `주` in front begins some names of companies: it is taken for the sign only where it was read worse than `doubtful`.
     """
     text = str(read.value)
     halved = re.fullmatch(r"(?:[(\[]?\s?주\s?[)\]]|[(\[]\s?(?:주\s?)?[쥐쮜줘])\s*(?P<core>[가-힣A-Za-z].*)", text)
     if halved:
         return replace(read, value=f"(주){halved['core']}", certainty=0.8)
-    doubtful = r"|주" if read.at.confidence() < _DOUBTFUL_SIGN else ""
-    looks = re.fullmatch(rf"(?:쥐|쮜|뀌|줘|(?:취|쥬){doubtful})(?P<core>[가-힣]{{3,}}(?:\s?[가-힣A-Za-z]+)*)", text)
+    name_or_sign = r"|주" if read.at.confidence() < doubtful else ""
+    looks = re.fullmatch(rf"(?:쥐|쮜|뀌|줘|(?:취|쥬){name_or_sign})(?P<core>[가-힣]{{3,}}(?:\s?[가-힣A-Za-z]+)*)", text)
     if looks:
         return replace(read, value=f"㈜{looks['core']}", certainty=0.6)
     behind = re.fullmatch(r"(?P<core>[가-힣]{2,}[가-힣A-Za-z\s]*?)\s*[(\[]?\s*(?:[@®©8⑧&#§*]|[0-9])\s*[)\]]?", text)

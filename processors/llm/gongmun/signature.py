@@ -19,7 +19,7 @@ _LEFT_BY_A_SEAL = r"(?=\S*[^가-힣\s.,])\S{1,6}|[가-힣]"
 """What is read where a seal covers the name, or stands behind it."""
 _SIGNED = re.compile(
     rf"^(?P<organisation>[^:]{{0,40}}?)\s*(?:(?P<head>대\s*표\s*이\s*사)|{TITLES})\s*(?::\s*)?"
-    rf"(?P<name>{_NAME}(?=\s|$))?\s*(?:{_LEFT_BY_A_SEAL})?\s*$"
+    rf"(?P<name>{_NAME}(?=[^가-힣]|$))?\s*(?:{_LEFT_BY_A_SEAL})?\s*$"
 )
 _LEGAL = re.compile(r"주\s?식\s?회\s?사|유한회사|\((?:주|사|재|유)\)|㈜|법인|(?:협회|재단|조합|연합회|학회)$")
 _ENDED = re.compile(r"(?:[다요오음함임됨]|까지|끝|\d\s?[부매식권장])\s?[.]?\s*$")

@@ -30,12 +30,18 @@ _KIND_WITHOUT_DOT = re.compile(rf"(?<=[가-힣\s])[A-Za-z_!-]{{0,6}}(?:{_KINDS})
 _NO_KIND = re.compile(rf"[가-힣)]\s?\.(?!(?:{_KINDS})$)[^\s가-힣]{{1,8}}$", re.IGNORECASE)
 _NO_ABBREVIATION = re.compile(r"\((?:\d{3}|0|(?=\d*[&%$#])[\d&%$#]{2,4})\)$")
 """What capitals in brackets come out as; three figures in brackets, no year and no edition, end no name."""
-_NO_END = re.compile(r"\s각\s*\S{1,4}$|(?<=[A-Za-z])\s\d{2}$|(?<=[가-힣])\s?\d{3}$|^0\d{1,2}\s|\d\s?&\s?\d")
+_NO_END = re.compile(
+    r"\s각(?:\s+\S{1,4}|[^가-힣\s]\S{0,3})$|(?<!\d)%|(?<=[A-Za-z])\s\d{2}$|(?<=[가-힣])\s?(?:\d{3}|0)$|^0\d{1,2}\s|\d\s?&\s?\d"
+)
 """A count whose unit was lost, and figures that Latin letters come out as: no name ends or begins so."""
 _LARGE_SERIAL, _SURE_SERIAL = 40_000, 0.9
 """Few units count so high in a year, and behind a dash a 1 comes out as 7 or 4: such a number has to be read well."""
 _NO_NUMBER = re.compile(r"(?<![A-Za-z])[a-z]{2,}[A-Z]?\s?(?=[가-힣])|[A-Z][l|](?=\d{4}-)|[\^{}|\\×÷=*【】]")
 """Small Latin letters before Hangul are what syllables come out as; a number has capitals."""
+_NO_DASH = re.compile(r"[가-힣]+\s?\d{3,}")
+"""A unit and figures without a sign between them: it was lost, and where it stood is not to be seen (`총무 26-3`)."""
+_OFFICE_OF_NOBODY = re.compile(r"청장|시장|군수|구청장|도?지사|장관|교육[감장]|서장|위원장")
+"""Among others in a list it is the end of a name; alone it is the head of the writer's own body."""
 _GOES_ON = re.compile(r"(?:(?P<before>[가-힣])(?P<particle>[을를에와])|\s(?:및|따른|위한|관한|대한|통한))$")
 """A title ends in what is asked for or told; one that ends so was not read to its end. 의 and 과 end too many nouns
 (회의, 결과) to tell."""
@@ -43,6 +49,8 @@ _YEAR = re.compile(r"(?:19|20)\d\d(?:년도?)?")
 """A year has a grammar of its own."""
 _JAMO = re.compile(r"[\u1100-\u11ff\u3131-\u318e]")
 """A lone consonant or vowel is half a letter, or a circle that stands for a name."""
+_NO_SENDER = re.compile(r"[:;=]|[가-힣]\.(?=[가-힣])")
+"""What a logo leaves in front of a name, or a second reading behind it."""
 _AREA = re.compile(r"0(?:2|3[0-3]|4[1-4]|5[0-5]|6[0-4]|1[016-9]|70|80)")
 _LISTED = (("attachments", "name"), ("recipients", "name"), ("contacts", "email"), ("contacts", "phone"))
 _BRACKETS = ("()", "「」", "『』", "[]")
@@ -108,7 +116,7 @@ def _without(entries: list[dict[str, Read]], field: str, key: str, warnings: lis
     left: list[dict[str, Read]] = []
     for entry in entries:
         read = entry.get(key)
-        why = _why_not(field, key, read) if read is not None and _is_read(read) else ""
+        why = _why_not(field, key, read, listed=len(entries) > 1) if read is not None and _is_read(read) else ""
         if read is not None and why:
             warnings.append(_warning(f"/{field}/{len(left)}/{key}", read, why))
             entry = {name: value for name, value in entry.items() if name != key}
@@ -117,15 +125,20 @@ def _without(entries: list[dict[str, Read]], field: str, key: str, warnings: lis
     return left
 
 
-def _why_not(field: str, key: str, read: Read) -> str:
+def _why_not(field: str, key: str, read: Read, *, listed: bool) -> str:
+    text = str(read.value)
     if field == "attachments":
-        return _unsure_words(read) if is_name(str(read.value)) else "no attachment is called so"
+        return _unsure_words(read) if is_name(text) else "no attachment is called so"
     if key == "phone":
-        return _phone_fault(str(read.value)) or _least(read, LEAST_FOR_A_NUMBER)
+        return _phone_fault(text) or _least(read, LEAST_FOR_A_NUMBER)
     if field == "recipients" and read.certainty <= PLACE_ALONE:
         return "a place is no office: its name goes on"
-    if field == "recipients" and (not _is_paired(str(read.value)) or _JAMO.search(str(read.value))):
+    if field == "recipients" and (
+        not _is_paired(text) or _JAMO.search(text) or (listed and _OFFICE_OF_NOBODY.fullmatch(text))
+    ):
         return "nobody is called so"
+    if key == "email" and read.certainty < LEAST_FOR_AN_ADDRESS:
+        return "letters of it were lost"
     return _least(read, LEAST_FOR_A_NAME if field == "recipients" else LEAST_FOR_AN_ADDRESS)
 
 
@@ -140,7 +153,7 @@ def _phone_fault(number: str) -> str:
 
 
 def _is_unsure_name(name: Read) -> bool:
-    if _JAMO.search(str(name.value)) or name.certainty <= TWO_NAMES:
+    if _JAMO.search(str(name.value)) or _NO_SENDER.search(str(name.value)) or name.certainty <= TWO_NAMES:
         return True
     if name.confirmed:
         return False
@@ -167,6 +180,8 @@ def _is_sure_number(number: Read) -> bool:
         return False
     serial = re.search(r"[가-힣]-(\d+)$", str(number.value))
     if serial and int(serial[1]) >= _LARGE_SERIAL and number.at.weakest() < _SURE_SERIAL:
+        return False
+    if _NO_DASH.fullmatch(str(number.value)):
         return False
     return not _NO_NUMBER.search(str(number.value)) and not _JAMO.search(str(number.value))
 

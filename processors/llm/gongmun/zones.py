@@ -18,6 +18,7 @@ from processors.llm.gongmun.unlabelled import head_by_form
 _TAIL_START = re.compile(
     r"^\s*(?:수\s*신\s*자\s|[★☆⊙]|협\s*조\s*자|[시사]\s*행\s+\S*[가-힣]\S*\s*-?\s*\d|기\s*안\s*자)"
 )
+_LABELS_REST = re.compile(r"\s*\S{1,3}(?:\s\S)?\s{0,2}[:;]\s*")
 _HEAD_REACH = 0.75
 _LARGE = 1.2
 
@@ -99,8 +100,10 @@ def _unlabelled(lines: Sequence[Line], fields: Sequence[Field]) -> list[Field]:
     names = {field.name for field in fields}
     found: list[Field] = []
     if "recipient" not in names and names & {"via", "title"}:
-        index = min(field.index for field in fields if field.name in ("via", "title")) - 1
-        found += _by_place(lines, index, "recipient", fields)
+        last = min(field.index for field in fields if field.name in ("via", "title"))
+        first = min(last - 1, min(field.index for field in fields))
+        places = (_by_place(lines, index, "recipient", fields) for index in range(first, last))
+        found += next(filter(None, places), [])
     if "title" not in names and names & {"via", "recipient"}:
         index = max(field.index for field in fields) + 1
         found += _by_place(lines, index, "title", fields)
@@ -111,11 +114,17 @@ def _by_place(lines: Sequence[Line], index: int, name: str, fields: Sequence[Fie
     if not 0 <= index < len(lines) or any(field.index == index for field in fields):
         return []
     line = lines[index]
-    label_x = min(field.label_x for field in fields)
-    if len(line.cells) < 2 or len(line.cells[0].text.text) > 4 or abs(line.x0 - label_x) > 1.5 * line.em_x:
-        return []
-    value = joined((cell.text for cell in line.cells[1:]), "  ")
-    return [Field(name, value, index, line.x0, line.cells[1].x0, False)]
+    if len(line.cells) > 1 and len(line.cells[0].text.text) <= 4:
+        value = joined((cell.text for cell in line.cells[1:]), "  ")
+        if abs(line.x0 - min(field.label_x for field in fields)) < 1.5 * line.em_x:
+            return [Field(name, value, index, line.x0, line.cells[1].x0, False)]
+    # What is left of a letter-spaced label, or among other labels nothing, before a value in line with its neighbours'.
+    rest = _LABELS_REST.match(line.plain)
+    value = line.text.cut(rest.end() if rest else 0)
+    among = name == "recipient" and index > min(field.index for field in fields)
+    if value and (rest or among) and any(abs(line.x_of(value) - field.value_x) < 0.5 * line.em_x for field in fields):
+        return [Field(name, value, index, line.x0, line.x_of(value), False)]
+    return []
 
 
 def _title(lines: Sequence[Line], field: Field) -> tuple[Placed, int]:
@@ -145,8 +154,8 @@ def _body_end(lines: Sequence[Line], start: int) -> tuple[int, bool]:
     for index in range(start, len(lines)):
         if ends_body(lines[index].plain):
             return index + 1, True
-    sizes = [line.em for line in lines[start : start + 12]]
-    usual = median(sizes) if sizes else 0.0
+    # Of a short body most of the twelve lines are the tail's small print.
+    usual = max((median(line.em for line in lines[start : start + n]) for n in (3, 12) if lines[start:]), default=0.0)
     for index in range(start, len(lines)):
         line = lines[index]
         signed = signature_start(lines, index, start)
@@ -154,7 +163,8 @@ def _body_end(lines: Sequence[Line], start: int) -> tuple[int, bool]:
             return index if signed is None else signed, False
         if index > start and is_office_apart(line, lines[index - 1], min(other.x0 for other in lines[start:index])):
             return index, False
-        short = len(line.plain.replace(" ", "")) <= 24
+        # A row of figures is a table's, however high a speck makes one of them; offices are called by three at most.
+        short = len(line.plain.replace(" ", "")) <= 24 and len(re.findall(r"\d", line.plain)) <= 3
         if (
             index > start
             and short

@@ -26,13 +26,17 @@ class Script(Enum):
 
 @dataclass(frozen=True, slots=True)
 class EngineWord:
-    """A word as an engine found it; box in pixels of the picture it was given, confidence 0 to 1."""
+    """A word as an engine found it; box in pixels of the picture it was given, confidence 0 to 1.
+
+    `weakest` is the confidence of its least sure piece, where it was put together from several.
+    """
 
     text: str
     box: PixelBox
     confidence: float
     line: int
     block: int = 0
+    weakest: float = 1.0
 
 
 class Engine(Protocol):

@@ -50,6 +50,14 @@ def placed(text: str, page: int = 1, line: int = 0) -> Placed:
     return Placed(text, glyphs)
 
 
+def read_by_engine(text: str, confidence: float = 0.9) -> Placed:
+    """Return a text as an engine gives it."""
+    at = placed(text)
+    return replace(
+        at, glyphs=tuple(glyph and replace(glyph, confidence=confidence, source="ocr") for glyph in at.glyphs)
+    )
+
+
 def enlarged(page: Page, row: int, factor: float) -> Page:
     """Make the type of one row higher."""
 

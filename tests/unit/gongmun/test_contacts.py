@@ -8,7 +8,8 @@ from processors.llm.gongmun.korean import body_paragraphs
 from processors.llm.gongmun.phones import find_reachables
 from processors.llm.gongmun.placed import Read
 from processors.llm.gongmun.repairs import same_domain
-from tests.unit.gongmun.pages import lines_of, placed, values
+from processors.llm.gongmun.unsure import LEAST_FOR_AN_ADDRESS
+from tests.unit.gongmun.pages import lines_of, placed, read_by_engine, values
 
 
 def test_the_contact_block_keeps_phone_and_fax_apart() -> None:
@@ -115,6 +116,21 @@ def test_a_table_of_other_people_gives_no_contacts_and_a_row_that_says_whom_to_a
 )
 def test_a_label_of_one_letter_is_no_part_of_an_address(text: str, email: str) -> None:
     assert next(found for found in find_reachables(placed(text)) if found.kind == "email").read.value == email
+
+
+@pytest.mark.parametrize(
+    ("text", "email", "sure"),
+    [
+        ("E-mail office_‘1@nuriara.go.example", "office_1@nuriara.go.example", True),
+        ("메일: pr__team@ramsol.example", "pr_team@ramsol.example", True),
+        ("메일: pr=team@ramsol.example", "team@ramsol.example", False),
+        ("/.pr_team@ramsol.example /", "pr_team@ramsol.example", True),
+    ],
+)
+def test_signs_that_no_address_has_are_an_engines(text: str, email: str, sure: bool) -> None:
+    found = next(one for one in find_reachables(read_by_engine(text)) if one.kind == "email")
+
+    assert (found.read.value, found.read.certainty >= LEAST_FOR_AN_ADDRESS) == (email, sure)
 
 
 def test_amounts_and_dates_are_no_phones() -> None:

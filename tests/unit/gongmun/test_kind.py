@@ -95,6 +95,7 @@ def test_what_has_labels_and_is_no_letter(text: str, source: str) -> None:
         (PRIVATE, "domestic_private"),
         (PRIVATE.replace(ADDRESSEE, ""), "domestic_private"),
         (PRIVATE.replace(ADDRESSEE, "").replace(REFERENCE, ""), "domestic_private"),
+        (PRIVATE.replace(ADDRESSEE, "").replace(REFERENCE, "").replace("(인)", "·"), "domestic_private"),
         (PUBLIC, "domestic_public"),
         (PUBLIC.replace("수신    가람시장(도로과장)\n", ""), "domestic_public"),
         (PUBLIC.split("★", maxsplit=1)[0], "domestic_public"),
@@ -104,6 +105,13 @@ def test_what_has_labels_and_is_no_letter(text: str, source: str) -> None:
 )
 def test_a_letter_of_which_a_label_was_lost_is_still_one(text: str, origin: str, source: str) -> None:
     assert extract(document_of(text, source=source))["origin"] == origin
+
+
+@pytest.mark.parametrize("line", ["      Al :  산들도지사 귀하\n", "수    <A: 산들도지사 귀하\n", ADDRESSEE])
+def test_an_addressee_in_line_with_other_values_is_one_whatever_was_read_as_its_label(line: str) -> None:
+    result = extract(document_of(PRIVATE.replace(ADDRESSEE, line), source="ocr"))
+
+    assert [recipient["name"] for recipient in result["recipients"]] == ["산들도지사"]
 
 
 def test_the_senders_line_is_no_addressee_whose_label_was_lost() -> None:

@@ -6,7 +6,7 @@ from processors.llm.gongmun.attachments import attachments_start, read_attachmen
 from processors.llm.gongmun.placed import Placed
 from processors.llm.gongmun.recipients import read_parties, refers_to_list, see_list
 from processors.llm.gongmun.related import find_related
-from tests.unit.gongmun.pages import lines_of, placed, values
+from tests.unit.gongmun.pages import lines_of, placed, read_by_engine, values
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,12 @@ from tests.unit.gongmun.pages import lines_of, placed, values
         ("노을교육지원정교육장", [{"name": "노을교육지원청교육장"}]),
         ("주)해뜰식품 귀중", [{"name": "(주)해뜰식품"}]),
         ("쥐해뜰식품 귀중", [{"name": "㈜해뜰식품"}]),
+        ("주식품연구소 귀하", [{"name": "주식품연구소"}]),
         ("a갈숲시장", [{"name": "갈숲시장"}]),
         ("Al: 갈숲시장", [{"name": "갈숲시장"}]),
+        ("<A: 갈숲시장", [{"name": "갈숲시장"}]),
+        ("(환경관리과장), 갈숲시장", [{"name": "갈숲시장"}]),
+        ("=: 갈숲시장", [{"name": "갈숲시장"}]),
         ("갈숲시장, 조 : 안전총괄과장", [{"name": "갈숲시장"}]),
         ("신: 갈숲시장", [{"name": "갈숲시장"}]),
         ("식회사 가온정보기술", [{"name": "가온정보기술"}]),
@@ -71,6 +75,14 @@ def test_a_comma_that_an_engine_lost_parts_two_offices(text: str, read: bool, na
     assert [party["name"].value for party in read_parties(Placed(text, glyphs))] == names
 
 
+@pytest.mark.parametrize(
+    ("confidence", "name"),
+    [pytest.param(0.93, "㈜오름소프트", id="usual"), pytest.param(0.96, "주오름소프트", id="sure")],
+)
+def test_a_company_that_is_addressed_has_a_legal_form_in_front(confidence: float, name: str) -> None:
+    assert values(read_parties(read_by_engine("주오름소프트 귀중", confidence))) == [{"name": name}]
+
+
 @pytest.mark.parametrize(("text", "refers"), [("FAIR참조", True), ("수신지 잠조.", True), ("참조은시장", False)])
 def test_an_addressee_that_ends_in_the_references_word_may_be_it(text: str, refers: bool) -> None:
     assert refers_to_list(placed(text)) is refers
@@ -88,6 +100,7 @@ def test_a_reference_to_the_list_is_told_from_a_name(text: str, refers: bool) ->
         ("붙임  +. 계획서 1부.  끝.", [{"name": "계획서", "count": 1, "unit": "부"}]),
         ("붙임  제출 서식.hwpx 매.  끝.", [{"name": "제출 서식.hwpx"}]),
         ("붙임  참석자 명단 부.  끝.", [{"name": "참석자 명단"}]),
+        ("붙임  안내문(최종) 14.  끝.", [{"name": "안내문(최종)"}]),
         (
             "붙임  1 운영 현황 1식. 2 수료자 명부 1부. 3. 절차서 2부.  끝.",
             [

@@ -72,6 +72,9 @@ def test_places_that_name_another_syllable(readings: list[str], name: str, certa
         pytest.param(
             ("정미래로시스템", 0.5), ("어미래로시스템", 0.5), "㈜미래로시스템", False, id="no sign of ㈜ proves it"
         ),
+        pytest.param(
+            ("나루기술인협회", 0.88), ("나루기술인형외", 0.6), "나루기술인협회", False, id="two syllables are no sign"
+        ),
         pytest.param(("AAA산(즈)", 0.83), ("청정수산(주)", 0.95), "청정수산(주)", False, id="capitals for syllables"),
         pytest.param(("AAA산(즈)", 0.83), ("청정물산업(주)", 0.95), "AAA산(즈)", False, id="another name"),
         pytest.param(

@@ -7,7 +7,7 @@ from processors.llm.gongmun.lines import Line
 from processors.llm.gongmun.seal import find_omitted, read_seal
 from processors.llm.gongmun.signature import signature_start
 from schemas.pages import Document, Page
-from tests.unit.gongmun.pages import PUBLIC, document_of, lines_of, values
+from tests.unit.gongmun.pages import PUBLIC, document_of, enlarged, lines_of, page_of, values
 
 LETTER = """\
                          한빛산업 주식회사
@@ -138,3 +138,21 @@ def test_the_words_for_a_seal_that_is_left_out(text: str, words: str | None) -> 
 )
 def test_a_scan_without_colour_says_nothing_of_a_seal(page: Page, status: str | None) -> None:
     assert values(read_seal(Document((page,)), [])).get("status") == status
+
+
+def test_the_type_of_a_short_body_is_not_measured_by_the_small_print_below() -> None:
+    said = "변경 사항을 알려드리니\n                        업무에 참고하시기 바랍니다."
+    small = "\n".join(f"우 2530{n}  솔빛도 해맑은군 둑길 {n}  / http://www.haemalgeun.go.example" for n in range(9))
+    page = page_of(_letter(said, f"{SIGNATURE}\n\n{small}"))
+    for row in range(13, 23):
+        page = enlarged(page, row, 0.7)
+
+    assert [item["marker"] for item in extract(Document((page,)))["body"]["items"]] == ["1.", "2.", "3."]
+
+
+def test_a_row_of_a_table_that_a_speck_makes_higher_ends_no_body() -> None:
+    rows = ("구분       예산액     집행률", "여비       20,276       12%", "운영비     15,840       93%")
+    said = "\n".join(["집행률", *(f"{'':30}{row}" for row in rows)])
+    page = enlarged(page_of(_letter(said)), 11, 1.5)
+
+    assert [item["marker"] for item in extract(Document((page,)))["body"]["items"]] == ["1.", "2.", "3."]

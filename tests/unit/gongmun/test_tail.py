@@ -11,7 +11,7 @@ from processors.llm.gongmun.repairs import repaired_name, repaired_title
 from processors.llm.gongmun.seal import find_omitted, read_seal, without_omitted
 from processors.llm.gongmun.sender_name import TWO_NAMES, body_of, company_sender, public_sender, trimmed_office
 from schemas.pages import Document, Mark, Page
-from tests.unit.gongmun.pages import document_of, lines_of, placed, values
+from tests.unit.gongmun.pages import document_of, lines_of, placed, read_by_engine, values
 
 
 def test_the_approval_line_in_printed_order() -> None:
@@ -345,6 +345,11 @@ def test_what_the_engine_makes_of_an_attachments_name(read: str, name: str) -> N
 
 def test_a_year_read_as_figures_is_put_right() -> None:
     assert repaired_title(placed("_20254 빈집 활용 안내")).value == "2025년 빈집 활용 안내"
+
+
+@pytest.mark.parametrize("kind", [".×16%", ".316%", ".<16%"])
+def test_what_is_read_for_the_kind_of_a_table(kind: str) -> None:
+    assert repaired_name(read_by_engine(f"진단 항목 정의서{kind}", 0.8)).value == "진단 항목 정의서.xlsx"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,16 @@
 
 import pytest
 
-from processors.ocr.agreement import ALL_AGREE, ALONE, ONE_MODEL, UNANIMOUS, are_syllables, bounds, known_instead
+from processors.ocr.agreement import (
+    ALL_AGREE,
+    ALONE,
+    ONE_MODEL,
+    UNANIMOUS,
+    are_syllables,
+    bounds,
+    is_torn,
+    known_instead,
+)
 from processors.ocr.engines.base import EngineWord
 from processors.ocr.lexicon import lexicon
 from processors.ocr.rereading import vote
@@ -99,3 +108,36 @@ def test_a_comma_within_a_word_is_there_when_two_readings_have_it(readings: tupl
     lines = [[EngineWord(each, (0.0, 10.0, 90.0, 30.0), 0.9 - i / 10, 0)] for i, each in enumerate(readings)]
     (word,) = vote(lines, lexicon())
     assert word.text == text
+
+
+@pytest.mark.parametrize(
+    ("texts", "weakest", "expected"),
+    [
+        pytest.param(["배수겸프장"] * 2 + ["Wega"], [0.36, 0.5, 0.0], True, id="no reading is sure of all of it"),
+        pytest.param(["배수겸프장"] * 2 + ["Wega"], [0.36, 0.6, 0.0], False, id="one is"),
+        pytest.param(["배수겸프장", "배수펌프장", "Wega"], [0.36, 0.9, 0.9], True, id="another word's are not its own"),
+        pytest.param(["제출"] * 3, [0.3] * 3, False, id="a known word"),
+        pytest.param(["(구"] * 3, [0.3] * 3, False, id="one syllable"),
+    ],
+)
+def test_a_word_is_torn_where_nobody_has_seen_a_syllable(
+    texts: list[str], weakest: list[float], expected: bool
+) -> None:
+    assert is_torn(texts[0], texts, weakest, lexicon()) == expected
+
+
+def test_a_torn_word_is_as_sure_as_one_models() -> None:
+    box = (0.0, 10.0, 90.0, 30.0)
+    same = [[EngineWord("배수겸프장", box, 0.84, 0, weakest=0.5)] for _ in range(2)]
+
+    (word,) = vote([*same, [EngineWord("Wega", box, 0.1, 0)]], lexicon())
+    assert (word.text, word.confidence) == ("배수겸프장", ONE_MODEL)
+
+
+def test_figures_are_weighed_by_themselves_and_not_with_the_letters_before_them() -> None:
+    box = (0.0, 10.0, 90.0, 30.0)
+    short = [EngineWord("농정책과-2959", box, 0.78, 0, weakest=figures) for figures in (0.55, 0.24)]
+    whole = EngineWord("농정책과-32959", box, 0.88, 0, weakest=0.85)
+
+    (word,) = vote([[short[0]], [short[1]], [whole]], lexicon())
+    assert word.text == "농정책과-32959"

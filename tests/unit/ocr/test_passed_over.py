@@ -41,6 +41,12 @@ def test_letters_at_the_ends_of_a_line_are_its_own(letters: tuple[int, int, int,
     assert (found.lines, dict(found.beside)) == ((), {0: grown})
 
 
+def test_a_line_that_grows_sideways_does_not_reach_over_the_line_below() -> None:
+    found = passed_over([LINE], _ink((156, 52, 190, 79)))
+
+    assert dict(found.beside) == {0: (60, 50, 190, 70)}
+
+
 @pytest.mark.parametrize(
     ("box", "count"),
     [
