@@ -3,7 +3,6 @@
 Measured from outside, so that it is known of a group none of whose members runs.
 """
 
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,20 +11,20 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.topics import Topic
-
-_FETCH_MS = 2_000
-_MOST_PARTITIONS = 64
-"""Partitions whose oldest record is asked for at once: each answer is a whole batch, up to a megabyte."""
+from streams.watch.ages import Ages
 
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """One group on one topic. `oldest_s` is the age of the oldest unfinished record; 0 when there is none."""
+    """One group on one topic. `oldest_s` is the age of the oldest unfinished record; 0 when there is none.
+
+    None when its turn did not come this time.
+    """
 
     group: str
     topic: str
     records: int
-    oldest_s: float
+    oldest_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,7 @@ def behind(
 async def measure(
     client: AIOKafkaAdminClient,
     consumer: AIOKafkaConsumer,
+    ages: Ages,
     groups: Mapping[str, Iterable[Topic]],
     partitions_of: Mapping[str, int],
 ) -> list[Lateness]:
@@ -78,43 +78,18 @@ async def measure(
     if not every:
         return []
     first, end = await consumer.beginning_offsets(every), await consumer.end_offsets(every)
-    found: list[Lateness] = []
+    left: dict[tuple[str, str], dict[TopicPartition, tuple[int, int]]] = {}
     for group, topics in groups.items():
         names = {topic.name for topic in topics}
         answered = await client.list_consumer_group_offsets(group)
         committed = {tp: meta.offset for tp, meta in answered.items()}
         own = {tp: last for tp, last in end.items() if tp.topic in names}
-        left = behind(first, own, committed)
-        oldest = await _oldest(consumer, {tp: at for tp, (at, _) in left.items()})
-        for name in sorted(names):
-            records = sum(count for tp, (_, count) in left.items() if tp.topic == name)
-            ages = [age for tp, age in oldest.items() if tp.topic == name]
-            found.append(Lateness(group, name, records, max(ages, default=0.0)))
-    return found
-
-
-async def _oldest(
-    consumer: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, float]:
-    every, ages = list(next_offsets.items()), dict[TopicPartition, float]()
-    for start in range(0, len(every), _MOST_PARTITIONS):
-        ages |= await _oldest_of(consumer, dict(every[start : start + _MOST_PARTITIONS]))
-    return ages
-
-
-async def _oldest_of(
-    consumer: AIOKafkaConsumer, looked_at: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, float]:
-    consumer.assign(list(looked_at))
-    for partition, offset in looked_at.items():
-        consumer.seek(partition, offset)
-    ages: dict[TopicPartition, float] = {}
-    until = time.monotonic() + _FETCH_MS / 1000
-    while len(ages) < len(looked_at) and (left_s := until - time.monotonic()) > 0:
-        waiting = [partition for partition in looked_at if partition not in ages]
-        batches = await consumer.getmany(*waiting, timeout_ms=int(left_s * 1000) + 1, max_records=len(waiting))
-        for partition, records in batches.items():
-            if records and partition not in ages:
-                ages[partition] = max(0.0, time.time() - records[0].timestamp / 1000)
-    consumer.unsubscribe()
-    return ages
+        left |= {(group, name): {} for name in sorted(names)}
+        for tp, waiting in behind(first, own, committed).items():
+            left[group, tp.topic][tp] = waiting
+    asked = {key: {tp: at for tp, (at, _) in waiting.items()} for key, waiting in left.items() if waiting}
+    oldest = await ages.look(consumer, asked)
+    return [
+        Lateness(*key, sum(count for _, count in waiting.values()), oldest.get(key) if waiting else 0.0)
+        for key, waiting in left.items()
+    ]

@@ -49,6 +49,7 @@ from streams.metrics import (
 from streams.redis_client import REDIS_FAILURES
 from streams.stages import all_stages
 from streams.tasks import background, end_tasks
+from streams.watch.ages import Ages
 from streams.watch.lateness import measure, replication_of
 from streams.watch.log_disks import log_disks
 
@@ -81,6 +82,7 @@ class Surroundings:
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
         self._told: set[tuple[str, str]] = set()
+        self._ages = Ages()
 
     async def __aenter__(self) -> Self:
         self._task = background(self._forever(), "surroundings")
@@ -130,7 +132,7 @@ class Surroundings:
             LOG_DISK_SIZE.labels(disk.broker).set(disk.size)
         partitions = {topic["topic"]: len(topic["partitions"]) for topic in described}
         retention = {topic.name: topic.retention for topics in groups.values() for topic in topics}
-        found = await measure(client, consumer, groups, partitions)
+        found = await measure(client, consumer, self._ages, groups, partitions)
         for gone in self._told - {(late.group, late.topic) for late in found}:  # a door whose topic was deleted
             LOG_LAG.remove(*gone)
             LOG_OLDEST_SECONDS.remove(*gone)
@@ -138,7 +140,8 @@ class Surroundings:
         for late in found:
             self._told.add((late.group, late.topic))
             LOG_LAG.labels(late.group, late.topic).set(late.records)
-            LOG_OLDEST_SECONDS.labels(late.group, late.topic).set(late.oldest_s)
+            if late.oldest_s is not None:
+                LOG_OLDEST_SECONDS.labels(late.group, late.topic).set(late.oldest_s)
             kept = retention[late.topic]
             if kept is not None:
                 LOG_RETENTION_SECONDS.labels(late.topic).set(kept.total_seconds())
