@@ -29,7 +29,7 @@ from streams.log.access import Access
 from streams.settings import Settings
 from tests.batch_door_probes import Service, login_error, reading, writing, written
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(240), pytest.mark.full]
 
 _MECHANISM = "SCRAM-SHA-512"
 
@@ -226,7 +226,6 @@ def test_a_program_that_this_project_did_not_write_gets_its_answers(
     assert {line[line.index("\t") :] if "\t" in line else line for line in lines} == wanted
 
 
-@pytest.mark.full
 def test_a_changed_password_and_a_deleted_service_shut_out(secure_stack: BenchStack, mail_2: Service) -> None:
     """What is connected already may nothing from the moment of the deletion."""
     changed = signed_in(secure_stack, "mail-2", gateway(secure_stack, "services", "batch-password", "mail-2"))

@@ -95,6 +95,7 @@ async def test_a_worker_that_commits_past_unfinished_work_is_found_out(
     assert verdict.usage
 
 
+@pytest.mark.full
 @pytest.mark.timeout(180)
 async def test_a_sound_worker_that_is_killed_in_the_same_place_passes(
     kafka: str, tmp_path: Path, wait_until: WaitUntil

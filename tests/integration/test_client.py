@@ -191,6 +191,7 @@ async def test_the_program_of_the_howto_needs_nothing_of_ours(kafka: str, redis_
     assert (process.returncode, out) == (0, b"done hello\n")
 
 
+@pytest.mark.full
 async def test_the_howto_s_lines_for_the_door_work_as_pasted(kafka: str, redis_url: str) -> None:
     page = (ROOT / "docs" / "howto" / "produce-from-python.md").read_text()
     program = page.partition("## Through the batch door")[2].partition("```python\n")[2].partition("```")[0]

@@ -42,6 +42,7 @@ def _kept(folder: Path) -> list[Path]:
     return [Path(at, name) for at, _, names in os.walk(folder) for name in names if name.endswith(".json")]
 
 
+@pytest.mark.full
 async def test_parts_that_were_answered_before_a_kill_are_asked_for_once_and_charged_once(
     kafka: str, tmp_path: Path, wait_until: WaitUntil
 ) -> None:

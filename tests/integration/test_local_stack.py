@@ -218,6 +218,7 @@ def test_another_stack_on_the_same_ports_is_refused_with_a_remedy(stack: Stack, 
     assert "GATEWAY_KAFKA_PORT" in done.stderr.partition("remedy:")[2]
 
 
+@pytest.mark.full
 def test_a_second_stack_runs_beside_the_first_and_its_down_leaves_no_process_of_it_behind(stack: Stack) -> None:
     serving = ("kafka", "redis", "ingress", "admission", "job-state", "metering", "ocr", "llm")
     before = stack.until(*serving, state="ready")

@@ -105,6 +105,7 @@ async def test_a_registry_that_is_away_holds_up_its_own_records_and_none_is_lost
     assert sorted(a.request_id for _, a, _ in it.answers) == sorted(f"r{n}" for n in range(count))
 
 
+@pytest.mark.full
 async def test_the_client_writes_in_the_wire_format_where_it_is_given_a_registry(
     kafka: str, redis_url: str, registry: RegistryProcess
 ) -> None:
@@ -120,6 +121,7 @@ async def test_the_client_writes_in_the_wire_format_where_it_is_given_a_registry
     assert values == [framed(CODEC.encode(BatchRequest("r1", "noop", text="hello")), schema_id)]
 
 
+@pytest.mark.full
 async def test_what_confluents_own_serializer_writes_is_taken_as_the_howto_tells(
     kafka: str, redis_url: str, registry: RegistryProcess
 ) -> None:
@@ -137,6 +139,7 @@ async def test_what_confluents_own_serializer_writes_is_taken_as_the_howto_tells
     assert all(value is not None and value[0] == 0 for value in values)
 
 
+@pytest.mark.full
 async def test_without_a_registry_the_wire_format_is_rejected(kafka: str, redis_url: str) -> None:
     async with door(kafka, redis_url) as it:
         await send(it, framed(CODEC.encode(BatchRequest("r1", "noop", text="x")), 1))
