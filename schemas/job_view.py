@@ -1,14 +1,18 @@
 """The job as callers see it: `GET /v1/jobs/{id}`, built purely from the folded state."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from schemas.events import JobRef, JobStatus, Step, Usage
 from schemas.job_state import JobState, StageState, Submission, Terminal
 from schemas.payloads import BlobRef, Payload
 from schemas.pipelines import add_usage
+
+_USED = tuple(field.name for field in fields(Usage))
+_used_of = attrgetter(*_USED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +125,8 @@ def _usage_so_far(submission: Submission) -> Usage:
 
 
 def _usage_document(usage: Usage) -> dict[str, Any]:
-    # By name: `asdict` copies field by field, in ten times the time, and this is done for each view.
-    return {
-        "pages": usage.pages,
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "audio_seconds": usage.audio_seconds,
-        "work_seconds": usage.work_seconds,
-        "bytes_in": usage.bytes_in,
-        "estimated": usage.estimated,
-    }
+    # `asdict` copies value by value, in several times the time, and this is done for each view.
+    return dict(zip(_USED, _used_of(usage), strict=True))
 
 
 def _stage_document(step: Step, stage: StageState | None, terminal: Terminal | None) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from streams.admission.writing import Write, write_all
 from streams.log.closing import close_client
 from streams.log.dead_letters import letter_of_unusable, tell_buried
 from streams.log.group_metrics import committed
-from streams.log.kafka_tail import to_log_record
+from streams.log.kafka_tail import key_text, to_log_record
 from streams.log.protocols import Decoder, LogRecord
 from streams.logs import get_logger
 from streams.metrics import BATCH_ANSWERED, BATCH_REJECTED, BATCH_STARTED
@@ -220,7 +220,7 @@ class Partition:
 
     async def _answer(self, record: Any) -> list[Write] | None:
         """Return the answer that a terminal record makes, if any; None when its entry must be read first."""
-        job_id = (record.key or b"").decode(errors="replace")
+        job_id = key_text(record.key)
         waiting = self.book.waiting(job_id)
         if waiting is None and self.book.knows(job_id):
             return []

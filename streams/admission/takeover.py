@@ -18,6 +18,7 @@ from streams.admission.entries import startable
 from streams.admission.reading import jobs_consumer, offsets_since, whole
 from streams.admission.reservations import Reserver
 from streams.log.closing import close_client
+from streams.log.kafka_tail import key_text
 from streams.log.protocols import Decoder
 from streams.logs import get_logger
 
@@ -69,7 +70,7 @@ async def restored(
                 if not book.has_answered(entry.job.job_id):
                     reserved.setdefault(entry.job.job_id, reserver.held(entry))
         async for record in whole(reader, answers, answers_from):
-            job_id = (record.key or b"").decode(errors="replace")  # whatever somebody put there is no job's
+            job_id = key_text(record.key)
             book.answered(job_id, record.timestamp)
             reserved.pop(job_id, None)
     finally:

@@ -20,7 +20,7 @@ from streams.log.admin import kafka_admin
 from streams.log.bootstrap import client_options
 from streams.log.closing import close_client
 from streams.log.kafka_errors import translated
-from streams.log.kafka_tail import KafkaTail
+from streams.log.kafka_tail import KafkaTail, key_text
 from streams.log.reading import open_reader
 from streams.log.schema_reader import SchemaReader
 from streams.log.schema_registry import SchemaRegistry, framed
@@ -214,7 +214,7 @@ class DoorClient:
             kind = BatchAnswer if tp.topic == self._door.results.name else BatchRejection
             for record in records:
                 # The key is the job: what is not asked for need not be decoded.
-                if kind is BatchAnswer and job_ids is not None and _key(record) not in job_ids:
+                if kind is BatchAnswer and job_ids is not None and key_text(record.key) not in job_ids:
                     continue
                 found.append(Reply(await self._decoded(record.value or b"", kind), dict(record.headers)))
         return found
@@ -228,10 +228,6 @@ class DoorClient:
                 tail = KafkaTail(self._bootstrap, SCHEMAS.name)
                 self._schemas = await self._stack.enter_async_context(SchemaReader(tail, self._codec))
             return await self._schemas.decode(value, kind, patience_s=_CALL_S)
-
-
-def _key(record: Any) -> str:
-    return (record.key or b"").decode(errors="replace")
 
 
 def _asked_by(reply: Reply, places: Mapping[Place, str]) -> str | None:

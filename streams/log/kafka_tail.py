@@ -147,6 +147,11 @@ class _StalledError(GatewayError):
     """The broker has records that this consumer does not get."""
 
 
+def key_text(key: bytes | None) -> str:
+    """Return a record's key as text, whatever somebody put there: what is no text is the key of nothing."""
+    return (key or b"").decode(errors="replace")
+
+
 def to_log_record(record: ConsumerRecord[bytes | None, bytes | None]) -> LogRecord:
     """Return aiokafka's record as ours. A header without a value, as foreign clients may send, is none."""
     headers = cast("Sequence[tuple[str, bytes | None]]", record.headers)

@@ -13,6 +13,7 @@ from schemas.usage_admission import FUTURE_MS, admitted_usage
 from schemas.usage_ledger import ABORTED, DAY_MS, LedgerEntry, fold_usage
 from schemas.usage_query import UsageQuery
 from streams.log.kafka_range import log_ends, read_range
+from streams.log.kafka_tail import key_text
 from streams.log.kafka_times import time_ranges
 from streams.log.protocols import Decoder
 from streams.metering.ends import Measured, Metered, excuse, measured, missing_steps, unmetered, unread
@@ -231,7 +232,7 @@ async def _begun(bootstrap: str, decoder: Decoder, results: Sequence[JobResult])
     ends = await log_ends(bootstrap, JOB_EVENTS.name)
     async for batch in read_range(bootstrap, JOB_EVENTS.name, ends, since_ms=since_ms):
         for record in batch:
-            if (record.key or b"").decode(errors="replace") not in jobs:
+            if key_text(record.key) not in jobs:
                 continue
             try:
                 event = await decoder.decode(record.value or b"", JobEvent)

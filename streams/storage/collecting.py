@@ -11,8 +11,8 @@ from schemas.errors import Outage
 from schemas.retention import DAY, blob_lifetime, longest_reference
 from schemas.services import ServiceSettings
 from schemas.topics import BATCH_ENTRIES, SERVICES, batch_door
-from streams.admission.answers import GROUP as STARTING
 from streams.admission.doors import GROUP as DOORS
+from streams.admission.partition import GROUP as STARTING
 from streams.log.unread import unread_since_ms
 from streams.logs import get_logger
 from streams.runtime.lease import work_while_leased
