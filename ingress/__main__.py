@@ -59,7 +59,9 @@ _CLEAN_UP_S = 10
 # With Kafka down the port opens all the same, so that callers are told why.
 _OPEN_AFTER_S = 10
 _LOOK_S = 0.05
-_KEEP_ALIVE_S = 75
+KEEP_ALIVE_S = 75
+"""Longer than clients and proxies keep an idle connection: whoever closes first must not be the one that may be asked
+at the same moment."""
 
 
 class _Server(uvicorn.Server):
@@ -180,9 +182,7 @@ async def serve(settings: Settings, health: Health) -> None:
             proxy_headers=False,
             log_config=None,
             server_header=False,
-            # Longer than clients and proxies keep an idle connection: whoever closes first must not be the
-            # one that may be asked at the same moment.
-            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_keep_alive=KEEP_ALIVE_S,
             # Streams of jobs end at once; what is left are uploads and models' answers.
             timeout_graceful_shutdown=settings.drain_seconds,
         )

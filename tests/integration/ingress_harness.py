@@ -16,7 +16,7 @@ import httpx
 import uvicorn
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from ingress.__main__ import bounded_stack, connect
+from ingress.__main__ import KEEP_ALIVE_S, bounded_stack, connect
 from ingress.app import create_app
 from ingress.dependencies import Dependencies
 from schemas.codec import Codec
@@ -109,7 +109,14 @@ async def running_ingress(settings: Settings, env: Mapping[str, str] | None = No
 @asynccontextmanager
 async def served(dependencies: Dependencies, port: int) -> AsyncGenerator[Ingress]:
     """Serve the application over these dependencies on a port until the context ends."""
-    config = uvicorn.Config(create_app(dependencies), port=port, lifespan="off", access_log=False, log_config=None)
+    config = uvicorn.Config(
+        create_app(dependencies),
+        port=port,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        timeout_keep_alive=KEEP_ALIVE_S,
+    )
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
     await eventually(lambda: server.started, 20)
