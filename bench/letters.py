@@ -1,7 +1,8 @@
-"""`./gateway bench letters`: what reading costs: a page with a text layer, and a scan of three pages on two cores.
+"""`./gateway bench letters`: what reading costs, and what each of its steps is worth.
 
-The letters are generated ones, read as the stages' child processes read them, without Kafka. Beside the wall time
-stands the CPU time, which a busy machine inflates less.
+The part `speed` reads a page with a text layer, and a scan of three pages on two cores. The letters are generated
+ones, read as the stages' child processes read them, without Kafka. Beside the wall time stands the CPU time, which a
+busy machine inflates less. The part `steps` (some ten minutes) tells the share of letters misread after each step.
 """
 
 import os
@@ -16,7 +17,8 @@ from statistics import median
 import numpy as np
 import pypdfium2 as pdfium
 
-from bench.options import options_of
+from bench.letters_steps import measure_steps
+from bench.options import chosen_parts, options_of
 from bench.report import Report
 from processors.llm.gongmun.child import extract
 from processors.ocr.child import open_document, read_page
@@ -39,9 +41,17 @@ def main() -> int:
     """Run the benchmark, print its report, and return 0: figures are not assertions."""
     options = options_of("letters")
     report = Report("Reading letters")
+    for part in chosen_parts(options.part, PARTS):
+        PARTS[part](report, options.quick)
+    report.show(options.json)
+    return 0
+
+
+def measure_speed(report: Report, quick: bool) -> None:
+    """Add to the report what pages cost, and hold that against the aims."""
     report.add("load_before", os.getloadavg()[0])
     with tempfile.TemporaryDirectory(prefix="gateway-bench-letters-") as name:
-        texts = [_text_page(Path(name), seed) for seed in SEEDS[: 2 if options.quick else None]]
+        texts = [_text_page(Path(name), seed) for seed in SEEDS[: 2 if quick else None]]
         report.add("text_page_p50_s", median(wall for wall, _ in texts))
         report.add("text_page_worst_s", max(wall for wall, _ in texts))
         report.add("text_page_cpu_p50_s", median(cpu for _, cpu in texts))
@@ -50,15 +60,16 @@ def main() -> int:
         os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         with ProcessPoolExecutor(CORES, mp_context=get_context("spawn")) as pool:
             list(pool.map(_read, [files] * CORES, range(1, CORES + 1)))  # loads the models
-            rounds = [_three_pages(pool, files) for _ in range(1 if options.quick else ROUNDS)]
+            rounds = [_three_pages(pool, files) for _ in range(1 if quick else ROUNDS)]
     report.add("scan_of_3_pages_best_s", min(wall for wall, _ in rounds))
     report.add("scan_of_3_pages_p50_s", median(wall for wall, _ in rounds))
     report.add("scan_page_cpu_p50_s", median(cpu for _, pages in rounds for cpu in pages))
     report.add("load_after", os.getloadavg()[0])
     report.aim("text_page_p50_s", 0.15)
     report.aim("scan_of_3_pages_best_s", 7)
-    report.show(options.json)
-    return 0
+
+
+PARTS = {"speed": measure_speed, "steps": measure_steps}
 
 
 def _text_page(folder: Path, seed: int) -> Times:

@@ -13,7 +13,7 @@ OPTIONS = {
 TAKES: dict[str, tuple[str, ...]] = {
     "spine": (),
     "jobs": ("quick", "part"),
-    "letters": ("quick",),
+    "letters": ("quick", "part"),
     "chat": ("quick", "part", "faults"),
     "stt": ("quick",),
     "modules": (),
