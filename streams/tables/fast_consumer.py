@@ -45,6 +45,12 @@ class FastConsumer(Consumer):
     _left_to_faust: frozenset[Any] = frozenset()
     _left_in = -1
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # The last offset handed over of each partition. What Faust has read it sets back at the end of a recovery,
+        # when the first records may be here already: they are not missing.
+        self._handed: dict[TP, int] = {}
+
     async def wait_first(self, *coros: Any, timeout: Any = None) -> WaitResults:
         """Wait for the first of these; what comes to its end without any wait needs no task for it."""
         if len(coros) == 2 and timeout is None and all(map(inspect.iscoroutine, coros)):
@@ -84,6 +90,7 @@ class FastConsumer(Consumer):
         if generation != self._left_in:
             self._left_in, self._left_to_faust = generation, frozenset()
             self.arrivals.clear()
+            self._handed.clear()
         if records and self.flow_active and recovery.active_tps:
             for tp in [tp for tp in records if tp in recovery.active_tps and (active is None or tp in active)]:
                 if not recovery.in_recovery or recovery.active_offsets[tp] is None:
@@ -103,6 +110,7 @@ class FastConsumer(Consumer):
         """Go on reading from these offsets. What is read again is not missing: it is committed when it is done."""
         for tp, offset in partitions.items():
             self._gap[tp].chop(offset, sys.maxsize)
+            self._handed.pop(tp, None)
         await super().seek_wait(partitions)
 
     def done(self, generation: int, records: Iterable[LogRecord]) -> None:
@@ -129,12 +137,13 @@ class FastConsumer(Consumer):
         fresh = fetched if before is None else [record for record in fetched if record.offset >= before]
         if not fresh:
             return
-        last = before
+        handed = self._handed.get(tp)
+        last = before if handed is None else max(before or 0, handed)
         for record in fresh if last is None or fresh[-1].offset - last > len(fresh) else ():
             if last is not None and record.offset - last > 1:
                 await self._add_gap(tp, last + 1, record.offset - 1)  # else Faust waits for these with its commits
             last = record.offset
-        self._read_offset[tp] = fresh[-1].offset
+        self._read_offset[tp] = self._handed[tp] = fresh[-1].offset
         self.arrivals.put(generation, map(to_log_record, fresh))
 
     def _apply(self, recovery: Any, tp: Any, fetched: Sequence[Any]) -> None:

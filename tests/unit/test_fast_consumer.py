@@ -261,6 +261,38 @@ async def test_commits_go_on_over_offsets_that_the_log_does_not_have(consumer: A
     assert consumer._new_offset(FOLDED) == 9
 
 
+async def test_what_was_handed_over_before_faust_set_its_place_back_is_not_missing(consumer: Any) -> None:
+    """At the end of a recovery Faust seeks partition by partition, and then notes for all of them where they stand."""
+    consumer._committed_offset[FOLDED] = consumer._read_offset[FOLDED] = 1
+    consumer.app.topics._acking_topics.add(FOLDED.topic)
+    consumer.fetched = {FOLDED: folded(1, 2, 3, 4)}
+    await consumer._wait_next_records(0)
+    consumer._read_offset[FOLDED] = 1
+    consumer.fetched = {FOLDED: folded(5, 6)}
+    await consumer._wait_next_records(0)
+    batch = await consumer.arrivals.batch()
+    assert [one.record.offset for one in batch] == [1, 2, 3, 4, 5, 6]
+    generation = consumer.app.consumer_generation_id
+    consumer.done(generation, [one.record for one in batch[:2]])
+    assert consumer._new_offset(FOLDED) == 3
+    consumer._committed_offset[FOLDED] = 3
+    consumer.done(generation, [one.record for one in batch[2:]])
+    assert consumer._new_offset(FOLDED) == 7
+
+
+async def test_a_partition_that_comes_back_lacks_what_it_lacks(consumer: Any) -> None:
+    consumer.app.topics._acking_topics.add(FOLDED.topic)
+    consumer.fetched = {FOLDED: folded(8, 9)}
+    await consumer._wait_next_records(0)
+    consumer.app.consumer_generation_id += 1
+    consumer._committed_offset[FOLDED] = consumer._read_offset[FOLDED] = 3
+    consumer.fetched = {FOLDED: folded(3, 6)}
+    await consumer._wait_next_records(0)
+    batch = await consumer.arrivals.batch()
+    consumer.done(consumer.app.consumer_generation_id, [one.record for one in batch])
+    assert consumer._new_offset(FOLDED) == 7
+
+
 async def test_what_is_read_again_is_committed_only_when_it_is_done(consumer: Any) -> None:
     sought: list[Any] = []
 
