@@ -18,7 +18,7 @@ from streams.log.protocols import LogRecord, Publisher, Raw
 from streams.logs import get_logger
 from streams.metrics import CONSUMER_COMMIT_SECONDS, CONSUMER_REBALANCES, TABLE_RECOVERING
 from streams.metrics_server import Health
-from streams.redis_keys import Offsets
+from streams.redis_keys import NOTHING_FOLDED, Offsets
 from streams.tables.arrivals import Arrived
 from streams.tables.fold_spans import fold_spans
 from streams.tables.gaps import Gaps
@@ -148,13 +148,15 @@ class TableProcess(Generic[R, S]):
             await self._read_again(partition)
         spans = fold_spans(records, self._contents.name)
         decoded = await self._decoded(records, generation)
-        if decoded is None:
-            return None
+        if decoded is None or generation != self._table.generation:
+            return None  # decoding may wait: for Redis, the log, a dead letter
         taken = self._contents.take(decoded)
         self._unsent.update((partition, key) for partition, key, _ in taken.changes)
         shown_from = time.perf_counter()
         self._timed("fold", shown_from - started)
-        if not await self._show(taken, self._following(records), generation):
+        # What was left behind is shown and sent with this batch: Redis is asked for its partitions too.
+        moved = dict.fromkeys((partition for partition, _ in self._unsent), NOTHING_FOLDED) | self._following(records)
+        if not await self._show(taken, moved, generation):
             return None  # the spans of what comes again are begun again
         for each in spans:
             each.end()

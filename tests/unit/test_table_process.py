@@ -1,7 +1,7 @@
 """What the loop of a table's process owes its changelog when a rebalance comes in the middle of a batch."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,9 +49,11 @@ class Keeper:
         self.during = lambda: None
         self.refused: list[frozenset[int]] = []
         self.published = 0
+        self.asked: list[frozenset[int]] = []  # for which partitions, each time
 
     async def publish(self, changed: Any, following: Any) -> frozenset[int]:
         self.published += 1
+        self.asked.append(frozenset(following))
         self.during()
         self.folded |= following
         return self.refused.pop() if self.refused else frozenset()
@@ -68,14 +70,21 @@ class Last(Contents[bytes]):
     def __init__(self, store: dict[bytes, bytes]) -> None:
         self.store = store
         self.outages: list[Callable[[], None]] = []  # what happens in each, one a decoding
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None  # what happens while it waits, once
 
     def __len__(self) -> int:
         return len(self.store)
+
+    async def _wait(self) -> None:
+        if (happens := self.meanwhile) is not None:
+            self.meanwhile = None
+            await happens()
 
     async def decode(self, record: Any) -> bytes:
         if self.outages:
             self.outages.pop()()
             raise Outage("the log does not answer")
+        await self._wait()
         return record.value
 
     def take(self, batch: Any) -> Taken:
@@ -160,6 +169,37 @@ async def test_what_is_sent_late_is_what_the_table_has_now() -> None:
 
     def rebalance() -> None:
         table.generation = 2
+
+async def test_what_a_rebalance_met_while_it_was_decoded_is_not_folded_into_what_is_anothers_by_now() -> None:
+    it, table, _ = process()
+    await settled(it)
+
+    async def rebalance() -> None:
+        table.generation, table.partitions = 2, frozenset({0})
+        await settled(it)
+
+    it._contents.meanwhile = rebalance
+    assert await it.batch([arrived(1, 7, b"b", b"1", 1)]) is None
+    assert table.store == {}
+    assert await it.batch([arrived(0, 5, b"a", b"1", 2)]) is not None
+    assert table.changelog == [(0, b"a", b"1")]
+
+
+async def test_redis_is_asked_for_the_partitions_of_what_is_sent_late_too() -> None:
+    it, table, keeper = process()
+    await settled(it)
+
+    def rebalance() -> None:
+        table.generation = 2
+
+    keeper.during = rebalance
+    await it.batch([arrived(1, 7, b"b", b"1", 1)])
+    keeper.during = lambda: None
+    await settled(it)
+    assert await it.batch([arrived(0, 5, b"a", b"1", 2)]) is not None
+    assert sorted(table.changelog) == [(0, b"a", b"1"), (1, b"b", b"1")]
+    assert keeper.asked[-1] == {0, 1}
+
 
     keeper.during = rebalance
     await it.batch([arrived(0, 5, b"a", b"1", 1)])
