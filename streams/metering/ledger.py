@@ -126,7 +126,7 @@ class Ledger(Contents[UsageEvent]):
         changes: list[Change] = [(p, key, self._entries.put(p, key, entry)) for (p, key), entry in changed.items()]
         for rows in shown.values():
             for key in rows:
-                rows[key] = self._rows.get(key) or b""
+                rows[key] = self._rows.get(key)
         self._counters.tell()
         LEDGER_FOLDED.inc(folded)
         LEDGER_ENTRIES.set(len(self._entries))

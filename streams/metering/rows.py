@@ -101,19 +101,17 @@ class UsageRows:
         """Return the days that have rows, by their begin."""
         return self._days[partition]
 
-    def get(self, key: bytes, /) -> bytes | None:
-        """Return a row as it stands in Redis; empty for one that is no more."""
+    def get(self, key: bytes, /) -> bytes:
+        """Return a row as it stands in Redis; empty for one that is not there, or no more."""
         if key.startswith(_OPEN):
             return SETTLED
         if key.split(b":", 2)[1] == LEVEL.encode():
-            return self.spent.get(key)
+            return self.spent.get(key) or b""
         partition = int(key.partition(b":")[0])
         if key.endswith(b":t|"):
             return b"%d" % self.logged_ms(partition)
         amounts = self._amounts[partition].get(key)
-        if amounts is None:
-            return None
-        return b"" if amounts == ZERO else " ".join(map(str, amounts)).encode()
+        return b"" if amounts is None or amounts == ZERO else " ".join(map(str, amounts)).encode()
 
     peek = get
 

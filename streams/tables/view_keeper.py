@@ -9,8 +9,9 @@ import asyncio
 import os
 import time
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from schemas.errors import GatewayError, Outage
@@ -45,7 +46,6 @@ class _Partition:
     generation: str
     folded: Offsets
     horizon: Offsets | None = None
-    waiting: set[bytes] = field(default_factory=set[bytes])
     stranger_since: float | None = None
 
     @property
@@ -77,6 +77,10 @@ class PartitionKeeper(ABC, Generic[S, W]):
         self._states = states
         self._positions = positions
         self._taken: dict[int, _Partition] = {}
+        self._turn = 0  # counts the takings over
+        # Keys, by partition, that have changed and are not shown yet. They outlast a taking over: where it cuts a
+        # batch off, its records come again and change nothing any more.
+        self._waiting: defaultdict[int, set[bytes]] = defaultdict(set)
         # One writer at a time: a rebuild reads the table that batches change.
         self._lock = asyncio.Lock()
         self._outage = ""
@@ -113,9 +117,12 @@ class PartitionKeeper(ABC, Generic[S, W]):
 
         Waits while Redis or Kafka are down.
         """
+        self._turn += 1
         async with self._lock:
             self._taken.clear()
             self._unshown = False
+            for p in self._waiting.keys() - partitions:
+                del self._waiting[p]
             while True:
                 try:
                     await self._take(partitions, group_generation)
@@ -131,11 +138,16 @@ class PartitionKeeper(ABC, Generic[S, W]):
         """Show changed states and move the markers to `following`; waits while Redis is down.
 
         Partitions that were not given to us are left alone. Returns those that another process holds by
-        now, as their markers say: nothing of these was shown.
+        now, as their markers say: nothing of these was shown. What partitions are taken over before it could be
+        shown waits for the next call with its partition, as it is then.
         """
+        turn = self._turn
+        self._note(changed)
         while True:
             # The lock is free between two tries: checks go on, and say what is wrong.
             async with self._lock:
+                if turn != self._turn:
+                    return frozenset()  # it comes again
                 try:
                     refused = await self._publish([p for p in following if p in self._taken], changed, following)
                     self._outage, self._unshown = "", False
@@ -150,6 +162,7 @@ class PartitionKeeper(ABC, Generic[S, W]):
             if self._unshown:
                 return False
             changed = {p: {k: s for k in every if (s := self._states.get(k)) is not None} for p, every in keys.items()}
+            self._note(changed)
             try:
                 await self._publish(sorted(self._taken.keys() & changed.keys()), changed, {})
             except Outage as e:
@@ -184,28 +197,34 @@ class PartitionKeeper(ABC, Generic[S, W]):
         self._taken = taken
         await self._rebuild(lost)
 
+    def _note(self, changed: Mapping[int, Iterable[bytes]]) -> None:
+        for p in self._taken.keys() & changed.keys():
+            self._waiting[p].update(changed[p])
+
     async def _publish(
         self, due: list[int], changed: Mapping[int, Mapping[bytes, S]], following: Mapping[int, Offsets]
     ) -> frozenset[int]:
         writes: list[PartitionWrite[W]] = []
+        shown: list[frozenset[bytes]] = []
         for p in due:
             mine = self._taken[p]
             mine.folded = _furthest(mine.folded, following.get(p, mine.folded))
-            jobs = dict(changed.get(p, {}))
-            if mine.horizon is not None:
-                mine.waiting.update(jobs)
-                if not mine.folded.covers(mine.horizon):
-                    continue
-                jobs = {key: s for key in mine.waiting if (s := self._states.get(key)) is not None}
-            writes.append(PartitionWrite(p, Marker(mine.generation, mine.folded), self.views(jobs.items())))
+            if mine.horizon is not None and not mine.folded.covers(mine.horizon):
+                # Only the marker is written, as it stands: the changelog waits for the fence all the same.
+                writes.append(PartitionWrite(p, mine.marker, ()))
+                shown.append(frozenset())
+                continue
+            mine.horizon = None
+            keys, states = frozenset(self._waiting[p]), changed.get(p, {})
+            late = {key: s for key in keys - states.keys() if (s := self._states.get(key)) is not None}
+            writes.append(PartitionWrite(p, mine.marker, self.views((late | dict(states)).items())))
+            shown.append(keys)
         if not writes:
             return frozenset()
         left: list[int] = []
-        for write, refused in zip(writes, await self._view.write(writes), strict=True):
-            mine = self._taken[write.partition]
+        for write, keys, refused in zip(writes, shown, await self._view.write(writes), strict=True):
             if refused is None:
-                mine.horizon = None
-                mine.waiting.clear()
+                self._waiting[write.partition].difference_update(keys)
             else:
                 left.append(write.partition)
         # What stands in the way is either gone (rebuilt: nothing left to write) or a stranger's.
@@ -243,7 +262,7 @@ class PartitionKeeper(ABC, Generic[S, W]):
                 mine = self._taken[p]
                 mine.generation = _new_generation(_group_generation(mine.generation))
                 mine.horizon, mine.stranger_since = None, None
-                mine.waiting.clear()
+                self._waiting.pop(p, None)
             # First of all the markers, so that until the end a miss in these partitions means "unknown".
             await self._view.set_markers({p: Marker(self._taken[p].generation, NOTHING_FOLDED) for p in partitions})
             jobs = 0

@@ -197,3 +197,15 @@ async def test_rows_leave_redis_and_the_table_once_the_log_cannot_prove_them() -
     assert oldest not in table.shown(3)
     await until_tidy(table)
     assert Table(dict(table.store)).shown(3) == {k: v for k, v in table.shown(3).items() if v != b"0 0 0 0"}
+
+
+def test_a_row_that_a_recovery_no_longer_finds_is_shown_as_gone() -> None:
+    """What a batch had moved elsewhere when a rebalance cut it off is not among the rows any more."""
+    (name,) = same_partition(1)
+    table = Table({})
+    table.take(request(name, HOUR), 0, HOUR)
+    rows = [key for key in table.shown(3) if b":h:" in key or b":q:" in key]
+    del table.store[name.encode()]
+    table.ledger.settle(frozenset(range(8)))
+    assert rows
+    assert {table.rows.get(key) for key in rows} == {b""}
