@@ -171,6 +171,8 @@ class Ledger(Contents[UsageEvent]):
             self._entries.recovered(partition, key, present)
         elif present:
             self._closed_keys[key] = partition
+        else:
+            self._closed_keys.pop(key, None)
 
     def settle(self, partitions: frozenset[int]) -> None:
         """Derive the rows of these partitions from the closed days and, for all others, from the entries."""

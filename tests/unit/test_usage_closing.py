@@ -199,6 +199,19 @@ async def test_rows_leave_redis_and_the_table_once_the_log_cannot_prove_them() -
     assert Table(dict(table.store)).shown(3) == {k: v for k, v in table.shown(3).items() if v != b"0 0 0 0"}
 
 
+async def test_a_recovery_reads_of_a_day_that_was_closed_and_then_removed() -> None:
+    old, new = same_partition(2)
+    table = Table({})
+    table.take(request(old, HOUR), 0, HOUR)
+    table.take(request(new, LATER), 1, LATER)
+    (closed,) = await table.ledger.tidy()
+    again = Table({})
+    again.ledger.recovered(3, closed[1], True)
+    again.ledger.recovered(3, closed[1], False)  # Faust has taken it out of the store
+    again.ledger.settle(frozenset(range(8)))
+    assert not [key for key in again.shown(3) if b":h:" in key]
+
+
 def test_a_row_that_a_recovery_no_longer_finds_is_shown_as_gone() -> None:
     """What a batch had moved elsewhere when a rebalance cut it off is not among the rows any more."""
     (name,) = same_partition(1)
