@@ -222,8 +222,10 @@ class JobTableApp:
             async for _ in self._batches():
                 yield
         except Exception as e:
-            # Faust would start the agent again, behind records that were never acknowledged.
             self._error = e
+        if self._error is not None:
+            # Faust has started the agent again, behind records that were never acknowledged: nothing more is folded.
+            await asyncio.Event().wait()
             log.exception("table.stream_failed")
             raise
 
@@ -243,7 +245,8 @@ class JobTableApp:
     async def _finish(self, folded: Folded) -> None:
         try:
             await folded.written
-        except Exception as e:
-            self._error = e
+        except BaseException as e:  # a write that was broken off is none
+            self._error = self._error or e
             raise
-        self.faust.consumer.done(folded.generation, folded.records)
+        if self._error is None:
+            self.faust.consumer.done(folded.generation, folded.records)
