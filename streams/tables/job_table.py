@@ -17,7 +17,7 @@ from faust.transport.drivers.aiokafka import Producer
 from faust.transport.producer import ProducerBuffer
 from faust.types import TP, EventT
 
-from schemas.topics import JOB_EVENTS, JOB_PARTITIONS, JOB_TABLE_CHANGELOG, RESULTS, Topic
+from schemas.topics import JOB_EVENTS, JOB_PARTITIONS, JOB_TABLE_CHANGELOG, MAX_REQUEST_BYTES, RESULTS, Topic
 from streams.log.bootstrap import faust_options
 from streams.log.closing import close_client
 from streams.log.light_producer import LightProducer
@@ -113,6 +113,7 @@ class JobTableApp:
             producer_acks=-1,
             producer_max_batch_size=256 * 1024,
             producer_request_timeout=30.0,
+            producer_max_request_size=MAX_REQUEST_BYTES,
             # A batch that waits for Redis must not hold up a rebalance: its records come again.
             stream_wait_empty=False,
             table_standby_replicas=0,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schemas.topics import RESULTS
+from schemas.topics import MAX_REQUEST_BYTES, RESULTS
 from streams.log.protocols import LogRecord
 from streams.tables.arrivals import Arrived
 from streams.tables.job_table import Folded, JobTableApp
@@ -113,3 +113,8 @@ async def test_behind_a_changelog_whose_write_was_broken_off_nothing_is_folded(t
     assert batches.taken == [1, 2]
     assert consumer.acknowledged == []
     assert "CancelledError" in table.failure
+
+
+def test_a_record_of_the_changelog_may_be_as_large_as_others(tmp_path: Path) -> None:
+    table, _ = worker(Batches(), tmp_path)
+    assert table.faust.producer.max_request_size == MAX_REQUEST_BYTES
