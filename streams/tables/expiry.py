@@ -47,9 +47,14 @@ class Expiry:
         found: list[tuple[int, bytes, str]] = []
         for partition, key in looked:
             state = self._states.peek(key)
-            if state is None:
-                continue
-            service = state.current.job.service
-            if expired(state, self._ttl_s(service) * 1000, now_ms):
-                found.append((partition, key, service))
+            if state is not None and self._over(state, now_ms):
+                found.append((partition, key, state.current.job.service))
         return found
+
+    def over(self, key: bytes) -> bool:
+        """Tell whether a job is expired as it is now; one that is not there is not."""
+        state = self._states.peek(key)
+        return state is not None and self._over(state, self._now_ms())
+
+    def _over(self, state: JobState, now_ms: int) -> bool:
+        return expired(state, self._ttl_s(state.current.job.service) * 1000, now_ms)

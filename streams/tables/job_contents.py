@@ -1,7 +1,7 @@
 """The table of jobs: what events and results do to it, and which jobs have had their time."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable, MutableMapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from schemas.codec import Codec, UnknownFingerprint
@@ -35,6 +35,7 @@ class JobContents(Contents[JobEvent | JobResult]):
         self._states = JobStates(store, codec)
         self.keeper = keeper_of(self._states)
         self._expiry = Expiry(self._states, ttl_s, now_ms)
+        self._outdated: defaultdict[int, set[bytes]] = defaultdict(set)
 
     @property
     def states(self) -> JobStates:
@@ -88,10 +89,23 @@ class JobContents(Contents[JobEvent | JobResult]):
             await self.keeper.forget([(key.decode(), service) for _, key, service in due])
         except Outage:
             return []  # they stay due
+        gone: list[Change] = []
         for partition, key, _ in due:
-            self._states.remove(partition, key)
-        TABLE_EXPIRED.inc(len(due))
-        return [(partition, key, None) for partition, key, _ in due]
+            if self._expiry.over(key):
+                self._states.remove(partition, key)
+                gone.append((partition, key, None))
+            else:  # begun anew while Redis was asked
+                self._outdated[partition].add(key)
+        TABLE_EXPIRED.inc(len(gone))
+        return gone
+
+    def outdated(self) -> Mapping[int, Iterable[bytes]]:
+        """Return the jobs whose views were removed although they go on."""
+        return self._outdated
+
+    def shown_again(self) -> None:
+        """Take note that these are shown."""
+        self._outdated.clear()
 
 
 def _position(record: LogRecord) -> Position:

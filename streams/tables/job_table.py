@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 
 import faust
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers.aiokafka import Producer
 from faust.transport.producer import ProducerBuffer
 from faust.types import TP, EventT
@@ -112,8 +113,8 @@ class JobTableApp:
             consumer_auto_offset_reset="earliest",
             producer_acks=-1,
             producer_max_batch_size=256 * 1024,
-            producer_request_timeout=30.0,
             producer_max_request_size=MAX_REQUEST_BYTES,
+            producer_request_timeout=30.0,
             # A batch that waits for Redis must not hold up a rebalance: its records come again.
             stream_wait_empty=False,
             table_standby_replicas=0,
@@ -199,9 +200,13 @@ class JobTableApp:
         await close_client(self.faust.stop(), of=self._spec.changelog.name, timeout_s=_STOP_S)
 
     async def rewind(self, partition: int, offsets: Offsets) -> None:
-        """Read a partition of the topics again from these offsets on."""
+        """Read a partition of the topics again from these offsets on; of one that was taken from us, do nothing."""
         starts = zip(self._spec.topics, (offsets.events, offsets.results), strict=False)
-        await self.faust.consumer.seek_wait({TP(topic.name, partition): offset for topic, offset in starts})
+        try:
+            await self.faust.consumer.seek_wait({TP(topic.name, partition): offset for topic, offset in starts})
+        except IllegalStateError:
+            if partition in self.partitions:
+                raise
 
     async def write_changelog(self, changes: Sequence[tuple[int, bytes, bytes | None]]) -> asyncio.Future[Any]:
         """Send (partition, job id, state or None) to the changelog; the future ends when all are acknowledged."""
@@ -219,14 +224,14 @@ class JobTableApp:
 
     async def _consume(self, stream: Any) -> AsyncIterator[None]:
         del stream  # Faust subscribes for it; the records come past it (see FastConsumer)
+        if self._error is not None:
+            # Faust has started the agent again, behind records that were never acknowledged: nothing more is folded.
+            await asyncio.Event().wait()
         try:
             async for _ in self._batches():
                 yield
         except Exception as e:
             self._error = e
-        if self._error is not None:
-            # Faust has started the agent again, behind records that were never acknowledged: nothing more is folded.
-            await asyncio.Event().wait()
             log.exception("table.stream_failed")
             raise
 

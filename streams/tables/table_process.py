@@ -214,7 +214,7 @@ class TableProcess(Generic[R, S]):
                 if now - checked >= _CHECK_S:
                     await self._keeper.check()
                     await self._show_outdated()
-                    await (await self._table.write_changelog(await self._contents.tidy()))
+                    await self._tidy()
                     checked = now
                 if self._generation == self._table.generation:
                     self._failure = await self._stream_watch.look(self._keeper.folded, self._batches > 0)
@@ -232,6 +232,16 @@ class TableProcess(Generic[R, S]):
         outdated = self._contents.outdated()
         if outdated and await self._keeper.show_again(outdated):
             self._contents.shown_again()
+
+    async def _tidy(self) -> None:
+        generation = self._generation
+        if generation != self._table.generation:
+            return
+        changes = await self._contents.tidy()
+        if generation == self._table.generation:
+            await (await self._table.write_changelog(changes))
+        else:  # of partitions that stay they are sent with the next batch
+            self._unsent.update((partition, key) for partition, key, _ in changes)
 
     async def _take_over(self) -> None:
         generation = self._table.generation

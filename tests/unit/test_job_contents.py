@@ -1,5 +1,6 @@
 """The table of jobs: a job that has had its time is removed with a tombstone, a live one never is."""
 
+from collections.abc import Callable
 from typing import Any
 
 from schemas.codec import Codec
@@ -13,7 +14,7 @@ from streams.tables.job_contents import JobContents
 from streams.tables.job_states import JobStates
 from streams.tables.partitions import job_partition
 from streams.tables.table_process import Change
-from tests.builders import job_ref
+from tests.builders import beside, job_ref
 
 TTL_S = 3600
 ENDED_MS = 1_000_000
@@ -27,8 +28,10 @@ class View:
     def __init__(self) -> None:
         self.down = False
         self.forgotten: list[str] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     async def forget(self, jobs: list[tuple[str, str]]) -> None:
+        self.meanwhile()
         if self.down:
             raise Outage("Redis does not answer")
         self.forgotten += [job_id for job_id, _ in jobs]
@@ -111,3 +114,16 @@ async def test_a_job_that_the_view_cannot_forget_stays_until_it_can() -> None:
     assert set(table.store) == {ended.job_id.encode()}
     table.view.down = False
     assert await table.tidied() == [tombstone(ended)]
+
+
+async def test_a_job_that_goes_on_while_its_view_is_forgotten_stays_and_is_shown_again() -> None:
+    ended = job_ref()
+    table = Table({}, OVER_MS)
+    table.take(ended, ended=True)
+    partition, key = job_partition(ended.job_id), ended.job_id.encode()
+    table.view.meanwhile = lambda: table.take(beside(ended), ended=False)
+    assert await table.tidied() == []
+    assert set(table.store) == {key}
+    assert table.contents.outdated() == {partition: {key}}
+    table.contents.shown_again()
+    assert not table.contents.outdated()

@@ -6,21 +6,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import IllegalStateError
+from faust.types import TP
 
-from schemas.topics import MAX_REQUEST_BYTES, RESULTS
+from schemas.topics import JOB_EVENTS, MAX_REQUEST_BYTES, RESULTS
 from streams.log.protocols import LogRecord
+from streams.redis_keys import Offsets
 from streams.tables.arrivals import Arrived
 from streams.tables.job_table import Folded, JobTableApp
 
 
 class Consumer:
-    """What Faust's consumer is asked for here."""
+    """What Faust's consumer is asked for here; `held` are its partitions."""
 
     def __init__(self) -> None:
         self.acknowledged: list[int] = []
+        self.held: set[Any] = set()
 
     def done(self, generation: int, records: Sequence[LogRecord]) -> None:
         self.acknowledged += [record.offset for record in records]
+
+    def assignment(self) -> set[Any]:
+        return self.held
+
+    async def seek_wait(self, partitions: Any) -> None:
+        if not partitions.keys() <= self.held:
+            raise IllegalStateError("No current assignment for partition")
 
 
 class Batches:
@@ -113,6 +124,14 @@ async def test_behind_a_changelog_whose_write_was_broken_off_nothing_is_folded(t
     assert batches.taken == [1, 2]
     assert consumer.acknowledged == []
     assert "CancelledError" in table.failure
+
+
+async def test_a_partition_that_is_anothers_by_now_is_not_read_again(tmp_path: Path) -> None:
+    table, consumer = worker(Batches(), tmp_path)
+    await table.rewind(3, Offsets(5, 0))
+    consumer.held = {TP(JOB_EVENTS.name, 3)}
+    with pytest.raises(IllegalStateError):  # held, and refused all the same
+        await table.rewind(3, Offsets(5, 0))
 
 
 def test_a_record_of_the_changelog_may_be_as_large_as_others(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from streams.metrics_server import Health
 from streams.redis_keys import Offsets
 from streams.tables import table_process
 from streams.tables.arrivals import Arrived
-from streams.tables.table_process import Contents, TableProcess, Taken
+from streams.tables.table_process import Change, Contents, TableProcess, Taken
 
 
 class Table:
@@ -94,6 +94,13 @@ class Last(Contents[bytes]):
                 changed[record.partition, record.key] = self.store[record.key] = value
         return Taken([(p, key, value) for (p, key), value in changed.items()], {})
 
+    async def tidy(self) -> list[Change]:
+        await self._wait()
+        gone = [(int(key[:1]), key, None) for key in self.store if key.endswith(b"old")]
+        for _, key, _ in gone:
+            del self.store[key]
+        return gone
+
     def settle(self, partitions: frozenset[int]) -> None:
         """Keep everything, as Faust's store in memory does for partitions that stay."""
 
@@ -163,13 +170,6 @@ async def test_a_record_that_cannot_be_judged_in_an_outage_waits_and_is_folded(m
     assert table.store[b"a"] == b"1"
 
 
-async def test_what_is_sent_late_is_what_the_table_has_now() -> None:
-    it, table, keeper = process()
-    await settled(it)
-
-    def rebalance() -> None:
-        table.generation = 2
-
 async def test_what_a_rebalance_met_while_it_was_decoded_is_not_folded_into_what_is_anothers_by_now() -> None:
     it, table, _ = process()
     await settled(it)
@@ -201,6 +201,13 @@ async def test_redis_is_asked_for_the_partitions_of_what_is_sent_late_too() -> N
     assert keeper.asked[-1] == {0, 1}
 
 
+async def test_what_is_sent_late_is_what_the_table_has_now() -> None:
+    it, table, keeper = process()
+    await settled(it)
+
+    def rebalance() -> None:
+        table.generation = 2
+
     keeper.during = rebalance
     await it.batch([arrived(0, 5, b"a", b"1", 1)])
     keeper.during = lambda: None
@@ -217,6 +224,23 @@ async def test_the_changelog_waits_until_redis_lets_every_partition_pass() -> No
     assert await it.batch([arrived(0, 5, b"a", b"1", 1)]) is not None
     assert keeper.published == 2
     assert table.changelog == [(0, b"a", b"1")]
+
+
+async def test_what_is_removed_while_the_group_moves_on_is_written_only_for_partitions_that_stay() -> None:
+    it, table, _ = process()
+    await settled(it)
+    table.store |= {b"0old": b"1", b"1old": b"1", b"0": b"1"}
+
+    async def rebalance() -> None:
+        table.generation, table.partitions = 2, frozenset({0})
+
+    it._contents.meanwhile = rebalance
+    await it._tidy()
+    assert table.changelog == []
+    await it._tidy()  # nothing is to be removed before the partitions are taken over
+    await settled(it)
+    await it.batch([arrived(0, 5, b"a", b"1", 2)])
+    assert sorted(table.changelog) == [(0, b"0old", None), (0, b"a", b"1")]
 
 
 async def test_nothing_behind_skipped_records_is_folded_or_done_until_they_come() -> None:
