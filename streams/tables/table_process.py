@@ -212,9 +212,7 @@ class TableProcess(Generic[R, S]):
                 await self._take_over()
                 now = time.monotonic()
                 if now - checked >= _CHECK_S:
-                    await self._keeper.check()
-                    await self._show_outdated()
-                    await self._tidy()
+                    await self._keep_house()
                     checked = now
                 if self._generation == self._table.generation:
                     self._failure = await self._stream_watch.look(self._keeper.folded, self._batches > 0)
@@ -233,14 +231,17 @@ class TableProcess(Generic[R, S]):
         if outdated and await self._keeper.show_again(outdated):
             self._contents.shown_again()
 
-    async def _tidy(self) -> None:
-        generation = self._generation
-        if generation != self._table.generation:
+    async def _keep_house(self) -> None:
+        """See that the views stand, then tidy the table; the changelog is fenced as in `_show`."""
+        generation, asked = self._generation, time.monotonic()
+        ours = await self._keeper.check()
+        await self._show_outdated()
+        if not ours or generation != self._table.generation:
             return
         changes = await self._contents.tidy()
-        if generation == self._table.generation:
+        if generation == self._table.generation and time.monotonic() - asked < _LEAVE_S:
             await (await self._table.write_changelog(changes))
-        else:  # of partitions that stay they are sent with the next batch
+        else:  # those of partitions that stay are sent with a batch
             self._unsent.update((partition, key) for partition, key, _ in changes)
 
     async def _take_over(self) -> None:

@@ -170,14 +170,19 @@ class PartitionKeeper(ABC, Generic[S, W]):
                 return False
         return True
 
-    async def check(self) -> None:
-        """Look whether the markers still stand; rebuild the views of those that do not."""
+    async def check(self) -> bool:
+        """Look whether the markers still stand; rebuild the views of those that do not.
+
+        False where one is another process's by now, or Redis does not answer.
+        """
         async with self._lock:
             try:
                 await self._check(tuple(self._taken))
                 self._outage = ""
             except Outage as e:
                 self._outage = e.message
+                return False
+            return all(mine.stranger_since is None for mine in self._taken.values())
 
     async def _take(self, partitions: frozenset[int], group_generation: int) -> None:
         found = await self._positions.read(partitions) if partitions else {}

@@ -161,6 +161,14 @@ async def test_the_fence_is_asked_for_a_partition_that_is_behind_what_was_shown(
     assert world.redis.held[0] == foreign("3.stranger")
 
 
+async def test_a_check_tells_whether_every_partition_is_held(world: World) -> None:
+    assert await world.keeper.check()
+    world.redis.held[0] = foreign("2.stranger")
+    assert not await world.keeper.check()
+    await world.keeper.take_over(BOTH, 3)
+    assert await world.keeper.check()
+
+
 async def test_a_batch_that_waits_for_redis_gives_up_when_its_partitions_are_taken_over_anew(world: World) -> None:
     world.redis.down = True
     waiting = asyncio.create_task(world.keeper.publish(world.fold(b"0a", b"1"), {0: Offsets(6, 0)}))

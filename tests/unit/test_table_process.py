@@ -49,6 +49,7 @@ class Keeper:
         self.during = lambda: None
         self.refused: list[frozenset[int]] = []
         self.published = 0
+        self.ours = True  # whether no marker is another's
         self.asked: list[frozenset[int]] = []  # for which partitions, each time
 
     async def publish(self, changed: Any, following: Any) -> frozenset[int]:
@@ -57,6 +58,9 @@ class Keeper:
         self.during()
         self.folded |= following
         return self.refused.pop() if self.refused else frozenset()
+
+    async def check(self) -> bool:
+        return self.ours
 
     async def take_over(self, partitions: frozenset[int], generation: int) -> None:
         """Take nothing."""
@@ -235,11 +239,27 @@ async def test_what_is_removed_while_the_group_moves_on_is_written_only_for_part
         table.generation, table.partitions = 2, frozenset({0})
 
     it._contents.meanwhile = rebalance
-    await it._tidy()
+    await it._keep_house()
     assert table.changelog == []
-    await it._tidy()  # nothing is to be removed before the partitions are taken over
+    await it._keep_house()  # nothing is to be removed before the partitions are taken over
     await settled(it)
     await it.batch([arrived(0, 5, b"a", b"1", 2)])
+    assert sorted(table.changelog) == [(0, b"0old", None), (0, b"a", b"1")]
+
+
+async def test_nothing_is_removed_while_another_process_holds_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    it, table, keeper = process()
+    await settled(it)
+    table.store |= {b"0old": b"1"}
+    keeper.ours = False
+    await it._keep_house()
+    assert set(table.store) == {b"0old"}
+    keeper.ours = True
+    monkeypatch.setattr(table_process, "_LEAVE_S", 0.0)  # what was allowed longer ago than this may be another's
+    await it._keep_house()
+    assert table.changelog == []
+    monkeypatch.undo()
+    await it.batch([arrived(0, 5, b"a", b"1", 1)])
     assert sorted(table.changelog) == [(0, b"0old", None), (0, b"a", b"1")]
 
 
