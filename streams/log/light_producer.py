@@ -35,7 +35,11 @@ class LightProducer(AIOKafkaProducer):
 
     def _builder(self, key_serializer: None = None, value_serializer: None = None) -> BatchBuilder:
         del key_serializer, value_serializer  # records come as bytes
-        return _Batch(self._batch_bytes, 0, is_transactional=self._transactional)
+        return self.new_batch(batch_size=self._batch_bytes, compression_type=0, is_transactional=self._transactional)
+
+    def new_batch(self, **settings: int) -> BatchBuilder:
+        """Return an empty batch."""
+        return LightBatch(**settings)
 
     def _partition(
         self,
@@ -52,7 +56,9 @@ class LightProducer(AIOKafkaProducer):
         return super()._partition(topic, partition, key, value, serialized_key, serialized_value)
 
 
-class _Batch(BatchBuilder):
+class LightBatch(BatchBuilder):
+    """A batch that is compressed where it gains."""
+
     _built: bytearray | None = None
 
     def _build(self) -> bytearray:

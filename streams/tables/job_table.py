@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import faust
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import IllegalStateError
 from faust.transport.drivers.aiokafka import Producer
 from faust.transport.producer import ProducerBuffer
@@ -21,13 +20,14 @@ from faust.types import TP, EventT
 from schemas.topics import JOB_EVENTS, JOB_PARTITIONS, JOB_TABLE_CHANGELOG, MAX_REQUEST_BYTES, RESULTS, Topic
 from streams.log.bootstrap import faust_options
 from streams.log.closing import close_client
-from streams.log.light_producer import LightProducer
 from streams.log.protocols import LogRecord
 from streams.logs import get_logger
 from streams.redis_keys import Offsets
 from streams.tables.arrivals import Arrivals, Arrived
+from streams.tables.awake_producer import AwakeProducer, Standstill
 from streams.tables.fast_consumer import FastConsumer, OnRecovered
 from streams.tables.quiet_monitor import QuietMonitor
+from streams.tasks import background, end_tasks
 
 log = get_logger(__name__)
 
@@ -76,12 +76,6 @@ class TableSpec:
 JOBS = TableSpec(
     GROUP, "jobs", JOB_TABLE_CHANGELOG, (JOB_EVENTS, RESULTS), gather_s=0.005, awaited=RESULTS, hold_s=0.01
 )
-
-
-class _TableProducer(Producer):
-    @property
-    def _producer_type(self) -> type[AIOKafkaProducer]:
-        return LightProducer
 
 
 class JobTableApp:
@@ -133,7 +127,10 @@ class JobTableApp:
         }
         consumer = type("TableConsumer", (FastConsumer,), own)
         self.faust.transport.Consumer = consumer
-        self.faust.transport.Producer = _TableProducer
+        # So long after the last heartbeat, at the earliest, the partitions are another's.
+        self._standstill = Standstill(_SESSION_TIMEOUT_S - _HEARTBEAT_S)
+        producer = type("AwakeTableProducer", (AwakeProducer,), {"standstill": self._standstill})
+        self.faust.transport.Producer = type("TableProducer", (Producer,), {"_producer_type": producer})
         self._on_batch = on_batch
         self._on_recovered = on_recovered
         self._table: Any = self.faust.Table(
@@ -153,6 +150,7 @@ class JobTableApp:
             partitions=JOB_PARTITIONS,
         )
         self._error: BaseException | None = None
+        self._watching: asyncio.Task[None] | None = None
         self.faust.agent(topic, name=spec.group)(self._consume)
 
     @property
@@ -192,12 +190,15 @@ class JobTableApp:
 
     async def start(self) -> None:
         """Start the worker in this event loop; returns once its services run, before any recovery."""
+        self._watching = background(self._standstill.watch(), "standstill")
         await self.faust.start()
 
     async def stop(self) -> None:
         """Commit what is acknowledged, leave the group, close; whatever that meets, it ends."""
         # After a broker's death Faust waits a minute for its consumer's thread, which waits for nothing.
         await close_client(self.faust.stop(), of=self._spec.changelog.name, timeout_s=_STOP_S)
+        if self._watching is not None:
+            await end_tasks(self._watching)
 
     async def rewind(self, partition: int, offsets: Offsets) -> None:
         """Read a partition of the topics again from these offsets on; of one that was taken from us, do nothing."""
