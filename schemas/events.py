@@ -237,13 +237,14 @@ class ChatRequest:
 
 @value
 class JobControl:
-    """An order about a job to every processor; `action` is `cancel`."""
+    """An order about a job, up to this epoch, to every processor; `action` is `cancel`."""
 
     event_id: str
     job_id: str
     service: str
     action: str
     at_ms: int
+    epoch: int = 0
 
 
 @value

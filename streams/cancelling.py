@@ -39,5 +39,5 @@ def cancelled(job: JobRef, steps: Sequence[Step], now_ms: int, headers: Headers)
 
 def stopped(job: JobRef, now_ms: int, headers: Headers) -> Outgoing:
     """Return what has the processors stop work on a job; again changes nothing."""
-    control = JobControl(event_id(job.job_id, job.epoch, CANCEL), job.job_id, job.service, CANCEL, now_ms)
+    control = JobControl(event_id(job.job_id, job.epoch, CANCEL), job.job_id, job.service, CANCEL, now_ms, job.epoch)
     return Outgoing(JOB_CONTROL, job.job_id, control, headers)

@@ -59,31 +59,40 @@ class Answerer:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until told to stop; what is begun is finished."""
         consumer = jobs_consumer(self._bootstrap, GROUP)
-        consumer.subscribe([BATCH_ENTRIES.name, RESULTS.name], listener=CountedRebalances(GROUP))
+        rebalances = CountedRebalances(GROUP)
+        consumer.subscribe([BATCH_ENTRIES.name, RESULTS.name], listener=rebalances)
         starter = bulk_producer(self._bootstrap)
         held: dict[int, Partition] = {}
+        assignment = 0
         committed_at = forgot_at = time.monotonic()
         try:
             async with asyncio.timeout(_START_S):
                 await consumer.start()
                 await starter.start()
             while not stop.is_set():
+                before, assignment = assignment, rebalances.count
                 assigned = {tp.partition for tp in consumer.assignment()}
                 for number in held.keys() - assigned:
                     await held.pop(number).close()
+                if assignment != before:
+                    async with asyncio.timeout(_ROUND_S):
+                        await asyncio.gather(*(partition.prove_own() for partition in held.values()))
                 for number in sorted(assigned - held.keys()):
                     held[number] = await self._open(number, consumer, starter)
                 self.ready = bool(held)
                 if not held:
-                    await asyncio.sleep(_POLL_MS / 1000)
+                    # Nothing comes, but aiokafka takes a member that does not ask to be hung, and leaves the group.
+                    await consumer.getmany(timeout_ms=_POLL_MS)
                     continue
                 async with asyncio.timeout(_ROUND_S):
                     fetched = await self._fetch(consumer, held)
+                    if rebalances.count != assignment:
+                        continue
                     numbers = {tp.partition for tp in fetched} & held.keys()
                     # Of a partition that came (back) in the meantime the position is not ours yet.
                     current = {tp.partition for tp in consumer.assignment()}
                     await asyncio.gather(*(held[n].work(fetched) for n in numbers & current))
-                    if time.monotonic() - committed_at >= _COMMIT_S:
+                    if time.monotonic() - committed_at >= _COMMIT_S and rebalances.count == assignment:
                         await _commit_passed(consumer, [held[n] for n in held.keys() & current])
                         committed_at = time.monotonic()
                 if fetched and all(p.at_rest and p.entries not in fetched for p in held.values()):

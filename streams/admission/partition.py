@@ -99,6 +99,16 @@ class Partition:
             async with self._producer.transaction():
                 await write_all(self._producer, notes)
 
+    async def prove_own(self) -> None:
+        """Raise what the log raises when another took the partition over since: it fenced this one then.
+
+        A member that stood still through a rebalance may have lost its partitions and got the same ones back, with
+        entries taken meanwhile that its book does not know. Their answers would pass as nobody's.
+        """
+        async with self._producer.transaction():
+            taken = {self.entries: OffsetAndMetadata(self._taken, "")}
+            await self._producer.send_offsets_to_transaction(taken, GROUP)
+
     def _notes(self) -> list[Write]:
         open_from = self.book.open_from(self._taken)
         made = notes_of(self.book.news(), open_from, _now_ms())

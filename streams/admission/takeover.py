@@ -64,9 +64,12 @@ async def restored(
         async for record in whole(reader, [entries], entries_from):
             read += 1
             with suppress(UndecodableRecord):  # it is among the dead letters
-                entry = startable(await decoder.decode(record.value or b"", BatchEntry))
+                entry = await decoder.decode(record.value or b"", BatchEntry)
                 if record.offset < committed:
+                    # Whoever started it knew its stage, which this process may not; what was refused is in the notes.
                     book.take(entry, record.offset)
+                else:
+                    entry = startable(entry)
                 if not book.has_answered(entry.job.job_id):
                     reserved.setdefault(entry.job.job_id, reserver.held(entry))
         async for record in whole(reader, answers, answers_from):

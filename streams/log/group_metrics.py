@@ -8,10 +8,11 @@ from streams.metrics import CONSUMER_COMMIT_SECONDS, CONSUMER_REBALANCES
 
 
 class CountedRebalances(ConsumerRebalanceListener):
-    """Counts the assignments that a member of `group` gets."""
+    """Counts the assignments that a member of `group` gets: `count` are those of this member."""
 
     def __init__(self, group: str) -> None:
         self._group = group
+        self.count = 0
 
     def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         """Nothing is to be done before the assignment is known."""
@@ -19,6 +20,7 @@ class CountedRebalances(ConsumerRebalanceListener):
     def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
         """Count it."""
         del assigned
+        self.count += 1
         CONSUMER_REBALANCES.labels(self._group).inc()
 
 

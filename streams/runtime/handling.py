@@ -109,10 +109,14 @@ class Handling:
         except TimeoutError:
             longest_s = self._processor.attempt_timeout_s
             error = Transient(f"the attempt got nowhere within {longest_s:g} s", code=WORK_TIMED_OUT)
+        except asyncio.CancelledError as e:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled the attempt: something that the handler waited for was cancelled, by itself or a library.
+            error = _raised(work, e)
         except Exception as e:
-            # Only the class: the text of a foreign exception may quote the document.
-            log.error("handler.raised", **_about(work), error=type(e).__name__, places=places_of(e))
-            error = Transient(f"the handler raised {type(e).__name__}", code="internal_error")
+            error = _raised(work, e)
         return decide(error, work.attempt, self._processor.retry, random.random())  # noqa: S311 - jitter
 
     async def _run(self, work: Work) -> Result:
@@ -344,6 +348,12 @@ def carried_on(work: Work) -> Headers:
     """Return the headers of the records that follow from a work: the span of the work in place of its request's."""
     headers = passed_on(work.record.headers)
     return {**headers, "traceparent": work.span.traceparent.encode()} if work.span.traceparent else headers
+
+
+def _raised(work: Work, e: BaseException) -> Transient:
+    # Only the class: the text of a foreign exception may quote the document.
+    log.error("handler.raised", **_about(work), error=type(e).__name__, places=places_of(e))
+    return Transient(f"the handler raised {type(e).__name__}", code="internal_error")
 
 
 def _about(work: Work) -> dict[str, Any]:

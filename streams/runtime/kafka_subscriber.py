@@ -47,6 +47,7 @@ class KafkaSubscriber:
         self._consumer: AIOKafkaConsumer | None = None
         self._admin: AIOKafkaAdminClient | None = None
         self._settled = asyncio.Event()
+        self._handing_over = False
         self._next_fetch_at = 0.0
 
     async def start(self, listener: RebalanceListener) -> None:
@@ -101,7 +102,9 @@ class KafkaSubscriber:
         self._ready.pause(*(_tp(p) for p in partitions if _tp(p) in self._ready.assignment()))
 
     def resume(self, partitions: Iterable[Partition]) -> None:
-        """Read these partitions again."""
+        """Read these partitions again; while they are handed over nothing is read, and afterwards all of them are."""
+        if self._handing_over:
+            return
         self._ready.resume(*(_tp(p) for p in partitions if _tp(p) in self._ready.assignment()))
 
     async def commit(self, offsets: Mapping[Partition, Committed]) -> None:
@@ -134,6 +137,9 @@ class KafkaSubscriber:
             wanted = [_tp(p) for p in partitions]
             async with asyncio.timeout(_CALL_S):
                 found = await self._admin.list_consumer_group_offsets(self._group, partitions=wanted)
+        if not found.keys() >= set(wanted):
+            # An error about all of them, as of a coordinator that moves, leaves aiokafka with none.
+            raise Outage(f"the broker did not tell the commits of {self._group}", code="commits_untold")
         commits = {Partition(tp.topic, tp.partition): c for tp, c in found.items() if c.offset >= 0}
         return {p: Committed(commits[p].offset, commits[p].metadata) if p in commits else None for p in partitions}
 
@@ -142,20 +148,26 @@ class KafkaSubscriber:
 
         The pause comes before the first await: aiokafka has not begun to fetch then. A record that
         was polled without its listener knowing the partition would be passed over, and committed past.
+        Nobody may resume meanwhile: of a partition that came back a work may end and make room.
         """
-        self._ready.pause(*assigned)
+        self._handing_over = True
+        try:
+            self._ready.pause(*assigned)
+            await listener.assigned(await self._surely_committed(assigned))
+        finally:
+            self._handing_over = False
+        self._ready.resume(*assigned)
+        self._settled.set()
+
+    async def _surely_committed(self, assigned: set[TopicPartition]) -> dict[Partition, Committed | None]:
         held = {Partition(tp.topic, tp.partition) for tp in assigned}
         while True:
             try:
-                committed = await self.committed(held)
-                break
+                return await self.committed(held)
             except Outage as e:
                 # Without the commits' notes a crash's attempts would be forgotten: rather wait.
                 log.warning("subscriber.assignment_waits", code=e.code, reason=e.message)
                 await asyncio.sleep(_RETRY_S)
-        await listener.assigned(committed)
-        self._ready.resume(*assigned)
-        self._settled.set()
 
     @property
     def _ready(self) -> AIOKafkaConsumer:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from schemas.errors import GatewayError
+from schemas.errors import GatewayError, Outage
 from streams.log.protocols import Committed, Partition
 from streams.logs import get_logger
 from streams.runtime.kafka_subscriber import KafkaSubscriber
@@ -21,6 +21,7 @@ log = get_logger(__name__)
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 _RETRY_S = 1.0
+_POLL_EVERY_S = 60.0
 
 
 class Lease:
@@ -49,9 +50,11 @@ async def work_while_leased(bootstrap: str, group: str, topic: str, work: Work, 
     while not stop.is_set():
         lease = Lease()
         subscriber = KafkaSubscriber(bootstrap, group, (topic,))
+        staying: asyncio.Task[None] | None = None
         try:
             await subscriber.start(lease)
             subscriber.pause([Partition(topic, 0)])
+            staying = asyncio.create_task(_stay_member(subscriber))
             await _while_member(group, lease, work, stop)
         except Exception as e:
             # Nobody would start us again: the process that hosts us has other work, and goes on with it.
@@ -60,7 +63,17 @@ async def work_while_leased(bootstrap: str, group: str, topic: str, work: Work, 
                 async with asyncio.timeout(_RETRY_S):
                     await stop.wait()
         finally:
+            if staying is not None:
+                await end_tasks(staying)
             await subscriber.stop()
+
+
+async def _stay_member(subscriber: KafkaSubscriber) -> None:
+    # aiokafka takes a member that polls for nothing to be hung, after a day as ours are set, and leaves the group.
+    while True:
+        with contextlib.suppress(Outage):
+            await subscriber.poll(0)
+        await asyncio.sleep(_POLL_EVERY_S)
 
 
 async def _while_member(group: str, lease: Lease, work: Work, stop: asyncio.Event) -> None:

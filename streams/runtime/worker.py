@@ -230,7 +230,7 @@ class Worker:
         while self._may_start() and (work := self._turns.next()) is not None:
             if work.dropped:
                 continue
-            if work.request.job.job_id in self._tools.cancelled:
+            if work.request.job in self._tools.cancelled:
                 self._spawn(self._attempts.withdraw(work))
                 continue
             if self._turns.must_wait_for_all(work):
@@ -256,7 +256,11 @@ class Worker:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            error = None if self._stopping.is_set() else RuntimeError("a task was cancelled by nobody of ours")
+        else:
+            error = task.exception()
+        if error is not None:
             # Nothing in an attempt may raise: the offset stays unfinished and is repeated by the next owner.
             log.error("worker.broken", group=self._group, reason=repr(error))
             self._broken = error
@@ -279,14 +283,15 @@ class Worker:
     def _on_cancel(self, job_id: str) -> None:
         for held in self._held.values():
             for work in held.works.values():
-                if work.request.job.job_id == job_id:
+                if work.request.job.job_id == job_id and work.request.job in self._tools.cancelled:
                     self._attempts.cancel(work)
         self._dispatch()
 
     async def _drain(self) -> None:
         self._stopping.set()
-        if self._tasks:
-            await asyncio.wait(tuple(self._tasks), timeout=self._drain_s)
+        until = time.monotonic() + self._drain_s
+        while self._tasks and (left_s := until - time.monotonic()) > 0:
+            await asyncio.wait(tuple(self._tasks), timeout=left_s)  # what has ended may have begun another: to settle
         for held in self._held.values():
             for work in tuple(held.works.values()):
                 self._attempts.drop(work, _STOPPED)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
+from aiokafka.errors import ProducerFenced
 
 from schemas.batch import BatchAnswer, BatchEntry
 from schemas.codec import Codec
@@ -18,6 +19,9 @@ from schemas.payloads import text_payload
 from schemas.topics import BATCH_ENTRIES, JOB_PARTITIONS, RESULTS, batch_door
 from streams.admission.answers import Answerer
 from streams.admission.pace import Pace
+from streams.admission.partition import GROUP
+from streams.admission.reading import jobs_consumer
+from streams.admission.writing import bulk_producer
 from streams.client import DoorClient
 from streams.log.admin import kafka_admin
 from streams.log.kafka_publisher import KafkaPublisher
@@ -26,8 +30,11 @@ from streams.log.schema_reader import CodecDecoder
 from streams.log.whole_topics import read_whole
 from streams.redis_client import redis_client
 from streams.tables.partitions import job_partition
+from streams.tasks import end_tasks
 from tests.builders import job_ref
 from tests.integration.ingress_harness import own_database
+from tests.integration.worker_harness import leave_behind
+from tests.waiting import eventually
 
 NO_QUOTAS: Any = SimpleNamespace(held=lambda _: None, adopt=lambda _: None)
 
@@ -204,3 +211,45 @@ async def test_a_takeover_reads_what_is_open_and_still_knows_what_was_answered(k
             after = sorted([*before, ("open", "done"), ("other", "request_id_reused")])
             assert await told(len(after)) == after
         assert {*reading.read} == {"open", "again", "other"}, "what was settled is not read again"
+
+
+async def test_who_was_fenced_meanwhile_does_not_go_on_with_what_it_knew(kafka: str, redis_url: str) -> None:
+    """It stood still, and another had its partitions until it came back and got the same ones again."""
+    redis, stop = redis_client(own_database(redis_url, 5)), asyncio.Event()
+    answerer = Answerer(kafka, Codec(), CodecDecoder(Codec()), frozenset, Pace(redis, lambda: False), NO_QUOTAS)
+    working = asyncio.create_task(answerer.run(stop))
+    try:
+        await eventually(lambda: answerer.ready, 60)
+        for number in range(JOB_PARTITIONS):
+            other = bulk_producer(kafka, f"{GROUP}-{number}")
+            await other.start()
+            await other.stop()
+        visitor = jobs_consumer(kafka, GROUP)
+        visitor.subscribe([BATCH_ENTRIES.name, RESULTS.name])
+        await visitor.start()
+        await visitor.stop()
+        with pytest.raises(ProducerFenced):
+            async with asyncio.timeout(60):
+                await working
+    finally:
+        stop.set()
+        await end_tasks(working)
+        await redis.aclose()
+
+
+async def test_a_started_job_is_answered_by_who_does_not_know_its_stage(kafka: str, redis_url: str) -> None:
+    service, steps = f"svc-{uuid4().hex[:8]}", (Step("gone", "gone-since"),)
+    async with kafka_admin(kafka) as admin:
+        await admin.ensure_topics(batch_door(service).topics)
+    job = job_ref(service=service, lane=Lane.BULK)
+    async with KafkaPublisher(kafka, delivery_timeout_s=30) as publisher, DoorClient(kafka, service) as client:
+        made = BatchEntry(job, "started", 0, 0, steps, (text_payload("x"),))
+        await publisher.publish(BATCH_ENTRIES, job.job_id, made)
+        await leave_behind(kafka, GROUP, [BATCH_ENTRIES, RESULTS])  # by the replica that started it
+        result = JobResult(f"{job.job_id}:0:result", job, "done", steps, result=text_payload("x"))
+        async with answerer_without_doors(kafka, redis_url), asyncio.timeout(60):
+            await publisher.publish(RESULTS, job.job_id, result)
+            async for replies, _ in client.replies():
+                if replies:
+                    break
+    assert [(each.told.request_id, isinstance(each.told, BatchAnswer)) for each in replies] == [("started", True)]
