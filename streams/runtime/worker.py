@@ -46,6 +46,7 @@ from streams.tasks import end_tasks
 log = get_logger(__name__)
 
 _END_S = 5.0
+_AGAIN_S = 0.05
 DRAIN_S = 25.0
 
 _LOST = "lost"
@@ -81,7 +82,7 @@ class Worker:
             processor,
             tools,
             stages or all_stages(),
-            commit_attempts=self._committer.flush,
+            commit_attempts=self._commit_attempts,
             hold=self._hold_publishing,
             progressed=self._note_progress,
         )
@@ -104,6 +105,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._unpublished = 0
         self._suspended = True
+        self._revocations = 0
         self._joined = asyncio.Event()
         self._stopping = asyncio.Event()
         self._broken: BaseException | None = None
@@ -306,6 +308,7 @@ class Worker:
     async def revoked(self, partitions: AbstractSet[Partition]) -> None:
         """Stop starting and commit what is finished; what is in work goes on until the assignment is known."""
         self._suspended = True
+        self._revocations += 1
         if partitions:
             try:
                 await self._committer.commit()
@@ -338,6 +341,16 @@ class Worker:
         if partitions:
             self._joined.set()
         self._dispatch()
+
+    async def _commit_attempts(self) -> None:
+        """Wait until the attempts begun so far are committed: while partitions may go to others, none of them is."""
+        while True:
+            before = self._revocations
+            if not self._suspended:
+                await self._committer.flush()
+                if self._revocations == before:
+                    return
+            await asyncio.sleep(_AGAIN_S)
 
     def _collect(self) -> Mapping[Partition, Committed]:
         in_use = not (self._stopping.is_set() and not self._tasks)

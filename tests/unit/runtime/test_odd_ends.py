@@ -1,4 +1,4 @@
-"""Ends that nobody asked for: a cancellation of nobody's, one of an earlier epoch, and commits that are not told."""
+"""Moments that are easily overlooked: cancelled by nobody or in an earlier epoch, in a rebalance, commits not told."""
 
 import asyncio
 from dataclasses import replace
@@ -13,6 +13,7 @@ from schemas.events import JobStatus, StageRequest
 from streams.log.protocols import Committed, Partition
 from streams.runtime.handling import Handling
 from streams.runtime.kafka_subscriber import KafkaSubscriber
+from streams.runtime.offsets import decode_note
 from streams.runtime.processor import Context, Result, RetryPolicy
 from tests.builders import stage_request
 from tests.unit.runtime.in_memory import OneStage
@@ -91,6 +92,43 @@ async def test_a_cancellation_does_not_hold_for_a_later_epoch(wait_until: WaitUn
         await wait_until(stage.results)
         await wait_until(lambda: not any(held.works for held in worker.held.values()))
     assert ran == [1]
+
+
+class Noting:
+    """Children that note which attempt was committed when they were called."""
+
+    def __init__(self, stage: OneStage) -> None:
+        self._stage = stage
+        self.attempts: list[int] = []
+
+    async def call(self, function: str, args: tuple[object, ...], timeout_s: float, memory_bytes: int) -> object:
+        """Note it and return nothing."""
+        commits = self._stage.log.groups[f"processor.{self._stage.topics.kind}"].committed.values()
+        notes = [decode_note(commit.offset, commit.metadata) for commit in commits]
+        self.attempts.append(sum(sum(note.attempts.values()) for note in notes if note is not None))
+        return None
+
+
+async def test_an_attempt_is_committed_before_it_calls_though_a_rebalance_is_under_way(wait_until: WaitUntil) -> None:
+    stage, began, go_on = OneStage(), asyncio.Event(), asyncio.Event()
+
+    async def handle(_: StageRequest, context: Context) -> Result:
+        began.set()
+        await go_on.wait()
+        await context.call("os:getpid")
+        return Result(outputs=())
+
+    processor, children = stage.processor(handle), Noting(stage)
+    async with stage.serve(processor, stage.subscriber(processor), children) as (worker, _):
+        await stage.ask(stage_request(stage.topics.kind))
+        await began.wait()
+        await worker.revoked(frozenset(worker.held))
+        go_on.set()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        await worker.assigned({place: held.committed for place, held in worker.held.items()})
+        await wait_until(stage.results)
+    assert children.attempts == [1]
 
 
 class Told:
