@@ -180,7 +180,7 @@ async def test_cancelled_work_is_stopped_and_queued_work_never_starts(kafka: str
         await gate.until(lambda came: running.job.job_id in came)
         await it.send(queued)
         await cancel(it, queued.job.job_id)
-        await wait_until(lambda: queued.job.job_id in it.tools.cancelled)
+        await wait_until(lambda: queued.job in it.tools.cancelled)
         await cancel(it, running.job.job_id)
         [usage] = await it.until(lambda: it.records.usage(running.job.job_id))
         assert (usage.outcome, usage.attempt) == ("cancelled", 1)
