@@ -37,7 +37,8 @@ def longest_reference(job_ttl: timedelta) -> timedelta:
 
     A batch request, whose files the door touched when it checked it, may wait among the entries. Then its stage's
     request may wait for the retention of work and lie among the dead letters; or the job's stages wait one after the
-    other, and then it is shown, or its records can be replayed. What waits before it is checked waits for less.
+    other, and then it is shown, or its records can be replayed. What waits before it is checked is not in this: the
+    collector asks what waits.
     """
     entry = BATCH_ENTRIES.retention or timedelta(0)
     letters = WORK_RETENTION + DEAD_LETTER_RETENTION
