@@ -15,6 +15,7 @@ from schemas.topics import (
     DEAD_LETTER_RETENTION,
     JOB_RETENTION,
     LONGEST_DOOR_WAIT,
+    STAGES_THAT_WAIT,
     WORK_RETENTION,
     Topic,
     batch_door,
@@ -28,9 +29,6 @@ GRACE = DAY
 PURGED_SHOWN = JOB_RETENTION
 """How long a purged job answers that it was: as long as its records may stand on the topics that make jobs."""
 
-_STAGES_THAT_WAIT = 2
-"""Stages of a job that may each leave its request waiting for the whole retention of work."""
-
 
 def longest_reference(job_ttl: timedelta) -> timedelta:
     """Return how long after its last touch a blob may still be needed by anything.
@@ -42,7 +40,7 @@ def longest_reference(job_ttl: timedelta) -> timedelta:
     """
     entry = BATCH_ENTRIES.retention or timedelta(0)
     letters = WORK_RETENTION + DEAD_LETTER_RETENTION
-    shown = _STAGES_THAT_WAIT * WORK_RETENTION + max(job_ttl, JOB_RETENTION)
+    shown = STAGES_THAT_WAIT * WORK_RETENTION + max(job_ttl, JOB_RETENTION)
     return max(LONGEST_DOOR_WAIT, entry + max(letters, shown))
 
 
