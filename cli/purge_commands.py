@@ -111,6 +111,7 @@ async def _purger() -> "AsyncGenerator[Purger]":
     from streams.log.schema_registry import in_either_framing
     from streams.purge.purging import Purger, PurgeTools
     from streams.redis_client import redis_client
+    from streams.storage.checkpoints import open_checkpoints
     from streams.storage.store import open_blob_keeping, open_blob_store
     from streams.tables.job_reader import JobReader
     from streams.tables.log_ends import KafkaLogEnds
@@ -134,5 +135,6 @@ async def _purger() -> "AsyncGenerator[Purger]":
                 reader=JobReader(redis, ends),
                 blobs=open_blob_store(settings.blob_url),
                 keeping=open_blob_keeping(settings.blob_url),
+                checkpoints=open_checkpoints(settings.blob_url),
             )
         )

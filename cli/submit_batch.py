@@ -168,13 +168,16 @@ class BatchRun:
 
             async def request(i: str, slots: asyncio.Semaphore = slots) -> BatchRequest | None:
                 async with slots:
+                    # What a run sent that died before it was noted may be answered meanwhile.
+                    if (file := self._left.get(i)) is None:
+                        return None
                     try:
-                        blob = await self._rest.upload(self._left[i])
+                        blob = await self._rest.upload(file)
                     except NotLetIn:
                         raise
                     except InvalidInput as e:  # this file, such as an empty one: the others go on
-                        del self._left[i]
-                        self._end(i, Ended("", "refused", "", e.code, e.message))
+                        if self._left.pop(i, None) is not None:
+                            self._end(i, Ended("", "refused", "", e.code, e.message))
                         return None
                 asked = sent_as(i, self._book.tries(i))
                 return BatchRequest(asked, self._module, blobs=(blob,), options=self._options)

@@ -43,6 +43,7 @@ from streams.services import Services
 from streams.serving import ServingView
 from streams.settings import Settings
 from streams.spans import exporting
+from streams.storage.checkpoints import open_checkpoints
 from streams.storage.store import open_blob_keeping, open_blob_store
 from streams.tables.job_reader import JobReader
 from streams.tables.log_ends import KafkaLogEnds
@@ -153,7 +154,16 @@ async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, s
         replays=replays,
         purged=purged,
         purger=Purger(
-            PurgeTools(bootstrap, publisher, codec, any_framing, reader, blobs, open_blob_keeping(settings.blob_url))
+            PurgeTools(
+                bootstrap,
+                publisher,
+                codec,
+                any_framing,
+                reader,
+                blobs,
+                open_blob_keeping(settings.blob_url),
+                open_checkpoints(settings.blob_url),
+            )
         ),
         comparisons=await stack.enter_async_context(Comparisons(bootstrap, blobs, purged)),
     )

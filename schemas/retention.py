@@ -15,6 +15,7 @@ from schemas.topics import (
     DEAD_LETTER_RETENTION,
     JOB_RETENTION,
     LONGEST_DOOR_WAIT,
+    STAGES_THAT_WAIT,
     WORK_RETENTION,
     Topic,
     batch_door,
@@ -28,20 +29,18 @@ GRACE = DAY
 PURGED_SHOWN = JOB_RETENTION
 """How long a purged job answers that it was: as long as its records may stand on the topics that make jobs."""
 
-_STAGES_THAT_WAIT = 2
-"""Stages of a job that may each leave its request waiting for the whole retention of work."""
-
 
 def longest_reference(job_ttl: timedelta) -> timedelta:
     """Return how long after its last touch a blob may still be needed by anything.
 
     A batch request, whose files the door touched when it checked it, may wait among the entries. Then its stage's
     request may wait for the retention of work and lie among the dead letters; or the job's stages wait one after the
-    other, and then it is shown, or its records can be replayed. What waits before it is checked waits for less.
+    other, and then it is shown, or its records can be replayed. What waits before it is checked is not in this: the
+    collector asks what waits.
     """
     entry = BATCH_ENTRIES.retention or timedelta(0)
     letters = WORK_RETENTION + DEAD_LETTER_RETENTION
-    shown = _STAGES_THAT_WAIT * WORK_RETENTION + max(job_ttl, JOB_RETENTION)
+    shown = STAGES_THAT_WAIT * WORK_RETENTION + max(job_ttl, JOB_RETENTION)
     return max(LONGEST_DOOR_WAIT, entry + max(letters, shown))
 
 

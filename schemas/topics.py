@@ -140,7 +140,14 @@ A state holds small texts and results, so those of jobs that are purged, or expi
 LEDGER_TABLE_CHANGELOG = Topic("metering-ledger-changelog", LedgerEntry, JOB_PARTITIONS, None, compact=True)
 """What the usage ledger is recovered from; named as JOB_TABLE_CHANGELOG is."""
 
-BATCH_ENTRIES = Topic("admission.entries", BatchEntry, JOB_PARTITIONS, WORK_RETENTION)
+STAGES_THAT_WAIT = 2
+"""Stages of a job that may each leave its request waiting for the whole retention of work."""
+
+ENTRY_RETENTION = STAGES_THAT_WAIT * WORK_RETENTION + timedelta(days=1)
+"""How long entries are kept: until their jobs have ended. Who takes a partition over knows an open request, and whom
+its answer is for, from its entry alone."""
+
+BATCH_ENTRIES = Topic("admission.entries", BatchEntry, JOB_PARTITIONS, ENTRY_RETENTION)
 """What came through the batch doors, by job: partitioned as `results`, so that one worker knows both."""
 
 
@@ -169,7 +176,7 @@ LONGEST_DOOR_WAIT = DOOR_RETENTION - timedelta(days=1)
 """So long a request waits for its quota; then it is rejected, before the topic could drop it without a word."""
 
 
-ANSWER_RETENTION = WORK_RETENTION + timedelta(days=8)
+ANSWER_RETENTION = ENTRY_RETENTION + timedelta(days=8)
 """How long answers are kept: an entry whose segment, of a week at most, is still there has its answer there too."""
 
 

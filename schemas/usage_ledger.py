@@ -8,7 +8,7 @@ Records whose digest differs belong to different submissions under one idempoten
 is away. They are kept apart; the submission that was created first is charged, and the others' work is waste.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from schemas.events import Lane, UsageEvent
 from schemas.values import value
@@ -88,18 +88,21 @@ def may_go_on(entry: LedgerEntry) -> bool:
     return last is None or last.event.outcome == _FAILED
 
 
-def settled_part(entry: LedgerEntry) -> tuple[LedgerEntry, int] | None:
-    """Return what of an entry had long been settled when more came, and when the first of that was measured.
+def late_times(entry: LedgerEntry) -> Sequence[int]:
+    """Return, in order, when those records were measured that came when the first had long been settled.
 
-    None where everything came in time, as nearly always.
+    Empty where everything came in time, as nearly always.
     """
     if len(entry.records) < 2:
-        return None
-    settled_ms = min(r.event.measured_at_ms for r in entry.records) + SETTLED_MS
-    late = [r.event.measured_at_ms for r in entry.records if r.event.measured_at_ms >= settled_ms]
-    if not late:
-        return None
-    return LedgerEntry(tuple(r for r in entry.records if r.event.measured_at_ms < settled_ms)), min(late)
+        return ()
+    times = {r.event.measured_at_ms for r in entry.records}
+    settled_ms = min(times) + SETTLED_MS
+    return sorted(at_ms for at_ms in times if at_ms >= settled_ms)
+
+
+def measured_before(entry: LedgerEntry, before_ms: int) -> LedgerEntry:
+    """Return what of an entry was measured before a time."""
+    return LedgerEntry(tuple(r for r in entry.records if r.event.measured_at_ms < before_ms))
 
 
 def last_measured_ms(entry: LedgerEntry) -> int:

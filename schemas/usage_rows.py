@@ -8,7 +8,16 @@ from operator import add, sub
 from typing import NamedTuple
 
 from schemas.events import UsageEvent
-from schemas.usage_ledger import DAY_MS, HOUR_MS, LedgerEntry, charged, ending, settled_part
+from schemas.usage_ledger import (
+    DAY_MS,
+    HOUR_MS,
+    SETTLED_MS,
+    LedgerEntry,
+    charged,
+    ending,
+    late_times,
+    measured_before,
+)
 
 MEASURES = ("prompt_tokens", "completion_tokens", "pages", "audio_ms", "work_ms", "bytes_in")
 COLUMNS = ("requests", "attempts", "estimated", *MEASURES, *(f"waste_{m}" for m in MEASURES))
@@ -63,21 +72,24 @@ def entry_rows(entry: LedgerEntry) -> dict[RowId, Amounts]:
 
     The days of what was settled long ago are closed, and a statement may be out. When a dead letter is replayed
     after that, what it changes in them is booked in the hour of the replay: less than nothing, where the failure
-    that was charged becomes waste.
+    that was charged becomes waste. A second replay may be as late again: what it changes in the hour of the first,
+    the first's corrections included, is booked in its own.
     """
-    parts = settled_part(entry)
-    if parts is None:
+    late = late_times(entry)
+    if not late:
         return _rows(entry)
-    settled, late_ms = parts
-    rows = _rows(settled)
-    differences: dict[RowId, Amounts] = {}
-    add_difference(differences, rows, _rows(entry))
-    hour = late_ms // HOUR_MS * HOUR_MS
-    for row, amounts in differences.items():
-        if amounts != ZERO:
-            at = row._replace(start_ms=max(row.start_ms, hour))
+    held = _rows(measured_before(entry, late[0]))
+    rows = dict(held)
+    for at_ms in late:
+        after = _rows(measured_before(entry, at_ms + 1))
+        differences: dict[RowId, Amounts] = {}
+        add_difference(differences, held, after)
+        for row, amounts in differences.items():
+            settled = row.start_ms + SETTLED_MS <= at_ms
+            at = row._replace(start_ms=at_ms // HOUR_MS * HOUR_MS) if settled else row
             rows[at] = added(rows[at], amounts) if at in rows else amounts
-    return rows
+        held = after
+    return {row: amounts for row, amounts in rows.items() if amounts != ZERO}
 
 
 def _rows(entry: LedgerEntry) -> dict[RowId, Amounts]:

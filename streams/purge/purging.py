@@ -2,7 +2,7 @@
 
 1. what is to be purged is on `purges`, acknowledged: from then on no replay takes these jobs up.
 2. blobs that only these jobs refer to are destroyed, unless they were touched since the survey: before what refers
-   to them is forgotten, for else nobody would find them any more.
+   to them is forgotten, for else nobody would find them any more. So is what a crash left of their attempts' work.
 3. `purged` events: job-state forgets all content and shows that the jobs were purged, for good.
 4. dead letters of the jobs are settled as dropped.
 5. that it is done is on `purges`, with counts.
@@ -34,6 +34,7 @@ from streams.purge.survey import PAGES, JobHead, Survey, survey
 from streams.replay.heads import HeadReader
 from streams.stages import declared_topics
 from streams.storage.blobs import BlobKeeping, BlobMissing, BlobStore, StoredBlob
+from streams.storage.checkpoints import Checkpoints
 from streams.tables.folding import RECORD_OF
 from streams.tables.job_reader import JobReader, Missing, Unknown
 
@@ -55,6 +56,7 @@ class PurgeTools:
     reader: JobReader
     blobs: BlobStore
     keeping: BlobKeeping
+    checkpoints: Checkpoints
 
 
 class Purger:
@@ -96,6 +98,7 @@ class Purger:
         await self._write(purge_records(purge, ids))
         log.info("purge.begun", purge_id=purge.purge_id, service=plan.service, jobs=len(ids))
         destroyed = [ref for ref in plan.blobs if await self._destroy(ref, plan.surveyed_at_ms)]
+        await self._tools.checkpoints.remove_jobs(plan.service, frozenset(ids))
         events = [
             JobEvent(
                 event_id=event_id(job.job_id, JobEventKind.PURGED),

@@ -3,13 +3,14 @@
 The place is a function of service, job id, epoch, step and piece, so nothing has to remember it. A
 checkpoint is written when its piece is finished: whoever dies repeats only what was in work.
 A handler does not remove them, for it cannot know that its result has reached the log: the runtime
-calls `remove` when the request is over. What a crash leaves goes by age, when no request can want it.
+calls `remove` when the request is over. What a crash leaves goes by age, when no request can want it, or with
+its job when that is purged.
 """
 
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -60,8 +61,7 @@ class CheckpointKey:
     def path(self) -> str:
         """The place in the store. Raises ValueError for names that could lead elsewhere."""
         for part in (self.service, self.job_id, self.step, self.work):
-            if _SAFE.fullmatch(part) is None:
-                raise ValueError(f"{part[:80]!r} cannot be part of a checkpoint's place")
+            _check_part(part)
         return f"{self.folder}/{self.work}/{self.piece:05d}.json"
 
     @property
@@ -86,6 +86,10 @@ class Checkpoints(Protocol):
 
     async def remove(self, request: StageRequest) -> None:
         """Remove every piece of the request's step, whatever made it; there may be none."""
+        ...
+
+    async def remove_jobs(self, service: str, job_ids: Set[str]) -> int:
+        """Remove every piece of a service's jobs, of all their steps and epochs; return how many there were."""
         ...
 
     async def sweep(self, now: datetime) -> int:
@@ -118,17 +122,22 @@ class StoredCheckpoints:
 
     async def remove(self, request: StageRequest) -> None:
         """Remove a request's."""
-        await self._remove(_folder_of(request), None)
+        await self._remove(_folder_of(request), lambda _path, _at: True)
+
+    async def remove_jobs(self, service: str, job_ids: Set[str]) -> int:
+        """Remove those of jobs, by one look at all of the service: few jobs have any."""
+        return await self._remove(_folder_of_service(service), lambda path, _at: _job_of(path) in job_ids)
 
     async def sweep(self, now: datetime) -> int:
         """Remove old ones."""
-        return await self._remove(PREFIX, now - LIFE)
+        before = now - LIFE
+        return await self._remove(PREFIX, lambda _path, at: at < before)
 
-    async def _remove(self, folder: str, before: datetime | None) -> int:
+    async def _remove(self, folder: str, due: Callable[[str, datetime], bool]) -> int:
         removed = 0
         try:
             async for found in obstore.list(self._store, folder, chunk_size=_BATCH):
-                paths = [one["path"] for one in found if before is None or one["last_modified"] < before]
+                paths = [one["path"] for one in found if due(one["path"], one["last_modified"])]
                 # A store of files raises for one that another process removed first: it is gone, as wanted.
                 with contextlib.suppress(FileNotFoundError):
                     await obstore.delete_async(self._store, paths)
@@ -162,6 +171,15 @@ class MemoryCheckpoints:
         self._check()
         for path in [path for path in self.saved if path.startswith(_folder_of(request) + "/")]:
             del self.saved[path]
+
+    async def remove_jobs(self, service: str, job_ids: Set[str]) -> int:
+        """Remove those of jobs."""
+        self._check()
+        folder = _folder_of_service(service)
+        own = [path for path in self.saved if path.startswith(f"{folder}/") and _job_of(path) in job_ids]
+        for path in own:
+            del self.saved[path]
+        return len(own)
 
     async def sweep(self, now: datetime) -> int:
         """Remove old ones."""
@@ -218,6 +236,20 @@ def _folder_of(request: StageRequest) -> str:
     key = checkpoint_key(request, "any", 0)
     _ = key.path  # checks its parts
     return key.folder
+
+
+def _folder_of_service(service: str) -> str:
+    _check_part(service)
+    return f"{PREFIX}/{service}"
+
+
+def _job_of(path: str) -> str:
+    return path.split("/")[2]
+
+
+def _check_part(part: str) -> None:
+    if _SAFE.fullmatch(part) is None:
+        raise ValueError(f"{part[:80]!r} cannot be part of a checkpoint's place")
 
 
 def _down(error: Exception) -> Outage:

@@ -42,8 +42,8 @@ async def host_collector(settings: Settings, redis: Redis, services: Services, s
     async def rounds() -> None:
         while True:
             try:
-                own = [each.service for each in services.all() if each.retention_days is not None]
-                waiting = await waiting_since(settings.kafka_bootstrap, own)
+                named = [each.service for each in services.all()]
+                waiting = await waiting_since(settings.kafka_bootstrap, named)
                 await collector.round(await due_times(redis, services.all(), job_ttl, waiting, _now_ms()))
             except Outage as e:
                 log.warning("blobs.waits", code=e.code, reason=e.message)
@@ -79,19 +79,21 @@ async def due_times(
 ) -> Callable[[str], int]:
     """Return the time before which a service's blob must have been touched to be due.
 
-    A service's own, shorter lifetime does not take what its unfinished jobs were given, nor what a request names that
-    is none yet (`waiting`: since when, by service), a day of slack included; while the views cannot tell which jobs
-    these are, the deployment's lifetime holds.
+    A service's own, shorter lifetime does not take what its unfinished jobs were given, a day of slack included; while
+    the views cannot tell which jobs these are, the deployment's lifetime holds. No lifetime takes what a request names
+    that is no job yet (`waiting`: since when, by service): its files are touched when it is checked, and may have been
+    as old as files get when it came.
     """
     usual = now_ms - _ms(longest_reference(job_ttl))
     own: dict[str, int] = {}
     for settings in services:
-        due = now_ms - _ms(blob_lifetime(settings, job_ttl))
+        lifetime_ms = _ms(blob_lifetime(settings, job_ttl))
+        due = now_ms - lifetime_ms
         if due > usual:
             oldest = await oldest_open_ms(redis, settings.service)
-            if oldest is not None:
-                oldest = min(oldest, waiting.get(settings.service, oldest))
             due = usual if oldest is None else max(usual, min(due, oldest - _ms(DAY)))
+        if settings.service in waiting:
+            due = min(due, waiting[settings.service] - lifetime_ms)
         own[settings.service] = due
     return lambda service: own.get(service, usual)
 

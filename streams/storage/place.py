@@ -52,8 +52,13 @@ class ObstorePlace:
             return self._set_time(path)
         if not await self.exists(path):
             return False
-        await obstore.put_async(self._store, touch_path(path), b"", use_multipart=False)
+        await self.touch_new(path)
         return await self.exists(path)
+
+    async def touch_new(self, path: str) -> None:
+        """Touch a blob that may only be about to come to `path`: its own time is lost when it is set aside."""
+        if self._root is None:
+            await obstore.put_async(self._store, touch_path(path), b"", use_multipart=False)
 
     async def touch_aside(self, path: str) -> bool:
         """Touch the blob of `path` if it is set aside; tell whether it was, or is back by now."""
@@ -61,7 +66,7 @@ class ObstorePlace:
             return self._set_time(aside_path(path)) or self._set_time(path)
         if not await self.exists(aside_path(path)):
             return await self.touch_path(path)
-        await obstore.put_async(self._store, touch_path(path), b"", use_multipart=False)
+        await self.touch_new(path)
         return await self.exists(aside_path(path)) or await self.exists(path)
 
     @contextmanager

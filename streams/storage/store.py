@@ -101,6 +101,7 @@ class ObstoreBlobs(ObstorePlace):
         with self.translated(path):
             self.check_folder(path)
             if not await self.touch_path(path):
+                await self.touch_new(path)
                 await obstore.put_async(self._store, path, content, use_multipart=False)
         return ref
 
@@ -192,6 +193,7 @@ class ObstoreBlobs(ObstorePlace):
                 if await self.touch_path(path):
                     await obstore.delete_async(self._store, temporary)
                 else:
+                    await self.touch_new(path)
                     await obstore.rename_async(self._store, temporary, path)
             return ref
         except BaseException:  # a caller who went away included: nothing of the upload stays

@@ -2,20 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from schemas.payloads import BlobRef
 from schemas.retention import GRACE
+from streams.purge.purging import Purger, PurgeTools
 from streams.storage.blobs import BlobKeeping, BlobMissing, BlobStore
 from streams.storage.collector import Collector, Round
 from streams.storage.keeping import ObstoreKeeping
 from streams.storage.store import open_blob_keeping, open_blob_store
 from tests.s3_server import s3_server
 
+Uploading = Callable[[BlobStore, str], Awaitable[BlobRef]]
 Pair = tuple[BlobStore, ObstoreKeeping]
 DAYS = 86_400_000
 A_DAY_LATER = int(GRACE.total_seconds() * 1000) + 60_000
@@ -154,6 +157,31 @@ async def test_what_is_set_aside_and_touched_comes_back(pair: Pair) -> None:
     later = Collector(keeping, lambda: now_ms() + A_DAY_LATER, a_second=1_000_000)
     assert (await later.round(lambda _: begun)).put_back == 1
     assert await blobs.find("team-a", ref.sha256) is not None
+
+
+async def _upload_large(blobs: BlobStore, service: str) -> BlobRef:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"new" * 200_000
+
+    return await blobs.put(service, "text/plain", chunks())
+
+
+async def _upload_small(blobs: BlobStore, service: str) -> BlobRef:
+    return await blobs.put_bytes(service, "text/plain", b"new")
+
+
+@pytest.mark.parametrize("upload", [_upload_small, _upload_large])
+async def test_a_purge_leaves_a_blob_that_came_after_it_was_planned(pair: Pair, upload: Uploading) -> None:
+    """Its content was to be removed, was gone by then, and was uploaded anew while somebody read the plan."""
+    blobs, keeping = pair
+    planned_ms = now_ms()
+    ref = await upload(blobs, "team-a")
+    nothing = cast("Any", None)
+    purger = Purger(PurgeTools("", nothing, nothing, nothing, nothing, blobs, keeping, nothing))
+    assert not await purger._destroy(ref, planned_ms)
+    assert await blobs.find("team-a", ref.sha256) is not None
+    assert len(await blobs.get(ref)) == ref.size
 
 
 async def test_content_that_comes_again_survives_the_end_of_its_old_copy(pair: Pair) -> None:

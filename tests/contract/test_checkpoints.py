@@ -69,6 +69,19 @@ async def test_a_request_that_is_over_leaves_nothing(checkpoints: Checkpoints) -
     assert [await checkpoints.load(key) for key in others] == [b"kept"] * 4
 
 
+async def test_a_job_that_is_purged_leaves_nothing(checkpoints: Checkpoints) -> None:
+    """Of no step, epoch or input; other jobs and services keep theirs."""
+    own = [KEY, replace(KEY, epoch=1), replace(KEY, step="llm"), replace(KEY, work="other"), replace(KEY, piece=0)]
+    second = replace(KEY, job_id="job-2")
+    others = [replace(KEY, job_id="job-11"), replace(KEY, service="team-a1"), replace(KEY, service="team-b")]
+    for key in (*own, second, *others):
+        await checkpoints.save(key, b"kept")
+    assert await checkpoints.remove_jobs("team-a", {"job-1", "job-2", "job-none"}) == 6
+    assert await checkpoints.remove_jobs("team-a", {"job-1", "job-2"}) == 0
+    assert [await checkpoints.load(key) for key in (*own, second)] == [None] * 6
+    assert [await checkpoints.load(key) for key in others] == [b"kept"] * 3
+
+
 async def test_leftovers_go_by_age(checkpoints: Checkpoints) -> None:
     """Not before the last request that could want them is gone from the log."""
     assert await checkpoints.sweep(datetime.now(UTC) + LIFE * 2) == 0

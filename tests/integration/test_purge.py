@@ -36,6 +36,7 @@ from streams.purge.planning import plan_document
 from streams.purge.purging import Purger, PurgeTools
 from streams.redis_client import redis_client
 from streams.settings import Settings
+from streams.storage.checkpoints import CheckpointKey, open_checkpoints
 from streams.storage.paths import ref_path
 from streams.storage.store import open_blob_keeping, open_blob_store
 from streams.tables.open_jobs import oldest_open_ms
@@ -133,6 +134,7 @@ async def world(kafka: str, redis_url: str, tmp_path: Path) -> AsyncIterator[Wor
             reader=ingress.dependencies.jobs,
             blobs=open_blob_store(settings.blob_url),
             keeping=open_blob_keeping(settings.blob_url),
+            checkpoints=open_checkpoints(settings.blob_url),
         )
         service = f"mail-{uuid4().hex[:8]}"
         client = await stack.enter_async_context(ingress.client(await ingress.key(service)))
@@ -223,6 +225,18 @@ async def test_a_purged_job_is_gone_and_what_others_share_is_kept(world: World, 
         twice = await world.purger.plan(job_scope)
         assert twice.repeated == {one}
         assert (await world.purge(job_scope)).blobs == 0
+
+
+async def test_what_a_crash_left_of_a_job_s_work_goes_with_it(world: World) -> None:
+    """Windows of a recording, say: they are removed when the job's end was committed, or not at all."""
+    blob, checkpoints = await world.upload(b"a recording"), open_checkpoints(world.settings.blob_url)
+    one, two = [(await world.submit(blob)).json()["job_id"] for _ in range(2)]
+    kept = [CheckpointKey(world.service, job_id, 0, "noop", "windows", 0) for job_id in (one, two)]
+    for key in kept:
+        await checkpoints.save(key, b"Hong")
+    await world.done(one, Payload("application/json", inline=b"{}"), [])
+    await world.purge(PurgeScope(job_id=one))
+    assert [await checkpoints.load(key) for key in kept] == [None, b"Hong"]
 
 
 async def test_a_service_is_purged_up_to_a_time_and_running_jobs_are_left(world: World) -> None:

@@ -18,6 +18,7 @@ from schemas.services import ServiceSettings
 from schemas.times import iso_ms
 from schemas.topics import (
     BATCH_ENTRIES,
+    BATCH_NOTES,
     DEAD_LETTER_RETENTION,
     JOB_TABLE_CHANGELOG,
     LONGEST_DOOR_WAIT,
@@ -62,6 +63,16 @@ def test_a_door_keeps_its_requests_for_longer_than_they_wait_and_by_the_brokers_
     assert door.retention is not None
     assert timedelta(days=31) < LONGEST_DOOR_WAIT < door.retention
     assert topic_configs(door, 1)["message.timestamp.type"] == "LogAppendTime"
+
+
+def test_an_entry_outlives_its_open_job_and_its_answer_outlives_it() -> None:
+    """Else who takes a partition over would not know an open request, or take an answered one for open."""
+    entries, door = BATCH_ENTRIES.retention, batch_door("s")
+    assert entries is not None
+    assert entries > 2 * WORK_RETENTION, "two stages may wait one after the other"
+    for topic in (door.results, door.rejected, BATCH_NOTES):
+        assert topic.retention is not None
+        assert topic.retention > entries + timedelta(days=7), "its segment may stay for a week more"
 
 
 def test_doors_that_are_there_are_declared_with_the_other_topics() -> None:

@@ -39,7 +39,7 @@ class Gateway:
         self.silent = self.as_blobs = False
         self.let_in = True
         self.came = asyncio.Event()
-        self.uploads = 0
+        self.uploads = self.read = 0
         self.dies_after_sending = False
 
     # The door.
@@ -78,6 +78,7 @@ class Gateway:
         while True:
             told, at = self.answers[at:], len(self.answers)
             yield [Reply(a, {}) for a in told if a.job_id in job_ids], False
+            self.read = at
             if at == len(self.answers):
                 yield [], True
                 self.came.clear()
@@ -275,6 +276,34 @@ async def test_a_run_that_dies_between_sending_and_noting_it_makes_no_second_job
     assert [e.status for e in told.values()] == ["done"] * 3
     assert len(gateway.log) == (3 if answered else 6)
     assert len({r.request_id for r in gateway.log}) == 3
+
+
+@pytest.mark.parametrize("refused", [True, False])
+async def test_what_a_run_sent_that_died_is_answered_while_the_next_run_sends_it_again(
+    tmp_path: Path, refused: bool
+) -> None:
+    """More files than are uploaded at once, so that answers come to some whose turn to be sent is still ahead."""
+    folder, gateway = Folder(tmp_path, 20), Gateway()
+    gateway.dies_after_sending = gateway.silent = True
+    with pytest.raises(Died):
+        await folder.run(gateway)
+    first = list(gateway.log)
+    gateway.dies_after_sending = gateway.silent = False
+    real = gateway.upload
+
+    async def upload(file: Path) -> str:
+        if not gateway.answers:
+            gateway.answers += [gateway._answer(request) for request in first]
+        await eventually(lambda: gateway.read == len(first))
+        return await real(file)
+
+    gateway.upload = upload
+    if refused:
+        gateway.refused = {file.name for file in folder.files}
+    told = await folder.run(gateway)
+    assert [e.status for e in told.values()] == ["done"] * 20
+    assert gateway.uploads < 2 * len(first), "what is answered is not sent again"
+    assert dict(folder.rows()) == {file.name: "done" for file in folder.files}
 
 
 async def test_a_book_of_an_earlier_version_is_read(tmp_path: Path) -> None:

@@ -159,6 +159,24 @@ async def test_a_dead_letter_replayed_after_its_day_closed_counts_once_as_a_corr
     assert reported(again) == reported(table)
 
 
+async def test_a_second_replay_that_is_late_again_is_booked_on_its_own_day() -> None:
+    """By then the day of the first replay, with its correction, is closed too."""
+    job, *others = same_partition(4)
+    table, stated = Table({}), dict[tuple[bytes, str], dict[str, int]]()
+    for epoch, (day, outcome) in enumerate([(0, "failed"), (40, "failed"), (85, "done")]):
+        at_ms = HOUR + day * DAY_MS
+        table.take(request(others[epoch], at_ms), 2 * epoch, at_ms)  # so that the log's time goes on
+        await until_tidy(table)
+        table.take(ended(job, at_ms, outcome, epoch), 2 * epoch + 1, at_ms)
+        failed = {day: rows for day, rows in reported(table).items() if day[1] == "failed"}
+        assert {day: failed[day] for day in stated} == stated, "what is closed stands"
+        stated = failed
+    assert sorted(rows["requests"] for rows in stated.values()) == [-1, 0, 1]
+    sums = {name: sum(rows[name] for rows in reported(table).values()) for name in ("requests", "prompt_tokens")}
+    assert sums == {"requests": 1 + 3, "prompt_tokens": 12 + 3 * usage().usage.prompt_tokens}
+    assert reported(Table(dict(table.store))) == reported(table)
+
+
 async def test_a_request_that_failed_is_forgotten_once_no_dead_letter_of_it_is_left() -> None:
     job, other, last = same_partition(3)
     table = Table({})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.events import Lane, Usage, UsageEvent
 from schemas.ids import usage_id
-from schemas.usage_ledger import LedgerEntry, charged, fold_usage
+from schemas.usage_ledger import DAY_MS, SETTLED_MS, LedgerEntry, charged, fold_usage
 from schemas.usage_rows import COLUMNS, HOUR_MS, ZERO, RowId, added, day_of, entry_rows, subtracted, sum_rows
 
 HOUR = 1_800_000_000_000 // HOUR_MS * HOUR_MS
@@ -62,7 +62,7 @@ events = st.builds(
     waste=st.booleans(),
     final=st.booleans(),
     lane=st.sampled_from([Lane.INTERACTIVE, Lane.REPLAY]),
-    measured_at_ms=st.sampled_from([HOUR, HOUR + HOUR_MS]),
+    measured_at_ms=st.sampled_from([HOUR, HOUR + HOUR_MS, HOUR + 40 * DAY_MS, HOUR + 85 * DAY_MS]),
     usage=st.builds(Usage, pages=st.integers(0, 3), work_seconds=st.sampled_from([0.1, 0.2, 0.7])),
     digest=st.sampled_from(["", "a", "b"]),
     created_at_ms=st.integers(0, 2),
@@ -108,6 +108,19 @@ def test_rows_can_be_moved_step_by_step(log: list[tuple[int, UsageEvent]], at: i
         for row in before.keys() | after.keys():
             rows[row] = added(rows.get(row, ZERO), subtracted(after.get(row, ZERO), before.get(row, ZERO)))
     assert {row: amounts for row, amounts in rows.items() if amounts != ZERO} == entry_rows(fold(log))
+
+
+@given(log=logs)
+def test_what_has_long_been_settled_stays_as_it_is_whatever_comes(log: list[tuple[int, UsageEvent]]) -> None:
+    entry: LedgerEntry | None = None
+    before: dict[RowId, tuple[int, ...]] = {}
+    for offset, event in sorted(log, key=lambda one: one[1].measured_at_ms):
+        entry = fold_usage(entry, replace(event, event_id=f"e{offset}"), offset)
+        after = entry_rows(entry)
+        settled_ms = event.measured_at_ms - SETTLED_MS
+        was, now = ({row: n for row, n in rows.items() if row.start_ms <= settled_ms} for rows in (before, after))
+        assert now == was
+        before = after
 
 
 def test_a_measured_record_beats_an_aborted_one_and_then_the_lowest_offset_holds() -> None:
