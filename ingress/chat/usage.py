@@ -32,6 +32,7 @@ class Meter:
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._pending: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def ended(self, asked: Asked, answer: Answer | None, lost: Sequence[Lost], outcome: str) -> Usage:
         """Tell the ledger about a call that ended, and return what it is charged.
@@ -88,6 +89,7 @@ class Meter:
                 log.error("chat.usage_lost", pending=len(left))
             for task in left:
                 task.cancel()
+        self._closed = True
 
     def _dropped(self, task: asyncio.Task[None]) -> None:
         self._pending.discard(task)
@@ -101,6 +103,9 @@ class Meter:
             try:
                 await self._publisher.publish(USAGE_EVENTS, event.request_id, event, headers)
             except Outage:
+                if self._closed:  # the publisher ends, and nobody waits for us
+                    log.error("chat.usage_lost", request_id=event.request_id)
+                    return
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, longest_s)
             except GatewayError as e:
