@@ -57,6 +57,8 @@ log = get_logger(__name__)
 # A submit makes two publications in a row; both have failed before a caller's usual patience (30 s) is over.
 DELIVERY_TIMEOUT_S = 5.0
 _CLEAN_UP_S = 10
+# Calls that are broken off give their upstreams a second to hear it, and tell the ledger then.
+_BREAKING_OFF_S = 2.0
 # With Kafka down the port opens all the same, so that callers are told why.
 _OPEN_AFTER_S = 10
 _LOOK_S = 0.05
@@ -81,9 +83,12 @@ class _Server(uvicorn.Server):
         yield
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams, then wait for the requests that are being answered."""
+        """End the streams, then wait for the requests that are being answered, those that are broken off included."""
         self._closing.set()
         await super().shutdown(sockets)
+        broken_off = tuple(self.server_state.tasks)  # uvicorn cancels them, and waits no more
+        if broken_off and not self.force_exit:
+            await asyncio.wait(broken_off, timeout=_BREAKING_OFF_S)
 
 
 @asynccontextmanager

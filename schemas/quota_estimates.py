@@ -20,6 +20,9 @@ ANSWER_LIMIT = "answer_limit"
 """In a step's config: how many tokens each of its answers may have, where neither its module nor its caller limits them
 and a budget of tokens or money holds."""
 
+LARGEST_ANSWER = 1_000_000
+"""Tokens of an answer that a job may ask for; the step refuses more."""
+
 FORMAT_TOKENS = 40
 """Tokens of a chat format around one text."""
 
@@ -116,7 +119,7 @@ def _asked(step: Step, text: int, texts: int, options: Mapping[str, Any]) -> _As
     around += FORMAT_TOKENS * texts * (step.kind == _LLM)
     most = options.get("max_tokens") or config.get("answer_tokens") or config.get(ANSWER_LIMIT)
     ratio = config.get("answer_ratio")
-    answer = most if isinstance(most, int) and most > 0 else texts * UNSET_COMPLETION
+    answer = min(most, LARGEST_ANSWER) if isinstance(most, int) and most > 0 else texts * UNSET_COMPLETION
     if isinstance(ratio, int | float):
         # A translation is as long as what it translates.
         return _Asked(text + around, max(math.ceil(text * ratio), answer))

@@ -28,6 +28,9 @@ WINDOW_S = 60
 
 _LEAST_UNSET, _MOST_UNSET = 256, 4_096
 
+LARGEST_AMOUNT = 2**53
+"""No limit is higher, so more is reserved as this: Redis fails past 2^63, and its scripts are exact up to here."""
+
 
 class Estimate(NamedTuple):
     """What a request will probably use; seconds of audio and millionths of money are whole numbers."""
@@ -36,6 +39,10 @@ class Estimate(NamedTuple):
     pages: int = 0
     audio_seconds: int = 0
     money_micros: int = 0
+
+    def bounded(self) -> "Estimate":
+        """Return it with no amount above `LARGEST_AMOUNT`."""
+        return Estimate(*(min(amount, LARGEST_AMOUNT) for amount in self))
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,7 @@ class _Serving:
 
     async def run(self, receive: Receive) -> None:
         """Serve the call. Raises GatewayError as long as nothing went out; returns when the caller has left."""
-        outcome = FAILED
+        outcome, broken_off = FAILED, False
         recorded = asyncio.create_task(self._door.recorder.record(self._asked))
         recorded.add_done_callback(self._not_recorded)
         self._door.meter.keep(recorded)
@@ -114,16 +114,17 @@ class _Serving:
             async with self._interruption:
                 outcome = await self._serve(recorded)
         except Interrupted:
+            broken_off = True
             if recorded.done() and not recorded.cancelled() and (error := recorded.exception()) is not None:
                 raise error from None
             outcome = PARTIAL
         except asyncio.CancelledError:
-            outcome = PARTIAL  # the process ends, and its patience with open streams too
+            outcome, broken_off = PARTIAL, True  # the process ends, and its patience with open streams too
             raise
         finally:
             leaving.cancel()
             self._looking.cancel()
-            used = self._door.meter.ended(self._asked, self._answer, self._lost, outcome)
+            used = self._door.meter.ended(self._asked, self._answer, self._lost, outcome, broken_off=broken_off)
             self.tokens = used.prompt_tokens + used.completion_tokens
 
     async def _serve(self, recorded: asyncio.Task[None]) -> str:

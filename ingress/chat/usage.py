@@ -32,16 +32,19 @@ class Meter:
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._pending: set[asyncio.Task[None]] = set()
+        self._closed = False
 
-    def ended(self, asked: Asked, answer: Answer | None, lost: Sequence[Lost], outcome: str) -> Usage:
+    def ended(
+        self, asked: Asked, answer: Answer | None, lost: Sequence[Lost], outcome: str, *, broken_off: bool
+    ) -> Usage:
         """Tell the ledger about a call that ended, and return what it is charged.
 
-        `answer` is closed, or None; `lost` are the attempts beside it. Where a caller left before its answer began,
-        the attempt that was broken off by that is charged; every other is waste.
+        `answer` is closed, or None; `lost` are the attempts beside it. Where the call was `broken_off` before its
+        answer began (its caller left, say), the attempt that ended by that is charged; every other is waste.
         """
         CHAT_CALLS.labels(asked.call.dialect, asked.call.task, outcome).inc()
-        broken_off = next((each for each in lost if each.cut), None) if answer is None else None
-        served = answer or broken_off
+        cut = next((each for each in lost if each.cut), None) if broken_off and answer is None else None
+        served = answer or cut
         charged = Usage(bytes_in=len(asked.raw))
         if served is not None:
             charged = _usage(served.used, served.work_s, len(asked.raw))
@@ -63,7 +66,7 @@ class Meter:
         )
         self._tell(event, asked)
         if lost:
-            wasted = [each for each in lost if each is not broken_off]
+            wasted = [each for each in lost if each is not cut]
             for attempt, each in enumerate(wasted, 2):
                 self._tell(_waste(event, each, attempt), asked)
         return charged
@@ -88,6 +91,7 @@ class Meter:
                 log.error("chat.usage_lost", pending=len(left))
             for task in left:
                 task.cancel()
+        self._closed = True
 
     def _dropped(self, task: asyncio.Task[None]) -> None:
         self._pending.discard(task)
@@ -101,6 +105,9 @@ class Meter:
             try:
                 await self._publisher.publish(USAGE_EVENTS, event.request_id, event, headers)
             except Outage:
+                if self._closed:  # the publisher ends, and nobody waits for us
+                    log.error("chat.usage_lost", request_id=event.request_id)
+                    return
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, longest_s)
             except GatewayError as e:

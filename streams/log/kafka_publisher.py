@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError, ProducerClosed, ProducerFenced
 from aiokafka.structs import RecordMetadata
 
 from schemas.avro_files import WriterSchema, latest_schema
@@ -38,7 +38,8 @@ class KafkaPublisher:
     """A Publisher on Kafka; enter it to connect.
 
     `delivery_timeout_s` bounds each call as a whole, waiting for a connection included. Entering does
-    not fail while the broker is down: it connects in the background as soon as it can.
+    not fail while the broker is down: it connects in the background as soon as it can. What is published after it was
+    left raises Outage.
     """
 
     def __init__(self, bootstrap: str, *, codec: Codec | None = None, delivery_timeout_s: float = 5) -> None:
@@ -48,6 +49,7 @@ class KafkaPublisher:
         self._producer: AIOKafkaProducer | None = None
         self._connected = asyncio.Event()
         self._connecting: asyncio.Task[None] | None = None
+        self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
         self._announced: set[type] = set()
         self._announcing = asyncio.Lock()
@@ -60,6 +62,8 @@ class KafkaPublisher:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._closed = True
+        self._connected.set()  # nobody waits for a connection any more
         if self._connecting is not None:
             await end_tasks(self._connecting)
         if self._producer is not None:
@@ -140,6 +144,8 @@ class KafkaPublisher:
 
     async def _wait_for_producer(self) -> AIOKafkaProducer:
         while self._producer is None:
+            if self._closed:
+                raise ProducerClosed
             await self._connected.wait()
         return self._producer
 
@@ -148,11 +154,12 @@ class KafkaPublisher:
             return  # another publication noticed first
         log.warning("kafka.producer_given_up", code=error.code, reason=error.message)
         self._producer = None
-        self._connected.clear()
         closing = asyncio.create_task(_abandon(producer))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
-        self._connecting = background(self._connect(), "publisher")
+        if not self._closed:
+            self._connected.clear()
+            self._connecting = background(self._connect(), "publisher")
 
     async def _connect(self) -> None:
         while True:

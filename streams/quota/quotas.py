@@ -114,6 +114,7 @@ class Quotas:
 
         Raises NotAllowed, or QuotaExceeded telling which limit and when to ask again.
         """
+        ask = replace(ask, estimate=ask.estimate.bounded())
         settings = self._services.get(ask.service)
         check_allowed(settings, ask.key_id, ask.module, ask.model)
         limits = limits_for(settings, ask.key_id)
@@ -151,10 +152,12 @@ class Quotas:
         """Tell what a call has really used, once it ended; the ledger's own figure takes its place soon after."""
         if held is None:
             return
-        settled = replace(held, ask=replace(held.ask, estimate=held.ask.estimate._replace(tokens=tokens)))
+        used = held.ask.estimate._replace(tokens=tokens).bounded()
+        settled = replace(held, ask=replace(held.ask, estimate=used))
         if held.ask.request_id in self._unrecorded:
             self._unrecorded.keep(settled)
-        self._close(held, entry_of(settled, self._replica, jobs=0), tokens - held.ask.estimate.tokens, taken_back=False)
+        more = used.tokens - held.ask.estimate.tokens
+        self._close(held, entry_of(settled, self._replica, jobs=0), more, taken_back=False)
 
     def release(self, held: Reservation | None) -> None:
         """Give a reservation back whose work never began; not one that an earlier request of the same id holds."""
@@ -165,6 +168,7 @@ class Quotas:
     def adopt(self, ask: Ask) -> None:
         """Hold what a process reserved for a job that may be gone by now: Redis is told where it has lost it."""
         if ask.request_id not in self._open and self.limited(ask.service, ask.key_id):
+            ask = replace(ask, estimate=ask.estimate.bounded())
             held = Reservation(ask, 0, int(self._now() * 1000) + JOB_MS)
             self._open[ask.request_id] = held
             self._unrecorded.keep(held)

@@ -136,7 +136,7 @@ class Restorer:
         if not limited or submission.terminal is not None or submission.accepted_offset < 0:
             return None
         day = ledger_day(job.created_at_ms)
-        estimate = job_estimate(submission.inputs, submission.steps, "", self._prices.now(), day)
+        estimate = job_estimate(submission.inputs, submission.steps, "", self._prices.now(), day).bounded()
         ask = Ask(job.job_id, job.service, job.key_id, job.module, estimate)
         return Reservation(ask, 0, job.created_at_ms + JOB_MS)
 

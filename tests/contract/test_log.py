@@ -290,6 +290,18 @@ async def offsets(subscriber: Subscriber, count: int) -> list[int]:
 
 
 @pytest.mark.kafka
+@pytest.mark.timeout(60)  # a loop that waits for nothing would let no time-out of its own end it
+async def test_what_is_published_after_the_publisher_was_left_is_an_outage(kafka: str) -> None:
+    topic = own_topic(1)
+    async with KafkaPublisher(kafka) as publisher:
+        await OnKafka(kafka, publisher).create(topic)
+        await publisher.publish(topic, "a", key("a"))
+    with pytest.raises(Outage):
+        await publisher.publish(topic, "a", key("a"))
+    assert not publisher.healthy
+
+
+@pytest.mark.kafka
 async def test_no_record_is_polled_before_its_assignment_is_known(kafka: str) -> None:
     class SlowToLearn(KafkaSubscriber):
         async def committed(self, partitions: Set[Partition]) -> dict[Partition, Committed | None]:

@@ -111,6 +111,22 @@ async def test_a_call_that_was_sent_twice_is_charged_once_and_the_rest_is_waste(
         assert record.event.usage.completion_tokens == 8
 
 
+async def test_a_call_that_one_of_two_servers_refuses_is_charged_nothing(
+    ingress: Ingress, on_the_log: OnTheLog, service: str, sims: Sims
+) -> None:
+    """Each refuses it after 6 s; the second, which is asked after 2 s, is broken off by the word of the first."""
+    await asyncio.gather(*(sim.set(fault="bad_request", ttft_ms=6_000) for sim in (sims.native, sims.compatible)))
+    async with ingress.client(await ingress.key(service, ("chat",))) as client:
+        answer = await client.post("/v1/chat/completions", json=chat("twice", stream=False))
+    assert answer.status_code == 400
+    ended, waste = sorted(await on_the_log.usage_of(service, 2), key=lambda event: event.waste)
+    assert (ended.final, ended.outcome, ended.upstream, ended.usage.prompt_tokens) == (True, "failed", "", 0)
+    assert (waste.waste, waste.final, waste.outcome) == (True, False, "cancelled")
+    assert waste.usage.prompt_tokens > 0
+    ends = [(await sim.idle())["ends"] for sim in (sims.native, sims.compatible)]
+    assert sorted(ends, key=str) == [{"bad_request": 1}, {"disconnected": 1}]
+
+
 async def test_a_call_that_nobody_could_serve_is_charged_nothing(
     ingress: Ingress, on_the_log: OnTheLog, service: str, sims: Sims
 ) -> None:

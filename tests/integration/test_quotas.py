@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from schemas.codec import Codec
-from schemas.quotas import Ask, Estimate, NotAllowed, QuotaExceeded, month_of
+from schemas.quotas import LARGEST_AMOUNT, Ask, Estimate, NotAllowed, QuotaExceeded, month_of
 from schemas.services import Allowance, ServiceSettings
 from schemas.services import Quotas as Limits
 from schemas.topics import JOB_PARTITIONS, SERVICES
@@ -214,6 +214,22 @@ async def test_a_repeated_submission_is_known_without_redis_too(setting: Setting
     quotas.release(await quotas.reserve(job("one")))
     assert isinstance(await tried(quotas, job("other")), QuotaExceeded)
     await away.aclose()
+
+
+async def test_requests_for_more_than_redis_can_add_up_harm_nobody(setting: Setting, wait_until: WaitUntil) -> None:
+    await setting.set("s", Limits(requests_per_minute=10))
+    await setting.set("other", Limits(requests_per_minute=1))
+    await known_to_both(setting, wait_until)
+    a, b = setting.replicas
+    held = [await a.reserve(ask(f"r{n}", tokens, money_micros=2**64)) for n, tokens in enumerate((2**70, 2**63 - 1))]
+    assert a._reachable
+    assert isinstance(await tried(a, ask("o1", service="other")), Reservation)
+    assert isinstance(await tried(b, ask("o2", service="other")), QuotaExceeded)  # each alone would grant one
+    a.settle(held[0], 2**70)
+    a.release(held[1])
+    await wait_until(lambda: not a._settling)
+    assert await _sum_is(setting, "tokens", LARGEST_AMOUNT)
+    assert await _sum_is(setting, "jobs", 0)
 
 
 async def test_a_warning_comes_from_80_percent_on(setting: Setting) -> None:

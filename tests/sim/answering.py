@@ -81,7 +81,7 @@ async def answer(
     counts = engine.counts  # a reset meanwhile gives others a new account
     end = "disconnected"
     try:
-        refused = await _refusal(shape, fault)
+        refused = await _refusal(engine, shape, fault)
         if refused is not None:
             end = str(fault)
             return refused
@@ -103,7 +103,7 @@ async def answer(
         counts.close(served, end)
 
 
-async def _refusal(shape: Shape, fault: Fault) -> web.Response | None:
+async def _refusal(engine: Engine, shape: Shape, fault: Fault) -> web.Response | None:
     match fault:
         case Fault.HANG:
             await asyncio.get_running_loop().create_future()
@@ -117,6 +117,9 @@ async def _refusal(shape: Shape, fault: Fault) -> web.Response | None:
             return limited
         case Fault.UNAUTHORIZED:
             return shape.error(401, "Incorrect API key provided")
+        case Fault.BAD_REQUEST:
+            await asyncio.sleep(engine.config.ttft_s)
+            return shape.error(400, "this cannot be answered")
         case _:
             pass
     return None

@@ -20,6 +20,7 @@ class Fault(StrEnum):
     ERROR_500 = "error_500"
     RATE_LIMITED = "rate_limited"  # 429 with Retry-After
     UNAUTHORIZED = "unauthorized"  # 401, as with a wrong key
+    BAD_REQUEST = "bad_request"  # 400, when the first token would be due
     NOT_JSON = "not_json"  # 200 with a page of HTML
     GARBAGE = "garbage"  # a line in the stream that is no JSON
     ENDLESS = "endless"  # tokens without end

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from processors.llm.gongmun_model import MOST_TOKENS
+from processors.llm.protocols.checks import LARGEST_LIMIT
 from schemas.events import Step
 from schemas.payloads import BlobRef, Payload
 from schemas.prices import Price, PriceList
@@ -55,6 +56,10 @@ def test_a_job_is_reckoned_by_the_kinds_and_sizes_of_its_inputs(
 ) -> None:
     assert reckoned(payload, steps=(step,)) == estimate
     assert reckoned(payload, payload, steps=(step,)) == Estimate(*(2 * amount for amount in estimate))
+
+
+def test_no_more_is_reckoned_for_an_answer_than_a_step_lets_a_job_ask_for() -> None:
+    assert reckoned(TEXT, max_tokens=LARGEST_LIMIT) == reckoned(TEXT, max_tokens=2**64)
 
 
 def test_what_a_model_reads_of_pages_and_of_speech_is_reckoned_with_its_answer() -> None:

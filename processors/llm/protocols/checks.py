@@ -24,12 +24,15 @@ _NUMBERS: dict[str, tuple[float, float]] = {
     "presence_penalty": (-2, 2),
 }
 _MOST_LOGPROBS = 20
+_MOST_ANSWERS = 128
 _INTEGERS: dict[str, tuple[int, int]] = {
     "max_tokens": (1, LARGEST_LIMIT),
     "max_completion_tokens": (1, LARGEST_LIMIT),
+    "n_predict": (-2, LARGEST_LIMIT),  # llama.cpp: -1 is no limit, -2 as much as its context holds
     "seed": (-(2**63), 2**63 - 1),
     "top_k": (-1, LARGEST_LIMIT),
-    "n": (1, 128),
+    "n": (1, _MOST_ANSWERS),
+    "best_of": (0, _MOST_ANSWERS),
     "top_logprobs": (0, _MOST_LOGPROBS),
     "num_ctx": (1, 16 * LARGEST_LIMIT),
 }
