@@ -115,6 +115,10 @@ async def test_a_call_that_one_of_two_servers_refuses_is_charged_nothing(
     ingress: Ingress, on_the_log: OnTheLog, service: str, sims: Sims
 ) -> None:
     """Each refuses it after 6 s; the second, which is asked after 2 s, is broken off by the word of the first."""
+    async with ingress.client(await ingress.key(own_service(), ("chat",))) as client:
+        for model in (NATIVE, COMPATIBLE):  # by which both have slots
+            assert (await client.post("/v1/chat/completions", json=chat(model))).status_code == 200
+    await sims.reset()
     await asyncio.gather(*(sim.set(fault="bad_request", ttft_ms=6_000) for sim in (sims.native, sims.compatible)))
     async with ingress.client(await ingress.key(service, ("chat",))) as client:
         answer = await client.post("/v1/chat/completions", json=chat("twice", stream=False))
