@@ -56,9 +56,9 @@ log = get_logger(__name__)
 
 # A submit makes two publications in a row; both have failed before a caller's usual patience (30 s) is over.
 DELIVERY_TIMEOUT_S = 5.0
-_CLEAN_UP_S = 10
+CLEAN_UP_S = 10
 # Calls that are broken off give their upstreams a second to hear it, and tell the ledger then.
-_BREAKING_OFF_S = 2.0
+BREAKING_OFF_S = 2.0
 # With Kafka down the port opens all the same, so that callers are told why.
 _OPEN_AFTER_S = 10
 _LOOK_S = 0.05
@@ -88,21 +88,21 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
         broken_off = tuple(self.server_state.tasks)  # uvicorn cancels them, and waits no more
         if broken_off and not self.force_exit:
-            await asyncio.wait(broken_off, timeout=_BREAKING_OFF_S)
+            await asyncio.wait(broken_off, timeout=BREAKING_OFF_S)
 
 
 @asynccontextmanager
 async def bounded_stack() -> AsyncGenerator[AsyncExitStack]:
-    """Give a stack whose clean-up takes `_CLEAN_UP_S` at most: a dependency that is down must not keep us."""
+    """Give a stack whose clean-up takes `CLEAN_UP_S` at most: a dependency that is down must not keep us."""
     stack = AsyncExitStack()
     try:
         yield stack
     finally:
         try:
-            async with asyncio.timeout(_CLEAN_UP_S):
+            async with asyncio.timeout(CLEAN_UP_S):
                 await stack.aclose()
         except TimeoutError:
-            log.warning("ingress.clean_up_given_up", after_s=_CLEAN_UP_S)
+            log.warning("ingress.clean_up_given_up", after_s=CLEAN_UP_S)
 
 
 async def connect(settings: Settings, stack: AsyncExitStack, env: Mapping[str, str] | None = None) -> Dependencies:

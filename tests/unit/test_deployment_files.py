@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from cli.stack.services import PROCESS_KINDS
+from ingress.__main__ import BREAKING_OFF_S, CLEAN_UP_S
 from processors.stt.models import model_folders
 from schemas.errors import InvalidInput
 from streams.settings import Settings
@@ -328,7 +329,11 @@ def test_in_a_cluster_everything_finds_any_broker() -> None:
 
 def test_stopping_takes_no_longer_than_it_is_given() -> None:
     ingress = SERVICES["ingress"]
-    assert int(ingress["stop_grace_period"].rstrip("s")) > int(ingress["environment"]["GATEWAY_DRAIN_SECONDS"])
+    longest_s = int(ingress["environment"]["GATEWAY_DRAIN_SECONDS"]) + BREAKING_OFF_S + CLEAN_UP_S
+    assert int(ingress["stop_grace_period"].rstrip("s")) > longest_s
+    deployment = next(yaml.safe_load_all((ROOT / "ops" / "kubernetes" / "ingress.yml").read_text()))
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["terminationGracePeriodSeconds"] > longest_s
 
 
 @pytest.mark.parametrize("script", ["ops/docker/make-secrets.sh", "ops/docker/roll.sh", "ops/kafka/start-container.sh"])
