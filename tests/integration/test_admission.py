@@ -373,6 +373,7 @@ async def test_a_door_that_was_closed_rejects_what_comes(kafka: str, redis_url: 
     assert "before" in [a.request_id for _, a, _ in it.answers]
 
 
+@pytest.mark.full
 async def test_a_used_up_quota_makes_the_door_wait_and_refuses_nothing(kafka: str, redis_url: str) -> None:
     async with door(kafka, redis_url) as it:
         few = Allowance(quotas=Quotas(requests_per_minute=3))

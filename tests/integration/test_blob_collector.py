@@ -68,6 +68,7 @@ async def wait_at_the_door(bootstrap: str, service: str, request: BatchRequest, 
     await producer.stop()
 
 
+@pytest.mark.full
 async def test_metering_sets_aside_what_is_due_and_destroys_it_a_day_later(
     kafka: str, redis_url: str, tmp_path: Path, wait_until: WaitUntil
 ) -> None:

@@ -46,6 +46,7 @@ async def started(world: World, replay: dict, count: int) -> list[StageRequest]:
     return await world.requests(replay["id"])
 
 
+@pytest.mark.full
 async def test_few_jobs_are_open_at_a_time_and_what_is_cancelled_ends(world: World) -> None:
     """Ten thousand letters at 50 a second were all on their way to the model before anybody could stop them."""
     count = LEAST_OPEN + 40
@@ -167,6 +168,7 @@ async def test_the_plan_of_a_replay_that_may_still_be_promoted_is_kept(world: Wo
         await eventually(lambda: path.stat().st_mtime_ns > before)
 
 
+@pytest.mark.full
 async def test_a_promotion_that_was_cut_off_is_finished_and_a_later_one_goes_on_top(world: World) -> None:
     await world.letters(3)
     ids = [job.job_id for job in world.originals]

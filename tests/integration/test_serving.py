@@ -176,6 +176,7 @@ async def test_an_engine_that_is_not_there_is_refused_to_who_chooses_it(
 
 
 @pytest.mark.kafka
+@pytest.mark.full
 async def test_text_modules_without_a_model_server_are_refused_with_what_to_set(
     kafka: str, redis_url: str, tmp_path: Path, wait_until: WaitUntil
 ) -> None:

@@ -49,6 +49,7 @@ def told(metric: str, topic: str) -> float | None:
     return REGISTRY.get_sample_value(metric, {"group": "admission", "topic": topic})
 
 
+@pytest.mark.full
 async def test_every_door_is_told_with_the_age_of_its_oldest_request_as_long_as_it_is_there(
     kafka: str, redis_url: str, tmp_path: Path, doors: list[str], wait_until: WaitUntil
 ) -> None:

@@ -97,6 +97,7 @@ def test_every_alert_tells_what_to_do(rule: dict) -> None:
     assert anchor in {heading.lower() for heading in headings}, f"{file} has no heading for {rule['alert']}"
 
 
+@pytest.mark.full
 def test_the_rules_fire_when_they_should_and_only_then() -> None:
     told = subprocess.run(["promtool", "test", "rules", OPS / "tests/alerts.yml"], capture_output=True, text=True)
     assert told.returncode == 0, told.stdout + told.stderr

@@ -136,6 +136,7 @@ def test_the_codes_of_server_errors_are_counted(stack: BenchStack, rest: httpx.C
     assert f'"code":"{refused.json()["error"]["code"]}"' in counted.stdout
 
 
+@pytest.mark.full
 def test_what_sets_something_is_taken_as_it_stands(stack: BenchStack) -> None:
     gateway(stack, "services", "create", "told")
     spans = set(re.findall(r"`(\./gateway (?:services set|keys create) [^`…]+)`", RUNBOOK))

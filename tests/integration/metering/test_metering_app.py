@@ -251,6 +251,7 @@ async def test_a_call_of_a_replica_that_lives_is_open_however_old_it_is(
     await client.aclose()
 
 
+@pytest.mark.full
 async def test_a_price_counts_in_budgets_at_once_and_after_a_restart(
     setting: Setting, models: Path, wait_until: WaitUntil
 ) -> None:

@@ -19,6 +19,7 @@ from tests.waiting import WaitUntil
 
 
 @pytest.mark.kafka
+@pytest.mark.full
 async def test_a_model_that_appears_is_served_without_a_restart(
     kafka: str, redis_url: str, tmp_path: Path, tiny_model: Path, wait_until: WaitUntil
 ) -> None:
