@@ -308,6 +308,7 @@ async def test_every_record_has_one_answer_when_admission_is_killed_again_and_ag
     assert len(places) == len(set(places)) == count // 100
 
 
+@pytest.mark.full
 async def test_garbage_among_the_entries_is_buried_and_does_not_stop_the_next_start(kafka: str, redis_url: str) -> None:
     """The partition with the garbage is read again from its start by who takes it over; so are notes and answers."""
     garbage = f"no entry {uuid4().hex}".encode()

@@ -194,6 +194,7 @@ def test_redis_never_evicts(stack: Stack) -> None:
         assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
 
 
+@pytest.mark.full
 def test_a_killed_broker_comes_back(stack: Stack) -> None:
     before = stack.until(*FOUNDATIONS, state="ready")["kafka"]
     os.kill(before["pid"], signal.SIGKILL)

@@ -122,11 +122,11 @@ async def test_a_period_for_which_the_service_no_longer_has_its_files_is_refused
     async def refused() -> dict:
         body = {"from": "ocr.done", "service": world.service, "since": "2026-01-01", "dry_run": True}
         answer = await world.admin.post("/v1/replays", json=body)
-        return answer.json() if answer.status_code == 422 else {}
+        told = answer.json() if answer.status_code == 422 else {}
+        # Until its settings are known here the usual time holds, which is over as well.
+        return told if "7 days" in told.get("detail", "") else {}
 
-    told = await eventually(refused)
-    assert told["code"] == "range_removed"
-    assert "7 days" in told["detail"]
+    assert (await eventually(refused))["code"] == "range_removed"
 
 
 async def test_a_promotion_whose_plan_is_gone_ends_and_tells_why(world: World) -> None:
