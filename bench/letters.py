@@ -2,7 +2,7 @@
 
 The part `speed` reads a page with a text layer, and a scan of three pages on two cores. The letters are generated
 ones, read as the stages' child processes read them, without Kafka. Beside the wall time stands the CPU time, which a
-busy machine inflates less. The part `steps` (some ten minutes) tells the share of letters misread after each step.
+busy machine inflates less. The part `steps` (some twenty minutes) tells the share of letters misread after each step.
 """
 
 import os
@@ -14,9 +14,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-import pypdfium2 as pdfium
-
 from bench.letters_steps import measure_steps
 from bench.options import chosen_parts, options_of
 from bench.report import Report
@@ -26,13 +23,12 @@ from processors.ocr.documents import InputFile
 from processors.ocr.limits import Limits, ReadOptions
 from schemas.pages import Document, Page, encode_document
 from tests.letters.degrade import scan
-from tests.letters.make import make_letter
+from tests.letters.make import make_letter, rendered
 
 SEEDS = (1, 2, 3, 4, 5, 6)
 PAGES = 3
 CORES = 2
 ROUNDS = 3
-_DPI = 200
 Times = tuple[float, float]
 """Seconds on the wall and of CPU."""
 
@@ -95,9 +91,7 @@ def _scan(folder: Path) -> tuple[InputFile, ...]:
     """Make a document of scans, each of another letter's first page."""
     files: list[InputFile] = []
     for seed in SEEDS[:PAGES]:
-        page = pdfium.PdfDocument(make_letter(seed, "domestic_public").pdf)[0]
-        clean = np.ascontiguousarray(page.render(scale=_DPI / 72).to_numpy()[:, :, :3])
-        data, _ = scan(clean, random.Random(seed))
+        data, _ = scan(rendered(make_letter(seed, "domestic_public").pdf)[0], random.Random(seed))
         file = folder / f"scan-{seed}.jpg"
         file.write_bytes(data)
         files.append(InputFile(str(file), "image/jpeg", file.name))

@@ -15,7 +15,6 @@ from typing import cast
 
 import cv2
 import numpy as np
-import pypdfium2 as pdfium
 
 from bench.report import Report
 from cli.evaluation.likeness import distance
@@ -28,19 +27,18 @@ from processors.ocr.geometry import Matrix, PixelBox
 from processors.ocr.ink import ink_of
 from processors.ocr.limits import Limits
 from processors.ocr.page_source import Picture, Pixels
-from processors.ocr.prepare import light, seal, sheet
-from processors.ocr.prepare.page import Prepared, levelled
+from processors.ocr.prepare import light, seal
+from processors.ocr.prepare.page import Prepared, flattened, levelled
 from processors.ocr.rereading import PASSES, Pass, reread
 from processors.ocr.spacing import respace
 from tests.letters.degrade import photo, scan
-from tests.letters.make import make_letter
+from tests.letters.make import DPI, make_letter, rendered
 from tests.letters.other_words import other_words
 
 SEEDS = tuple(range(98801, 98813))
 WORDS = "fourth"
 VARIANTS = ("clean", "scan", "photo")
 
-_DPI = 200
 _LIMIT_S = 120.0
 _AUTOMATIC = 3
 _DOTS = str.maketrans("ㆍᆞ・･‧∙•", "·······")
@@ -131,8 +129,8 @@ def samples(folder: Path, seed: int) -> Iterator[tuple[str, Sample]]:
     file = folder / f"{letter.name}.pdf"
     file.write_bytes(letter.pdf)
     lines = _true_lines(file)
-    clean = np.ascontiguousarray(pdfium.PdfDocument(letter.pdf)[0].render(scale=_DPI / 72).to_numpy()[:, :, :3])
-    yield "clean", Sample(Picture(np.ascontiguousarray(clean[..., ::-1]), _DPI), geometry.identity(), lines)
+    clean = rendered(letter.pdf)[0]
+    yield "clean", Sample(Picture(np.ascontiguousarray(clean[..., ::-1]), DPI), geometry.identity(), lines)
     ways: Mapping[str, Callable[..., tuple[bytes, Matrix]]] = {"scan": scan, "photo": photo}
     for variant, degrade in ways.items():
         data, matrix = degrade(clean, random.Random(f"{letter.name}{variant}"))
@@ -230,18 +228,13 @@ def _errors_after(step: Step, sample: Sample, readers: _Readers, found: dict[byt
 
 
 def _prepared(step: Step, picture: Picture) -> Prepared:
-    pixels, to_page, dpi = picture.pixels, geometry.identity(), picture.dpi
-    flat = sheet.flatten(pixels) if step.flat else None
-    if flat is not None:
-        dpi *= max(pixels.shape[:2]) / max(flat.pixels.shape[:2])
-        pixels, to_page = flat.pixels, flat.to_photo
-    if step.light:
-        pixels = light.even_out(pixels)
+    flat, to_page = flattened(picture) if step.flat else (picture, geometry.identity())
+    pixels = light.even_out(flat.pixels) if step.light else flat.pixels
     if step.seal:
-        pixels = seal.take_out(pixels, dpi).pixels
+        pixels = seal.take_out(pixels, flat.dpi).pixels
     elif pixels.ndim == 3:
         pixels = cast("Pixels", cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
-    page = Prepared(pixels, dpi, to_page)
+    page = Prepared(pixels, flat.dpi, to_page)
     if step.level:
         page = levelled(page)
     return page if step.scale == 1.0 else _scaled(page, step.scale)

@@ -21,7 +21,7 @@ ANSWER_LIMIT = "answer_limit"
 and a budget of tokens or money holds."""
 
 LARGEST_ANSWER = 1_000_000
-"""Tokens of an answer that a job may ask for; the step refuses more."""
+"""Tokens of an answer that a caller or a job may ask for; more is a mistake, which the step refuses."""
 
 FORMAT_TOKENS = 40
 """Tokens of a chat format around one text."""

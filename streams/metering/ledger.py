@@ -6,7 +6,6 @@ kept as they are, in the same table, and the entries that have nothing later are
 
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import timedelta
-from itertools import islice
 
 from schemas.closed_days import ClosedDay, closed_row, open_row
 from schemas.codec import Codec, UnknownFingerprint
@@ -34,6 +33,7 @@ from streams.metrics import LEDGER_ENTRIES, LEDGER_FOLDED, LEDGER_ROWS
 from streams.tables.folding import Position, check_key
 from streams.tables.job_states import States
 from streams.tables.partitions import job_partition
+from streams.tables.rounds import Rounds
 from streams.tables.table_process import Change, Contents, Taken
 
 GROUP = "metering"
@@ -71,7 +71,7 @@ class Ledger(Contents[UsageEvent]):
         self._rows = rows
         self._prices, self._repriced = prices, False
         self._counters = UsageCounters(rows.spent.cost)
-        self._round: Iterator[tuple[int, bytes]] = iter(())
+        self._rounds = Rounds(self._kept_with_closed_days, _LOOKED_AT)
         # Days that are no longer kept: first their rows leave Redis, then the day leaves the table.
         self._emptied: dict[tuple[int, int], frozenset[bytes]] = {}
         self._shown_empty: list[tuple[int, int]] = []
@@ -248,11 +248,8 @@ class Ledger(Contents[UsageEvent]):
         self._rows.move(partition, dict(open_row(row) for row in day.rows))
 
     def _expire(self) -> list[Change]:
-        looked = list(islice(self._round, _LOOKED_AT))
-        if not looked:
-            self._round = self._entries.everything() if any(self._closed.values()) else iter(())
         gone: list[Change] = []
-        for partition, key in looked:
+        for partition, key in self._rounds.some():
             entry = self._entries.peek(key)
             closed = self._closed.get(partition)
             if entry is None or not closed or day_start_ms(last_measured_ms(entry)) not in closed:
@@ -261,6 +258,9 @@ class Ledger(Contents[UsageEvent]):
                 self._entries.remove(partition, key)
                 gone.append((partition, key, None))
         return gone
+
+    def _kept_with_closed_days(self) -> Iterator[tuple[int, bytes]]:
+        return self._entries.everything() if any(self._closed.values()) else iter(())
 
     def _open(self, partition: int, rows: Mapping[RowId, Amounts]) -> Mapping[RowId, Amounts]:
         """Return those rows that are not of closed days."""

@@ -1,11 +1,11 @@
 """Removes jobs whose end is older than their time to live: a few looked at each turn, round and round."""
 
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
 
 from schemas.job_state import JobState
 from schemas.retention import PURGED_SHOWN
 from streams.tables.job_states import JobStates
+from streams.tables.rounds import Rounds
 
 Ttl = Callable[[str], int]
 """Seconds that a service's jobs are shown after their end."""
@@ -36,16 +36,13 @@ class Expiry:
         self._states = states
         self._ttl_s = ttl_s
         self._now_ms = now_ms
-        self._round: Iterator[tuple[int, bytes]] = iter(())
+        self._rounds = Rounds(states.everything, _LOOKED_AT)
 
     def due(self) -> list[tuple[int, bytes, str]]:
         """Return (partition, job id, service) of the expired among the next jobs."""
         now_ms = self._now_ms()
-        looked = list(islice(self._round, _LOOKED_AT))
-        if not looked:
-            self._round = self._states.everything()
         found: list[tuple[int, bytes, str]] = []
-        for partition, key in looked:
+        for partition, key in self._rounds.some():
             state = self._states.peek(key)
             if state is not None and self._over(state, now_ms):
                 found.append((partition, key, state.current.job.service))

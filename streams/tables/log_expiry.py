@@ -8,9 +8,8 @@ an hour is ended, and should the work be done after all, the first end that is o
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 from schemas.events import ErrorInfo
 from schemas.topics import StageTopics
@@ -20,6 +19,7 @@ from streams.log.topic_partitions import partition_of
 from streams.logs import get_logger
 from streams.metrics import JOBS_LOG_EXPIRED
 from streams.tables.job_states import JobStates
+from streams.tables.rounds import Rounds
 from streams.tables.unworked import Wait, end_unworked, keep_looking, waiting
 
 log = get_logger(__name__)
@@ -56,7 +56,7 @@ class LogExpiry:
         self._bootstrap, self._states, self._publisher = bootstrap, states, publisher
         self._stages, self._now_ms = stages, now_ms
         self._patience = patience or Patience()
-        self._round: Iterator[tuple[int, bytes]] = iter(())
+        self._rounds = Rounds(states.everything, _LOOKED_AT)
 
     async def run(self) -> None:
         """Look every minute, until cancelled, through outages of the log."""
@@ -67,7 +67,7 @@ class LogExpiry:
         waits: defaultdict[str, list[Wait]] = defaultdict(list)
         silent_since = self._now_ms() - int(self._patience.silent_s * 1000)
         stages = self._stages()
-        for looked, (_, key) in enumerate(self._next()):
+        for looked, (_, key) in enumerate(self._rounds.some() or self._rounds.some()):
             state = self._states.peek(key)
             wait = None if state is None else waiting(state, stages)
             if wait is not None and wait.since_ms <= silent_since:
@@ -86,13 +86,6 @@ class LogExpiry:
                     await self._end(wait)
                     ended += 1
         return ended
-
-    def _next(self) -> list[tuple[int, bytes]]:
-        looked = list(islice(self._round, _LOOKED_AT))
-        if not looked:
-            self._round = self._states.everything()
-            looked = list(islice(self._round, _LOOKED_AT))
-        return looked
 
     async def _end(self, wait: Wait) -> None:
         error = ErrorInfo(

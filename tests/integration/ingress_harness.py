@@ -127,6 +127,18 @@ async def served(dependencies: Dependencies, port: int) -> AsyncGenerator[Ingres
         await serving
 
 
+async def until_ready(client: httpx.AsyncClient) -> None:
+    """Wait until a process that was just started serves and says that it is ready."""
+
+    async def ready() -> bool:
+        try:
+            return (await client.get("/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    await eventually(ready, 60)
+
+
 class ViewFolder:
     """Folds every job's records into its view in Redis, as the job-state process does."""
 

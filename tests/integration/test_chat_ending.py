@@ -16,10 +16,9 @@ from schemas.topics import API_KEYS
 from streams.api_keys import make_key
 from streams.log.kafka_publisher import KafkaPublisher
 from tests.integration.chat_harness import OnTheLog, own_service
-from tests.integration.ingress_harness import ROOT, own_database
+from tests.integration.ingress_harness import ROOT, own_database, until_ready
 from tests.services import free_port
 from tests.sim.launch import Simulator
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 _TOKENS = 20
@@ -57,14 +56,7 @@ async def _ingress(
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30, trust_env=False
         ) as client:
-
-            async def ready() -> bool:
-                try:
-                    return (await client.get("/readyz")).status_code == 200
-                except httpx.TransportError:
-                    return False
-
-            await eventually(ready, 60)
+            await until_ready(client)
             yield process, client
     finally:
         if process.returncode is None:

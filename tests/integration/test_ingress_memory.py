@@ -13,10 +13,9 @@ import pytest
 
 from schemas.events import StageRequest
 from schemas.topics import OCR
-from tests.integration.ingress_harness import ROOT, own_database, records, running_ingress, settings_for
+from tests.integration.ingress_harness import ROOT, own_database, records, running_ingress, settings_for, until_ready
 from tests.integration.worker_harness import leave_behind
 from tests.services import free_port
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.kafka
 
@@ -50,14 +49,7 @@ async def _ingress(
     try:
         base, headers = f"http://127.0.0.1:{settings.http_port}", {"X-API-Key": key}
         async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60, trust_env=False) as client:
-
-            async def ready() -> bool:
-                try:
-                    return (await client.get("/readyz")).status_code == 200
-                except httpx.TransportError:
-                    return False
-
-            await eventually(ready, 60)
+            await until_ready(client)
             small = {"file": ("letter.pdf", b"%PDF-1.7" + bytes(4 * MIB))}
             assert (await client.post("/v1/blobs", files=small)).status_code == 201
             yield client, psutil.Process(process.pid)

@@ -30,7 +30,7 @@ from tests.letters.rare_forms import rare_forms
 from tests.letters.sheet import Sheet
 
 VARIANTS = ("clean_pdf", "clean_png", "scan", "photo")
-_DPI = 200
+DPI = 200
 _KINDS = (
     ("domestic_public", draw_public, 0.6),
     ("domestic_private", draw_private, 0.25),
@@ -81,7 +81,7 @@ def write_letters(
     for seed in seeds:
         letter = make_letter(seed, kind, tight=tight)
         (out / "truth" / f"{letter.name}.json").write_text(json.dumps(letter.truth, ensure_ascii=False, indent=1))
-        pages = [] if list(variants) == ["clean_pdf"] else _render(letter.pdf)
+        pages = [] if list(variants) == ["clean_pdf"] else rendered(letter.pdf)
         for variant in variants:
             files, boxes = _write_variant(out, letter, variant, pages)
             place = f"boxes/{letter.name}__{variant}.json"
@@ -100,9 +100,10 @@ def write_letters(
     (out / "index.json").write_text(json.dumps(index, indent=1))
 
 
-def _render(pdf: bytes) -> list[Image]:
+def rendered(pdf: bytes) -> list[Image]:
+    """Return the pages of a letter as clean pictures, blue first."""
     document = pdfium.PdfDocument(pdf)
-    return [np.ascontiguousarray(page.render(scale=_DPI / 72).to_numpy()[:, :, :3]) for page in document]
+    return [np.ascontiguousarray(page.render(scale=DPI / 72).to_numpy()[:, :, :3]) for page in document]
 
 
 def _write_variant(out: Path, letter: Letter, variant: str, pages: list[Image]) -> tuple[list[str], Boxes]:

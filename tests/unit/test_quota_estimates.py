@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 
 from processors.llm.gongmun_model import MOST_TOKENS
-from processors.llm.protocols.checks import LARGEST_LIMIT
 from schemas.events import Step
 from schemas.payloads import BlobRef, Payload
 from schemas.prices import Price, PriceList
 from schemas.quota_estimates import (
     FORMAT_TOKENS,
+    LARGEST_ANSWER,
     PAGE_TOKENS,
     SPEECH_TOKENS_A_SECOND,
     UNSET_COMPLETION,
@@ -59,7 +59,7 @@ def test_a_job_is_reckoned_by_the_kinds_and_sizes_of_its_inputs(
 
 
 def test_no_more_is_reckoned_for_an_answer_than_a_step_lets_a_job_ask_for() -> None:
-    assert reckoned(TEXT, max_tokens=LARGEST_LIMIT) == reckoned(TEXT, max_tokens=2**64)
+    assert reckoned(TEXT, max_tokens=LARGEST_ANSWER) == reckoned(TEXT, max_tokens=2**64)
 
 
 def test_what_a_model_reads_of_pages_and_of_speech_is_reckoned_with_its_answer() -> None:

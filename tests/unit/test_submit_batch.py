@@ -256,20 +256,25 @@ async def test_what_failed_is_looked_at_again_and_asked_anew_only_when_told_so(t
     assert await folder.run(gateway, retry=True) == {}
 
 
+async def died_after_sending(folder: Folder, gateway: Gateway) -> list[BatchRequest]:
+    """Make a run that dies between sending and noting it, and is not answered before the next; return what it sent."""
+    gateway.dies_after_sending = gateway.silent = True
+    with pytest.raises(Died):
+        await folder.run(gateway)
+    gateway.dies_after_sending = gateway.silent = False
+    return list(gateway.log)
+
+
 @pytest.mark.parametrize("answered", [True, False])
 async def test_a_run_that_dies_between_sending_and_noting_it_makes_no_second_job(
     tmp_path: Path, answered: bool
 ) -> None:
     """What it sent may be answered before the next run, or meet that run's own records of the same ids."""
     folder, gateway = Folder(tmp_path, 3), Gateway()
-    gateway.dies_after_sending = gateway.silent = True
-    with pytest.raises(Died):
-        await folder.run(gateway)
-    first = list(gateway.log)
+    first = await died_after_sending(folder, gateway)
     book = BatchBook(folder.out)
     assert [book.place(r.request_id) for r in first] == [None] * 3
     book.close()
-    gateway.dies_after_sending = gateway.silent = False
     if answered:
         gateway.answers += [gateway._answer(request) for request in first]
     told = await folder.run(gateway)
@@ -284,11 +289,7 @@ async def test_what_a_run_sent_that_died_is_answered_while_the_next_run_sends_it
 ) -> None:
     """More files than are uploaded at once, so that answers come to some whose turn to be sent is still ahead."""
     folder, gateway = Folder(tmp_path, 20), Gateway()
-    gateway.dies_after_sending = gateway.silent = True
-    with pytest.raises(Died):
-        await folder.run(gateway)
-    first = list(gateway.log)
-    gateway.dies_after_sending = gateway.silent = False
+    first = await died_after_sending(folder, gateway)
     real = gateway.upload
 
     async def upload(file: Path) -> str:

@@ -136,17 +136,22 @@ async def settled(it: Any) -> None:
     await it._take_over()
 
 
-async def test_what_a_cut_off_batch_changed_reaches_the_changelog_when_its_records_come_again() -> None:
-    it, table, keeper = process()
-    await settled(it)
+async def cut_off(it: Any, table: Table, keeper: Keeper, *records: Arrived) -> None:
+    """Begin a batch, and let the group move on to its second generation while Redis is asked."""
 
     def rebalance() -> None:
         table.generation = 2
 
     keeper.during = rebalance
-    assert await it.batch([arrived(0, 5, b"a", b"1", 1), arrived(1, 7, b"b", b"1", 1)]) is None
-    assert table.changelog == []
+    assert await it.batch(records) is None
     keeper.during = lambda: None
+
+
+async def test_what_a_cut_off_batch_changed_reaches_the_changelog_when_its_records_come_again() -> None:
+    it, table, keeper = process()
+    await settled(it)
+    await cut_off(it, table, keeper, arrived(0, 5, b"a", b"1", 1), arrived(1, 7, b"b", b"1", 1))
+    assert table.changelog == []
     table.partitions = frozenset({0})
     await settled(it)
     folded = await it.batch([arrived(0, 5, b"a", b"1", 2)])
@@ -192,13 +197,7 @@ async def test_what_a_rebalance_met_while_it_was_decoded_is_not_folded_into_what
 async def test_redis_is_asked_for_the_partitions_of_what_is_sent_late_too() -> None:
     it, table, keeper = process()
     await settled(it)
-
-    def rebalance() -> None:
-        table.generation = 2
-
-    keeper.during = rebalance
-    await it.batch([arrived(1, 7, b"b", b"1", 1)])
-    keeper.during = lambda: None
+    await cut_off(it, table, keeper, arrived(1, 7, b"b", b"1", 1))
     await settled(it)
     assert await it.batch([arrived(0, 5, b"a", b"1", 2)]) is not None
     assert sorted(table.changelog) == [(0, b"a", b"1"), (1, b"b", b"1")]
@@ -208,13 +207,7 @@ async def test_redis_is_asked_for_the_partitions_of_what_is_sent_late_too() -> N
 async def test_what_is_sent_late_is_what_the_table_has_now() -> None:
     it, table, keeper = process()
     await settled(it)
-
-    def rebalance() -> None:
-        table.generation = 2
-
-    keeper.during = rebalance
-    await it.batch([arrived(0, 5, b"a", b"1", 1)])
-    keeper.during = lambda: None
+    await cut_off(it, table, keeper, arrived(0, 5, b"a", b"1", 1))
     table.store[b"a"] = b"2"  # recovered from the changelog of whoever had the partition in between
     await settled(it)
     await it.batch([arrived(0, 6, b"c", b"1", 2)])

@@ -11,9 +11,7 @@ from processors.llm.protocols.json_schemas import check_schema
 from processors.llm.protocols.media_parts import is_location, refuse_locations
 from processors.llm.protocols.values import Call, Dialect, Json, Task
 from schemas.errors import InvalidInput
-
-LARGEST_LIMIT = 1_000_000
-"""Tokens of an answer that a caller may ask for; more is a mistake."""
+from schemas.quota_estimates import LARGEST_ANSWER
 
 _LONGEST_NAME = 200
 _NUMBERS: dict[str, tuple[float, float]] = {
@@ -26,15 +24,15 @@ _NUMBERS: dict[str, tuple[float, float]] = {
 _MOST_LOGPROBS = 20
 _MOST_ANSWERS = 128
 _INTEGERS: dict[str, tuple[int, int]] = {
-    "max_tokens": (1, LARGEST_LIMIT),
-    "max_completion_tokens": (1, LARGEST_LIMIT),
-    "n_predict": (-2, LARGEST_LIMIT),  # llama.cpp: -1 is no limit, -2 as much as its context holds
+    "max_tokens": (1, LARGEST_ANSWER),
+    "max_completion_tokens": (1, LARGEST_ANSWER),
+    "n_predict": (-2, LARGEST_ANSWER),  # llama.cpp: -1 is no limit, -2 as much as its context holds
     "seed": (-(2**63), 2**63 - 1),
-    "top_k": (-1, LARGEST_LIMIT),
+    "top_k": (-1, LARGEST_ANSWER),
     "n": (1, _MOST_ANSWERS),
     "best_of": (0, _MOST_ANSWERS),
     "top_logprobs": (0, _MOST_LOGPROBS),
-    "num_ctx": (1, 16 * LARGEST_LIMIT),
+    "num_ctx": (1, 16 * LARGEST_ANSWER),
 }
 
 
@@ -83,8 +81,8 @@ def _check_ollama(body: Json) -> None:
         if predict is not None:
             if not isinstance(predict, int) or isinstance(predict, bool):
                 raise _wrong("options.num_predict", "is no whole number", "send one, or leave it out")
-            if predict == 0 or predict < -2 or predict > LARGEST_LIMIT:
-                raise _wrong("options.num_predict", f"is {predict}", f"send 1 to {LARGEST_LIMIT}, or leave it out")
+            if predict == 0 or predict < -2 or predict > LARGEST_ANSWER:
+                raise _wrong("options.num_predict", f"is {predict}", f"send 1 to {LARGEST_ANSWER}, or leave it out")
         _check_stop(given.get("stop"), "options.stop")
     form = body.get("format")
     if isinstance(form, dict):

@@ -29,15 +29,19 @@ class Prepared:
 
 def prepare(picture: Picture) -> Prepared:
     """Flatten a photo's sheet, even out its light, take out red seals and level the lines: each where needed."""
-    pixels, to_page, dpi = picture.pixels, geometry.identity(), picture.dpi
-    flat = sheet.flatten(pixels)
-    if flat is not None:
-        # The frame was taken for the sheet so far; now the sheet itself tells the resolution.
-        dpi *= max(pixels.shape[:2]) / max(flat.pixels.shape[:2]) if flat.pixels.size else 1.0
-        pixels, to_page = flat.pixels, flat.to_photo
-    pixels = light.even_out(pixels)
-    unsealed = seal.take_out(pixels, dpi)
-    return levelled(Prepared(unsealed.pixels, dpi, to_page, unsealed.seals))
+    flat, to_page = flattened(picture)
+    unsealed = seal.take_out(light.even_out(flat.pixels), flat.dpi)
+    return levelled(Prepared(unsealed.pixels, flat.dpi, to_page, unsealed.seals))
+
+
+def flattened(picture: Picture) -> tuple[Picture, Matrix]:
+    """Return the sheet in a photo seen from above and the way back to the photo; where none stands out, the picture."""
+    flat = sheet.flatten(picture.pixels)
+    if flat is None:
+        return picture, geometry.identity()
+    # The frame was taken for the sheet so far; now the sheet itself tells the resolution.
+    factor = max(picture.pixels.shape[:2]) / max(flat.pixels.shape[:2]) if flat.pixels.size else 1.0
+    return Picture(flat.pixels, picture.dpi * factor), flat.to_photo
 
 
 def levelled(page: Prepared) -> Prepared:
